@@ -1,0 +1,1 @@
+"""What tests of ledgers, stores and agents need: public, and used by Runstone's own tests."""
