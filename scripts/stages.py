@@ -1,0 +1,95 @@
+"""Runs the stages of `make test`, prints the time of each, and ends with one closing line over all of them.
+
+A directory below tests/ without a stage of its own runs in `unit`, so that none can be forgotten.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_STAGE = ("crash", "e2e")
+CLOSING_LINE = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
+BAD = ("failed", "error", "errors")
+
+
+@dataclass
+class Outcome:
+    """What one stage came to: seconds, exit status and pytest's counts (`{"passed": 12}`)."""
+
+    name: str
+    seconds: float
+    status: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def text(self) -> str:
+        counted = ", ".join(f"{number} {word}" for word, number in self.counts.items())
+        return counted if self.status == 0 and counted else "ok" if self.status == 0 else f"FAILED {counted}"
+
+
+def commands() -> dict[str, list[str]]:
+    """The stages in their order, each with its command line."""
+    pytest = [sys.executable, "-m", "pytest", "-n", "2", "-q", "--durations=5", "--color=no"]
+    return {
+        "check": [os.environ.get("MAKE", "make"), "--no-print-directory", "check"],
+        "unit": [*pytest, "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
+        **{name: [*pytest, f"tests/{name}"] for name in OWN_STAGE},
+    }
+
+
+def run_stage(name: str, command: Sequence[str]) -> Outcome:
+    """Runs one stage, passing its output through, and reads the counts off pytest's closing line."""
+    print(f"\n--- {name}", flush=True)
+    started = time.monotonic()
+    counts: Counter[str] = Counter()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if closing := CLOSING_LINE.match(line):
+                counts = Counter({word: int(n) for n, word in re.findall(r"(\d+) ([a-z]+)", closing[1])})
+    return Outcome(name, time.monotonic() - started, process.returncode, counts)
+
+
+def report(outcomes: Sequence[Outcome]) -> None:
+    """Prints the table of stages, then the closing line in pytest's own form, summed over the stages."""
+    print(f"\n{'stage':<8}{'seconds':>9}  result")
+    for outcome in outcomes:
+        print(f"{outcome.name:<8}{outcome.seconds:>9.1f}  {outcome.text}")
+    total = sum((outcome.counts for outcome in outcomes), Counter[str]())
+    broken = [outcome.name for outcome in outcomes if outcome.status != 0]
+    if broken and not any(total[word] for word in BAD):
+        total["failed"] = len(broken)
+    words = sorted(total, key=lambda word: (word not in BAD, word != "passed", word))
+    counted = ", ".join(f"{total[word]} {word}" for word in words) or "no tests ran"
+    if broken:
+        print(f"failed stages: {', '.join(broken)}")
+    print(f"===== {counted} in {sum(outcome.seconds for outcome in outcomes):.2f}s =====")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("only", nargs="*", help="names of stages; all of them if none is given")
+    parser.add_argument("--setup-started", type=int, help="epoch second at which `make setup` began")
+    options = parser.parse_args()
+    available = commands()
+    if unknown := [name for name in options.only if name not in available]:
+        parser.error(f"no stage {unknown[0]!r}; there are: {', '.join(available)}")
+    outcomes = []
+    if options.setup_started is not None:
+        outcomes.append(Outcome("setup", max(0.0, time.time() - options.setup_started), 0))
+    outcomes += [run_stage(name, available[name]) for name in options.only or available]
+    report(outcomes)
+    return int(any(outcome.status != 0 for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
