@@ -1,0 +1,46 @@
+"""The reference and the drawings say what the code says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runstone.domain import runs
+from scripts import generate_reference
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ARROW = re.compile(r"^\s*(\S+) --> (\S+): (\S+)$", re.MULTILINE)
+GROUP = re.compile(r"state unfinished \{(.*?)\}", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", sorted(generate_reference.PAGES))
+def test_every_command_error_code_event_type_and_public_name_is_documented(page: str) -> None:
+    written = (generate_reference.FOLDER / page).read_text()
+    assert written == generate_reference.render(page), "type: make reference"
+
+
+def test_the_drawn_state_machine_has_exactly_the_legal_moves() -> None:
+    text = (DOCS / "states.md").read_text()
+    group = GROUP.search(text)
+    assert group is not None
+    members = {"unfinished": set(re.findall(r"^\s+([a-z_]+)$", group[1], re.MULTILINE)), "[*]": {""}}
+    drawn = {
+        (origin, event, target)
+        for source, target, event in ARROW.findall(text)
+        for origin in members.get(source, {source})
+    }
+    legal = {
+        (origin, event, target)
+        for event, (origins, target) in runs.MOVES.items()
+        for origin in origins or {""}
+    }
+    assert drawn == legal
+
+
+def test_every_status_and_bucket_is_explained() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \|.*\| `([a-z_]+)` \|$", (DOCS / "states.md").read_text(), re.MULTILINE
+    )
+    buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
+    assert dict(rows) == buckets
+    assert set(buckets) == set(runs.STATUSES)
