@@ -43,7 +43,7 @@ def errors_page() -> Iterator[str]:
             for kind in error_classes(errors.RunstoneError)
         ],
     )
-    yield f"Beside them there is `Suspended`, a `BaseException` without a code. {first_line(errors.Suspended)}"
+    yield f"Beside them: `Suspended`, a `BaseException` without a code. {first_line(errors.Suspended)}"
 
 
 def error_classes(kind: type[errors.RunstoneError]) -> Iterator[type[errors.RunstoneError]]:
@@ -58,7 +58,7 @@ def events_page() -> Iterator[str]:
     """One row per catalogued event type: its fields, its importance, and who writes it."""
     yield "# Events"
     yield (
-        "An event is immutable; its `type` is `domain.action` in the past tense. Types of your own are stored "
+        "An event is immutable; its `type` is `domain.action` in the past tense. Your own types are stored "
         "as they are; those below are checked. Runstone itself writes those marked so; `emit` refuses them."
     )
     yield table(
