@@ -3,7 +3,7 @@
 In README.md and docs/, the word after three backticks says what a block is:
     python            run; the blocks of a page run in order, in one namespace, in a folder of the page's own
     python NAME       written to the file NAME in that folder (any language: `toml runstone.toml`)
-    console           each line after `$ ` is run by sh in that folder and must exit with 0; the rest is output
+    console           each line after `$ ` is run by sh in that folder and must exit 0; others are output
     sh, text, mermaid shown only; a `make TARGET` in them must exist
 """
 
@@ -63,8 +63,8 @@ def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text(script)
     folder = tmp_path / "folder"
     folder.mkdir()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTONE_")}
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "RUNSTONE_WORKSPACE": str(folder)}
     command = [sys.executable, "-W", "error", str(tmp_path / "page.py")]
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False
