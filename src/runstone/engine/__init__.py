@@ -1,0 +1,1 @@
+"""Runs and resumes: what carries out the work that the store keeps."""
