@@ -1,0 +1,50 @@
+"""The test runner's arithmetic: a stage that fails, or runs no test, can't end in a green closing line."""
+
+import sys
+from collections import Counter
+
+import pytest
+
+from scripts import stages
+
+
+def stage(text: str, status: int) -> stages.Outcome:
+    code = f"print({text!r}); raise SystemExit({status})"
+    return stages.run_stage("unit", [sys.executable, "-c", code])
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("12 passed in 0.51s", {"passed": 12}),
+        (
+            "=== 3 failed, 9 passed, 1 skipped in 61.20s (0:01:01) ===",
+            {"failed": 3, "passed": 9, "skipped": 1},
+        ),
+        ("no tests ran in 0.01s", {}),
+        ("tests/test_x.py: 12 passed", {}),
+    ],
+)
+def test_the_closing_line_of_a_stage_is_read(line: str, counts: dict[str, int]) -> None:
+    assert stage(line, 0).counts == Counter(counts)
+
+
+def test_the_last_line_sums_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    stages.report([stage("12 passed in 0.51s", 0), stage("3 passed, 1 skipped in 0.51s", 0)])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("===== 15 passed, 1 skipped in ")
+
+
+def test_a_stage_that_failed_without_a_failed_test_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    stages.report([stage("12 passed in 0.51s", 0), stage("no tests ran in 0.01s", 5)])
+    last = capsys.readouterr().out.splitlines()[-2:]
+    assert last[0] == "failed stages: unit"
+    assert last[1].startswith("===== 1 failed, 12 passed in ")
+
+
+def test_every_folder_of_tests_belongs_to_a_stage() -> None:
+    commands = stages.commands()
+    assert commands["unit"][-len(stages.OWN_STAGE) - 1 :] == [
+        "tests",
+        *(f"--ignore=tests/{n}" for n in stages.OWN_STAGE),
+    ]
+    assert all(f"tests/{name}" in commands[name] for name in stages.OWN_STAGE)
