@@ -62,13 +62,16 @@ def _read_regular(place: bytes) -> bytes:
         if os.path.islink(place):
             raise Unreadable("symbolic link in the working tree") from None
         raise Unreadable(f"can't be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("not a regular file in the working tree")
         if status.st_size > MAX_BYTES:
             raise Unreadable(f"larger than {MAX_BYTES:,} bytes ({status.st_size:,})")
-        data = file.read(MAX_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise Unreadable(f"larger than {MAX_BYTES:,} bytes")
     return data
