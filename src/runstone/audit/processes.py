@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 TIMEOUT_S = 60.0
 MAX_OUTPUT = 32_000_000  # bytes; a linter's JSON for a file of 1 MB full of findings stays below
+DRAIN_S = 5.0  # a process that left the group could hold a pipe open for ever
 _CHUNK = 65_536
 # radon, ruff and git look for configuration in the current folder and above; above the root there is none.
 NEUTRAL_FOLDER = os.sep
@@ -53,6 +55,7 @@ async def run_process(
             stderr=asyncio.subprocess.PIPE,
             cwd=NEUTRAL_FOLDER,
             env=tool_environment(),
+            process_group=0,
         )
     except OSError as error:
         return Output(None, b"", b"", 0, f"could not be started: {error.strerror or error}")
@@ -117,10 +120,18 @@ async def _read(pipe: asyncio.StreamReader, limit: int) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    if process.returncode is not None:
+        return
+    # The group, not the process: a tool may be a script that started the real one.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+    # What is left in the pipes is read away, so that they close; nobody writes to them any more.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            for pipe in (process.stdout, process.stderr):
+                while pipe is not None and await pipe.read(_CHUNK):
+                    continue
 
 
 def _limit_processor_time(pid: int, timeout_s: float) -> None:

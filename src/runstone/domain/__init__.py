@@ -1,0 +1,1 @@
+"""What a run is: pure decisions and records. No I/O, no clock, no randomness."""

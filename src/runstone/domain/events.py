@@ -1,0 +1,135 @@
+"""The catalogue of events: what each type means and which fields it must carry.
+
+Any dotted type in the past tense may be written; catalogued ones are checked. Types that change a run's row, its
+journal or its totals are written by Runstone itself and refused from `emit`.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from runstone.errors import InvalidEvent
+
+LOW, NORMAL, HIGH = 0, 1, 2
+"""Importance: LOW may be folded away in a view (progress, output), HIGH asks for attention."""
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
+
+
+class EventType(msgspec.Struct, frozen=True):
+    """One entry of the catalogue. `required` and `optional` map field names to JSON types."""
+
+    summary: str
+    required: dict[str, type] = {}
+    optional: dict[str, type] = {}
+    importance: int = NORMAL
+    own: bool = False
+    """Written by Runstone itself; `emit` refuses it."""
+
+
+def _own(summary: str, importance: int = NORMAL, /, **fields: type) -> EventType:
+    return EventType(summary, {}, fields, importance, own=True)
+
+
+CATALOGUE: Final[dict[str, EventType]] = {
+    "run.created": _own("The run exists; work has not begun.", kind=str, title=str, parent_run_id=str),
+    "run.started": _own("An attempt began; `attempt` is its number and its fence.", attempt=int, owner=str),
+    "run.waiting": _own(
+        "Parked for children, a timer or a retry; no process holds it.", reason=str, wake_at=int
+    ),
+    "run.awaited": _own("Parked for an answer of a person.", HIGH, reason=str),
+    "run.paused": _own("Paused, with what going on needs saved.", HIGH, reason=str),
+    "run.resumed": _own("Ready to go on; the next attempt has not begun.", reason=str),
+    "run.completed": _own("Ended with a result.", HIGH, summary=str, result_ref=str, implicit=bool),
+    "run.failed": _own("Ended with an error.", HIGH, error=dict),
+    "run.cancelled": _own("Stopped by a person or with its parent.", HIGH, reason=str, by=str),
+    "run.interrupted": _own("The owner is gone; resumable.", HIGH, reason=str),
+    "run.updated": _own("Title, labels or links were edited.", title=str, labels=dict),
+    "run.attached": _own(
+        "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int
+    ),
+    "run.superseded": _own("The parent finished without asking for this child again."),
+    "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
+    "child.reused": _own(
+        "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int
+    ),
+    "child.completed": _own("The run's code received how a child ended.", child_run_id=str, status=str),
+    "phase.started": _own("A phase began.", phase=str, planned=int),
+    "phase.completed": _own("A phase ended well.", phase=str),
+    "phase.failed": _own("A phase ended with failed children.", HIGH, phase=str, reason=str),
+    "phase.skipped": _own("A phase was not run.", phase=str, reason=str),
+    "step.completed": _own("A step's result was recorded.", name=str, key=str, elapsed_ms=int),
+    "iteration.started": EventType("A round of an agent's loop began.", {"n": int}),
+    "tool.started": EventType("A tool was called.", {"call_id": str, "tool": str}, {"arguments_ref": str}),
+    "tool.completed": EventType(
+        "A tool's call ended.",
+        {"call_id": str},
+        {"tool": str, "ok": bool, "output_chars": int, "elapsed_ms": int, "error": str},
+    ),
+    "timer.fired": _own("A durable timer ended.", LOW, name=str, key=str),
+    "message.appended": _own(
+        "A message was added to a thread.", LOW, thread_id=str, message_id=str, count=int
+    ),
+    "usage.reported": _own(
+        "A provider request was accounted for.", LOW, request_id=str, provider=str, model=str
+    ),
+    "checkpoint.saved": _own("A state was saved.", number=int, label=str),
+    "input.requested": _own("A person was asked.", HIGH, input_id=str, message=str),
+    "input.answered": _own("A question was answered.", input_id=str, answered_by=str),
+    "input.expired": _own("A question expired.", HIGH, input_id=str),
+    "command.requested": _own(
+        "A person or another run gave an order.", command_id=str, verb=str, requested_by=str
+    ),
+    "command.acknowledged": _own("The owner saw the order.", command_id=str, verb=str),
+    "command.applied": _own("The order was carried out.", command_id=str, verb=str),
+    "command.rejected": _own("The order could not be carried out.", command_id=str, verb=str, reason=str),
+    "process.started": _own("A process was started for the run.", LOW, pid=int, pgid=int, command=list),
+    "process.ended": _own("A process of the run ended.", LOW, pid=int, exit_code=int, signal=int),
+    "log.written": EventType("A line for people.", {}, {"message": str, "level": str}, LOW),
+    "definition.changed": _own("The definition differs from the one that the run was started with.", HIGH),
+    "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, budget=dict),
+    "budget.changed": _own("The run's budget was changed.", budget=dict),
+    "retry.stopped": _own(
+        "No further try: the last one failed alike and recorded nothing new.", HIGH, reason=str
+    ),
+}
+
+_OWN_DOMAINS: Final = frozenset({name.split(".")[0] for name, entry in CATALOGUE.items() if entry.own})
+_seen_types: set[str] = set()  # types that passed the pattern; bounded below
+
+
+def check_emit(event_type: str, payload: Any) -> int:
+    """Checks a caller's event and gives its default importance. Raises `InvalidEvent`."""
+    entry = CATALOGUE.get(event_type)
+    if entry is None:
+        if event_type not in _seen_types:
+            _check_new_type(event_type)
+        return NORMAL
+    if entry.own:
+        raise InvalidEvent(f"{event_type} is written by Runstone itself", hint=_hint(event_type))
+    if type(payload) is not dict:
+        raise InvalidEvent(f"the payload of {event_type} must be an object, not {type(payload).__name__}")
+    for name, kind in entry.required.items():
+        if not isinstance(payload.get(name), kind):
+            raise InvalidEvent(
+                f"{event_type} needs `{name}` ({kind.__name__}); it has {payload.get(name)!r:.80}"
+            )
+    for name, kind in entry.optional.items():
+        if payload.get(name) is not None and not isinstance(payload[name], kind):
+            raise InvalidEvent(f"`{name}` of {event_type} must be {kind.__name__}, not {payload[name]!r:.80}")
+    return entry.importance
+
+
+def _check_new_type(event_type: str) -> None:
+    if not isinstance(event_type, str) or len(event_type) > 100 or not _TYPE.match(event_type):
+        raise InvalidEvent(f"{event_type!r:.120} is not a dotted event type such as tool.started")
+    if event_type.split(".")[0] in _OWN_DOMAINS - {"log"}:
+        raise InvalidEvent(f"{event_type} is in a domain that Runstone writes itself", hint=_hint(event_type))
+    if len(_seen_types) < 10_000:
+        _seen_types.add(event_type)
+
+
+def _hint(event_type: str) -> str:
+    calls = {"usage": "run.usage()", "message": "run.message()", "checkpoint": "run.checkpoint()"}
+    return f"use {calls.get(event_type.split('.')[0], 'run.complete(), run.fail() or run.pause()')} or a type of your own"

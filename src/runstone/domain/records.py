@@ -1,0 +1,385 @@
+"""What the ledger shows: the records of DESIGN's glossary, read-only. Times are aware datetimes in UTC."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from runstone.domain.telemetry import to_usd
+
+T = TypeVar("T")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def at(us: int) -> datetime:
+    """The datetime of microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def maybe_at(us: int | None) -> datetime | None:
+    """As `at`, None kept."""
+    return None if us is None else at(us)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the records; `to_dict()` gives JSON values as the CLI and the API show them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values; datetimes as RFC 3339 text."""
+        value = msgspec.to_builtins(self, enc_hook=str)
+        assert isinstance(value, dict)
+        return value
+
+
+class AgentRun(Record):
+    """A run of kind subagent, worker_thread, background_agent, team_member or workflow_child."""
+
+    id: str
+    kind: str
+    parent_run_id: str | None
+    root_run_id: str
+    depth: int
+    forked_from: str | None
+    parent_thread_id: str | None
+    agent_id: str | None
+    agent_version: str | None
+    title: str | None
+    status: str
+    """As shown: a run whose owner holds no live lease reads `interrupted`."""
+    status_reason: str | None
+    wake_at: datetime | None
+    phase: str | None
+    prompt_ref: str | None
+    input_ref: str | None
+    options: dict[str, Any]
+    worker_thread_id: str | None
+    task_board_id: str | None
+    task_card_id: str | None
+    child_key: str | None
+    labels: dict[str, str]
+    attempt: int
+    owner: str | None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    completed_at: datetime | None
+    summary: str | None
+    result_ref: str | None
+    error: dict[str, Any] | None
+    superseded: bool
+    detached: bool
+    lease_expires_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """An owner with a live lease works on it."""
+        return self.status == "running"
+
+
+class WorkflowRun(AgentRun):
+    """A run of kind workflow: the same, with its definition. Input and phases are read with `ledger.input` and `.phases`."""
+
+    definition_id: str | None
+    definition_hash: str | None
+
+
+class PhaseState(Record):
+    """A phase of a workflow run, derived from its events and children; planned phases are `pending`."""
+
+    name: str
+    status: str
+    planned: int | None
+    children: dict[str, int]
+    """Children by shown status."""
+    reused: int
+    started_at: datetime | None
+    completed_at: datetime | None
+    reason: str | None
+
+
+class RunEvent(Record):
+    """An immutable record of a run. `seq` orders it in its run, `position` across the workspace."""
+
+    run_id: str
+    seq: int
+    position: int
+    type: str
+    payload: Any
+    importance: int
+    timestamp: datetime
+    attempt: int
+    event_key: str | None
+
+
+class Totals(Record):
+    """Sums of requests. `complete` is False when the cost of some request is unknown: the cost is then a lower bound."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_picousd: int = 0
+    unknown_costs: int = 0
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost in USD, exact to the picodollar before rounding."""
+        return to_usd(self.cost_picousd)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the cost of every request is known."""
+        return self.unknown_costs == 0
+
+    @property
+    def tokens(self) -> int:
+        """Input (cached or not) and output tokens."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
+
+    def __add__(self, other: "Totals") -> "Totals":
+        names = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+                 "cost_picousd", "unknown_costs")  # fmt: skip
+        return Totals(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "tokens": self.tokens, "cost_usd": self.cost_usd, "complete": self.complete}
+
+
+class ModelTotals(Record):
+    """Totals of one provider and model."""
+
+    provider: str
+    model: str
+    own: Totals
+    subtree: Totals
+
+
+class RunTelemetry(Record):
+    """What a run cost, by itself and with all below it."""
+
+    run_id: str
+    own: Totals
+    subtree: Totals
+    models: tuple[ModelTotals, ...]
+    tool_counts: dict[str, int]
+    tool_failures: dict[str, int]
+    subtree_tool_counts: dict[str, int]
+    elapsed_ms: int
+    """From start to end, or to now; of an interrupted run to the last that is known of it."""
+    active_ms: int
+    """The time in which an attempt was open."""
+    model: str | None
+    provider: str | None
+    error: dict[str, Any] | None
+    reused: dict[str, Any]
+    """What the current attempt reused: children, tokens, cost_usd. No part of the totals."""
+
+    def to_dict(self) -> dict[str, Any]:
+        value = super().to_dict()
+        models = [{**m.to_dict(), "own": m.own.to_dict(), "subtree": m.subtree.to_dict()} for m in self.models]
+        return {**value, "own": self.own.to_dict(), "subtree": self.subtree.to_dict(), "models": models}
+
+
+class Attempt(Record):
+    """One try of a run by one owner."""
+
+    run_id: str
+    number: int
+    owner: str
+    identity: dict[str, Any]
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    reason: str | None
+
+
+class Lease(Record):
+    """An owner's time-limited right to write to a run."""
+
+    run_id: str
+    attempt: int
+    owner: str
+    identity: dict[str, Any]
+    expires_at: datetime
+
+
+class ProcessRecord(Record):
+    """A process group that a run started."""
+
+    run_id: str
+    attempt: int
+    pgid: int
+    identity: dict[str, Any]
+    command: list[str]
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    signal: int | None
+
+
+class Checkpoint(Record):
+    """A saved state of a run; read it with `ledger.state(run_id, number)`."""
+
+    run_id: str
+    number: int
+    attempt: int
+    label: str | None
+    state_ref: str
+    definition_hash: str | None
+    parent: int | None
+    created_at: datetime
+
+
+class Thread(Record):
+    """A conversation."""
+
+    id: str
+    title: str | None
+    run_id: str | None
+    """The run whose worker thread it is."""
+    messages: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Message(Record):
+    """A message of a thread."""
+
+    id: str
+    thread_id: str
+    seq: int
+    role: str
+    text: str
+    run_id: str | None
+    attempt: int | None
+    timestamp: datetime
+    extra: Any
+
+
+class Board(Record):
+    """A task board."""
+
+    id: str
+    thread_id: str | None
+    title: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Card(Record):
+    """A card of a board. `run_ids` are the runs that refer to it; `claimed_by` is the one that works on it."""
+
+    id: str
+    board_id: str
+    title: str
+    status: str
+    position: int
+    body: str | None
+    assignee: str | None
+    labels: dict[str, str]
+    claimed_by: str | None
+    run_ids: tuple[str, ...]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Command(Record):
+    """A durable order to a run."""
+
+    id: str
+    run_id: str
+    verb: str
+    payload: dict[str, Any]
+    idempotency_key: str | None
+    status: str
+    requested_by: str | None
+    reason: str | None
+    requested_at: datetime
+    acknowledged_at: datetime | None
+    ended_at: datetime | None
+
+
+class JournalEntry(Record):
+    """What a run knows of one child or step."""
+
+    number: int
+    key: str
+    kind: str
+    name: str
+    phase: str | None
+    previous: str | None
+    attempt: int
+    handled: bool
+    dropped: int
+    child_pk: int | None
+    child_run_id: str | None
+    child_status: str | None
+    """As stored, `running` only with a live lease."""
+    child_error: dict[str, Any] | None
+    child_tokens: int
+    child_cost_picousd: int
+    child_attempt: int
+    child_tries: int
+    child_by_cascade: bool
+    superseded: bool
+    value: str | None
+    ref: str | None
+    """Digest of the result's blob, where it is not inline."""
+
+    @property
+    def finished(self) -> bool:
+        """It has a result that can be used again."""
+        return self.kind != "child" or self.child_status == "completed"
+
+
+class TreeNode(Record):
+    """A run with its children, in the order in which they were created."""
+
+    run: AgentRun
+    subtree: Totals
+    own: Totals
+    reused: bool
+    """The parent's current attempt used its stored result."""
+    children: tuple["TreeNode", ...]
+
+    def walk(self) -> "Iterator[TreeNode]":
+        """This node and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.run.to_dict(),
+            "own": self.own.to_dict(),
+            "subtree": self.subtree.to_dict(),
+            "reused": self.reused,
+            "children": [child.to_dict() for child in self.children],
+        }
+
+
+class SearchHit(Record):
+    """A text that fits a full-text query."""
+
+    source: str
+    run_id: str | None
+    message_id: str | None
+    excerpt: str
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """Some items, and the cursor after them; None at the end."""
+
+    items: list[T]
+    next_cursor: Any = None
+
+    def __iter__(self) -> "Iterator[T]":  # type: ignore[override]
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,119 @@
+"""A checkpoint's state as places: which of them changed since the last save, and how a state is put together again.
+
+A place is a top-level key of the state (`item` -1), one item of a top-level list (`item` its index) or such a list's
+length (`item` -2). The state at checkpoint n has, for each place, the newest row not after n. So a conversation of a
+thousand messages adds one message's bytes per save, not the whole of it.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from runstone.domain import codec
+from runstone.errors import InvalidInput
+
+WHOLE: Final = -1
+LENGTH: Final = -2
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One changed place; `value` None means that it is gone."""
+
+    path: str
+    item: int
+    value: bytes | None
+
+
+class Saved:
+    """What the last checkpoint held: a hash for each place, so that a save stores only what changed."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.values: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
+
+    def changes(self, state: Any) -> "tuple[list[Place], Saved]":
+        """The places of `state` that differ, and what is saved once they are stored. Linear in the state."""
+        if not isinstance(state, dict):
+            state = {"": state}
+        elif "" in state:
+            raise InvalidInput("a state's top-level keys must not be empty text")
+        places: list[Place] = []
+        after = Saved()
+        after.number = self.number + 1
+        for path, value in state.items():
+            if type(value) is list:
+                after.lists[path] = self._changed_list(path, value, places)
+            else:
+                data = codec.encode(value)
+                after.values[path] = name = _name(data)
+                if self.values.get(path) != name:
+                    places.append(Place(path, WHOLE, data))
+        codec.encode(list(state))  # the keys themselves must be text
+        places += self._gone(after)
+        return places, after
+
+    def _changed_list(self, path: str, value: list[Any], places: list[Place]) -> list[str]:
+        before = self.lists.get(path)
+        names = []
+        for index, item in enumerate(value):
+            data = codec.encode(item)
+            name = _name(data)
+            names.append(name)
+            if before is None or index >= len(before) or before[index] != name:
+                places.append(Place(path, index, data))
+        if before is None or len(before) != len(value):
+            places.append(Place(path, LENGTH, str(len(value)).encode()))
+        return names
+
+    def _gone(self, after: "Saved") -> Iterable[Place]:
+        for path in self.values.keys() - after.values.keys():
+            yield Place(path, WHOLE, None)
+        for path in self.lists.keys() - after.lists.keys():
+            yield Place(path, LENGTH, None)
+
+    def appended(self, append: dict[str, list[Any]]) -> "tuple[list[Place], Saved]":
+        """The places of items added at the end of top-level lists. Linear in what is added."""
+        places: list[Place] = []
+        after = Saved()
+        after.number, after.values, after.lists = self.number + 1, self.values, self.lists
+        added: list[tuple[str, list[str]]] = []
+        for path, items in append.items():
+            if path in self.values or not isinstance(items, list):
+                raise InvalidInput(f"append= adds items to lists; {path!r} is none")
+            start = len(self.lists.get(path, ()))
+            encoded = [codec.encode(item) for item in items]
+            places += [Place(path, start + index, data) for index, data in enumerate(encoded)]
+            places.append(Place(path, LENGTH, str(start + len(items)).encode()))
+            added.append((path, [_name(data) for data in encoded]))
+        for path, names in added:  # only once all of it was taken
+            after.lists.setdefault(path, []).extend(names)
+        return places, after
+
+
+def assemble(rows: Iterable[tuple[str, int, bytes | None]]) -> tuple[Any, Saved]:
+    """The state of rows (path, item, newest value), and what is saved by it."""
+    saved, state = Saved(), {}
+    lists: dict[str, dict[int, bytes]] = {}
+    lengths: dict[str, int] = {}
+    for path, item, value in rows:
+        if item == LENGTH:
+            if value is not None:
+                lengths[path] = int(value)
+        elif item == WHOLE:
+            if value is not None:
+                state[path], saved.values[path] = codec.decode(value), _name(value)
+        elif value is not None:
+            lists.setdefault(path, {})[item] = value
+    for path, length in lengths.items():
+        items = [lists[path][index] for index in range(length)] if length else []
+        state[path], saved.lists[path] = (
+            [codec.decode(item) for item in items],
+            [_name(item) for item in items],
+        )
+    return (state[""] if set(state) == {""} else state), saved
+
+
+def _name(data: bytes) -> str:
+    return codec.digest(data)[:32]

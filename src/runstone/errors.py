@@ -1,0 +1,425 @@
+"""Every exception of Runstone.
+
+    RunstoneError
+    ├── InvalidInput            what the caller gave cannot be taken
+    │   ├── NotJournalable      not JSON, so it could not be stored and given back equal
+    │   ├── InvalidEvent        the event type or its payload breaks the catalogue
+    │   ├── InvalidDefinition   a workflow or agent definition is wrong; names the place
+    │   ├── InvalidCursor       the cursor belongs to other filters or another ledger
+    │   ├── ValueTooLarge       over the bound of its field
+    │   ├── AmbiguousId         a short id fits several runs
+    │   └── RunMismatch         the id exists with another workflow or input
+    ├── NotFound                run, thread, board, card, blob, agent, workflow or workspace
+    ├── Refused                 the ledger's state does not allow it; nothing was changed
+    │   ├── IllegalTransition   the status table has no such move
+    │   ├── Fenced              a newer attempt owns the run
+    │   ├── RunIsLive           another owner holds a live lease
+    │   ├── OrphanAlive         processes of the last attempt still live on another host
+    │   ├── RevisionConflict    the card or board changed since it was read
+    │   ├── BudgetReached       the run is at its cap; nothing new starts
+    │   ├── DefinitionChanged   the definition changed and the policy says refuse
+    │   └── Misuse              the call is not allowed at this place
+    ├── RunOutcome              a run ended or stopped in a way that is no result
+    │   ├── RunFailed, RunStopped, RunPaused, RunInterrupted, AwaitingInput
+    │   └── ChildFailed, ChildrenFailed
+    ├── CommandError            a process agent's command did not do its work
+    │   ├── CommandNotFound, CommandNotExecutable, CommandInputRefused
+    │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
+    ├── ProcessesUnreadable     the operating system does not show the processes here
+    └── StoreError              the ledger itself
+        ├── StoreBusy, StoreFull, StoreCorrupt, StoreReadOnly, StoreIO
+        ├── SchemaTooNew, SchemaTooOld, UnknownCodec
+        └── LedgerClosed, ForkedLedger, WriteUncertain
+
+`Suspended` is a `BaseException`: it is no error, and code that catches `Exception` must not see it.
+Every class has a stable `code` (used by the CLI, the API and in stored errors) and a `hint`: what to do or type next.
+"""
+
+from typing import Any, ClassVar
+
+
+class RunstoneError(Exception):
+    """Base of every error of Runstone."""
+
+    code: ClassVar[str] = "error"
+    hint: str = "see the message"
+
+    def __init__(self, message: str = "", *, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+        if hint is not None:
+            self.hint = hint
+        self.details: dict[str, Any] = details
+
+
+class InvalidInput(RunstoneError):
+    """The argument cannot be taken."""
+
+    code = "invalid_input"
+    hint = "correct the argument that the message names"
+
+
+class NotJournalable(InvalidInput):
+    """The value is not JSON, so it could not be stored and given back equal."""
+
+    code = "not_journalable"
+    hint = "pass JSON values (string keys, finite numbers, text), or give key= and convert the value yourself"
+
+
+class InvalidEvent(InvalidInput):
+    """The event type or its payload breaks the catalogue."""
+
+    code = "invalid_event"
+    hint = "event types are `domain.action` in the past tense; see docs/reference/events.md"
+
+
+class InvalidDefinition(InvalidInput):
+    """A workflow or agent definition is wrong."""
+
+    code = "invalid_definition"
+    hint = "correct the definition at the place that the message names"
+
+
+class InvalidCursor(InvalidInput):
+    """The cursor belongs to other filters or to another ledger."""
+
+    code = "invalid_cursor"
+    hint = "list again without a cursor"
+
+
+class ValueTooLarge(InvalidInput):
+    """The value is over the bound of its field."""
+
+    code = "value_too_large"
+    hint = "store long text as a message or a result; a row holds at most 4 KB"
+
+
+class AmbiguousId(InvalidInput):
+    """The short id fits more than one run."""
+
+    code = "ambiguous_id"
+    hint = "type more characters of the id"
+
+
+class RunMismatch(InvalidInput):
+    """The run id exists with another workflow or input."""
+
+    code = "run_mismatch"
+    hint = "use another id, or resume the run with its own input: runstone resume RUN"
+
+
+class NotFound(RunstoneError):
+    """Nothing with that id is in the ledger."""
+
+    code = "not_found"
+    hint = "list what there is: runstone runs list"
+
+
+class WorkspaceNotFound(NotFound):
+    """There is no workspace here or above."""
+
+    code = "workspace_not_found"
+    hint = "go to the project's folder, name one with --workspace DIR, or create one: runstone run ..."
+
+
+class AgentNotFound(NotFound):
+    """No agent is registered under that name."""
+
+    code = "agent_not_found"
+    hint = "import the module that registers it, or name it in runstone.toml: modules = [...]"
+
+
+class WorkflowNotFound(NotFound):
+    """No workflow is registered under that name."""
+
+    code = "workflow_not_found"
+    hint = "import the module that registers it, or name it in runstone.toml: modules = [...]"
+
+
+class Refused(RunstoneError):
+    """The state of the ledger does not allow it; nothing was changed."""
+
+    code = "refused"
+    hint = "look at the run: runstone runs show RUN"
+
+
+class IllegalTransition(Refused):
+    """The run's status does not allow this move."""
+
+    code = "illegal_transition"
+
+
+class Fenced(Refused):
+    """A newer attempt owns the run, or the run has ended; this owner may not write any more."""
+
+    code = "fenced"
+    hint = "stop working on this run: it was taken over or ended; see runstone runs show RUN"
+
+
+class RunIsLive(Refused):
+    """Another owner works on the run."""
+
+    code = "run_is_live"
+    hint = "wait for it (runstone runs watch RUN) or stop it first (runstone runs stop RUN)"
+
+
+class OrphanAlive(Refused):
+    """Processes of the last attempt may still live on another host."""
+
+    code = "orphan_alive"
+    hint = "end them on the host that the message names, or resume there"
+
+
+class RevisionConflict(Refused):
+    """It changed since it was read."""
+
+    code = "revision_conflict"
+    hint = "read it again, apply the change to what is there now, and send that revision"
+
+
+class BudgetReached(Refused):
+    """The run is at its budget's cap; nothing new starts."""
+
+    code = "budget_reached"
+    hint = "resume with a larger budget: runstone resume RUN --max-cost USD"
+
+
+class DefinitionChanged(Refused):
+    """The definition changed since the run was started, and the policy refuses that."""
+
+    code = "definition_changed"
+    hint = "resume with definition='accept', or restore the definition"
+
+
+class AmbiguousQuestion(Refused):
+    """Two equal questions are open at once."""
+
+    code = "ambiguous_question"
+    hint = "give each its own key="
+
+
+class Misuse(Refused):
+    """The call is not allowed at this place."""
+
+    code = "misuse"
+    hint = "see the message"
+
+
+class RunOutcome(RunstoneError):
+    """A run ended or stopped in a way that is no result."""
+
+    code = "run_outcome"
+
+    def __init__(self, message: str = "", *, run_id: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.run_id = run_id
+
+
+class RunFailed(RunOutcome):
+    """The run failed."""
+
+    code = "run_failed"
+    hint = (
+        "see why (runstone runs show RUN), then go on without doing finished work again: runstone resume RUN"
+    )
+
+
+class RunStopped(RunOutcome):
+    """The run was stopped."""
+
+    code = "run_stopped"
+    hint = "go on with it: runstone resume RUN"
+
+
+class RunPaused(RunOutcome):
+    """The run is paused."""
+
+    code = "run_paused"
+    hint = "go on with it: runstone resume RUN"
+
+
+class RunInterrupted(RunOutcome):
+    """The owner of the run is gone."""
+
+    code = "run_interrupted"
+    hint = "go on with it: runstone resume RUN"
+
+
+class AwaitingInput(RunOutcome):
+    """The run waits for an answer of a person."""
+
+    code = "awaiting_input"
+    hint = "see the question and answer it: runstone inputs list"
+
+
+class ChildFailed(RunOutcome):
+    """A child run failed; `run_id` names it."""
+
+    code = "child_failed"
+    hint = "see why: runstone runs show RUN"
+
+
+class ChildrenFailed(RunOutcome):
+    """Some children of a map failed; `failures` holds a `ChildFailed` for each, `results` what the others gave."""
+
+    code = "children_failed"
+    hint = "see which: runstone runs tree RUN"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        run_id: str = "",
+        failures: tuple[RunOutcome, ...] = (),
+        results: tuple[Any, ...] = (),
+        **details: Any,
+    ) -> None:
+        super().__init__(message, run_id=run_id, **details)
+        self.failures = failures
+        self.results = results
+
+
+class CommandError(RunstoneError):
+    """The command of a process agent did not do its work."""
+
+    code = "command_error"
+    hint = "see its output: runstone runs logs RUN"
+
+
+class CommandNotFound(CommandError):
+    """The command's program, or the folder to run it in, does not exist."""
+
+    code = "command_not_found"
+    hint = "install the program, or correct the agent's command and cwd in runstone.toml"
+
+
+class CommandNotExecutable(CommandError):
+    """The command's program exists, but the system cannot run it."""
+
+    code = "command_not_executable"
+    hint = "make it executable (chmod +x), and check the interpreter in its first line"
+
+
+class CommandInputRefused(CommandError):
+    """The input does not fit the command: a placeholder asks for what it lacks, or the system cannot pass it."""
+
+    code = "command_input_refused"
+    hint = (
+        "give the input the field that the message names; pass big or binary-like values with input = 'stdin'"
+    )
+
+
+class CommandFailed(CommandError):
+    """The command ended with an exit code that is no success, or by a signal; `details` has the last error lines."""
+
+    code = "command_failed"
+
+
+class CommandTimedOut(CommandError):
+    """The command did not end within its time, and was ended."""
+
+    code = "command_timed_out"
+    hint = (
+        "give it more time (timeout_s in its agent's settings), or see where it hangs: runstone runs logs RUN"
+    )
+
+
+class CommandResultInvalid(CommandError):
+    """The command succeeded, but what it printed is no result of the kind that the agent promises."""
+
+    code = "command_result_invalid"
+    hint = "print one JSON document (or make it the last line), or set result = 'text' for the agent"
+
+
+class ProcessesUnreadable(RunstoneError):
+    """The operating system does not show this process its peers, so none can be watched or ended."""
+
+    code = "processes_unreadable"
+    hint = "mount /proc of this PID namespace (unshare --mount-proc, bwrap --proc /proc) without hidepid"
+
+
+class StoreError(RunstoneError):
+    """The ledger could not be read or written."""
+
+    code = "store_error"
+    hint = "run: runstone verify"
+
+
+class StoreBusy(StoreError):
+    """Another process held the ledger's write lock for too long."""
+
+    code = "store_busy"
+    hint = "find the process that holds it (a stopped one, a backup tool) and let it go on or end it"
+
+
+class StoreFull(StoreError):
+    """The disk is full; nothing of this write was stored."""
+
+    code = "store_full"
+    hint = "make room on the disk, then try again"
+
+
+class StoreCorrupt(StoreError):
+    """The file is not a ledger, or it is damaged."""
+
+    code = "store_corrupt"
+    hint = "keep the file, and restore a backup beside it"
+
+
+class StoreReadOnly(StoreError):
+    """The ledger or its folder cannot be written."""
+
+    code = "store_read_only"
+    hint = "give the owner of the folder write access, or name another workspace with --workspace DIR"
+
+
+class StoreIO(StoreError):
+    """The disk or the file system reported an error."""
+
+    code = "store_io"
+    hint = "check the disk and its cable, mount and quota; then run: runstone verify"
+
+
+class SchemaTooNew(StoreError):
+    """The ledger was written by a newer Runstone."""
+
+    code = "schema_too_new"
+    hint = "upgrade: pip install --upgrade runstone"
+
+
+class SchemaTooOld(StoreError):
+    """The ledger has an older schema, and it was opened for reading only."""
+
+    code = "schema_too_old"
+    hint = "open it once for writing to upgrade it (a backup is made first): runstone verify --upgrade"
+
+
+class UnknownCodec(StoreError):
+    """A stored value has a codec that this version does not know."""
+
+    code = "unknown_codec"
+    hint = "upgrade: pip install --upgrade runstone"
+
+
+class LedgerClosed(StoreError):
+    """The ledger is closed."""
+
+    code = "ledger_closed"
+    hint = "open it again: runstone.open()"
+
+
+class ForkedLedger(StoreError):
+    """This process was forked from the one that opened the ledger."""
+
+    code = "forked_ledger"
+    hint = "open the ledger again in the child process: runstone.open()"
+
+
+class WriteUncertain(StoreError):
+    """The process stopped waiting before the ledger said whether the write was stored."""
+
+    code = "write_uncertain"
+    hint = "read the run to see whether it is there: runstone runs show RUN"
+
+
+class Suspended(BaseException):
+    """The run was parked while this code ran; let it pass. It is raised by every `ctx` call after parking."""

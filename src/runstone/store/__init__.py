@@ -1,0 +1,1 @@
+"""Keeps the ledger: the only place with SQL or a database driver."""

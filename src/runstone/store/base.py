@@ -1,0 +1,59 @@
+"""The store's contract: what a database must do (`Database`), and what a write is (`Write`).
+
+A backend implements `Database`: transactions, and statements by name from its own `queries.sql`. Everything above it
+(batches, writes, reads) is shared, so every backend decides alike. `runstone.testing.contract` holds the suite.
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from runstone.store.batch import Batch
+
+Row = tuple[Any, ...]
+
+
+class Database(Protocol):
+    """One connection. Methods raise `StoreError` subclasses only."""
+
+    def begin(self) -> None:
+        """Starts a write transaction; waits, bounded, for other processes (`StoreBusy`)."""
+
+    def commit(self) -> None:
+        """Makes the transaction durable; returns only then."""
+
+    def rollback(self) -> None:
+        """Takes the transaction back."""
+
+    def rows(self, name: str, params: dict[str, Any] | None = None, /, **more: Any) -> list[Row]:
+        """Rows of the statement called `name`."""
+
+    def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
+        """Rows of a list: named columns and tables, and a condition put together by `store/lists.py`."""
+
+    def insert(self, name: str, rows: list[Row]) -> None:
+        """Runs the one-row statement called `name` for all rows, in few statements."""
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another connection committed since this was last asked, inside a write transaction."""
+
+    def close(self) -> None:
+        """Closes the connection."""
+
+
+class Write:
+    """One change, decided inside the transaction. Each write is accepted or refused by itself.
+
+    `decide` reads heads and rows from the batch, raises a typed error to refuse, and otherwise stages events and rows.
+    It reads before it stages, may be called again when a batch is replayed, and returns the receipt's value.
+    """
+
+    __slots__ = ()
+
+    size = 256
+    """Bytes that the write holds in the queue, about."""
+
+    urgent = False
+    """Goes first in its batch (heartbeats)."""
+
+    def decide(self, batch: "Batch") -> Any:
+        raise NotImplementedError

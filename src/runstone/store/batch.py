@@ -1,0 +1,328 @@
+"""One transaction of many writes: heads are read once, decisions are pure, rows go out in few statements.
+
+A refused write leaves nothing behind and does not take its batch-mates with it. Heads stay cached between batches as
+long as no other process has committed.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from runstone.domain import codec, runs
+from runstone.domain.runs import Head
+from runstone.errors import NotFound
+from runstone.store.base import Database, Row, Write
+
+HEADS_KEPT = 20_000
+"""Cached heads; about 1 KB each. Beyond it the cache starts anew."""
+
+_HEAD_FIELDS = tuple(name for name in Head.__struct_fields__ if name != "last_seq")
+_COPY = msgspec.structs.replace
+
+# Parents before children, so that foreign keys hold at every statement.
+_ORDER = (
+    "insert_owner",
+    "insert_blob",
+    "save_run",
+    "insert_thread",
+    "insert_message",
+    "insert_event",
+    "insert_attempt",
+    "end_attempt",
+    "insert_lease",
+    "delete_lease",
+    "insert_process",
+    "end_process",
+    "insert_journal",
+    "insert_wait",
+    "delete_waits",
+    "insert_usage",
+    "add_totals",
+    "add_tools",
+    "insert_checkpoint",
+    "insert_place",
+    "save_board",
+    "save_card",
+    "save_command",
+    "delete_text",
+    "insert_text",
+    "insert_search",
+)
+
+
+class Cache:
+    """What the writer remembers between batches: heads and the next numbers."""
+
+    def __init__(self) -> None:
+        self.heads: dict[str, Head] = {}
+        self.by_pk: dict[int, Head] = {}
+        self.next: dict[str, int] = {}
+        self.awaited: set[int] = set()
+        self._awaited_known = False
+
+    def clear(self) -> None:
+        self.heads.clear()
+        self.by_pk.clear()
+        self.next.clear()
+        self.awaited.clear()
+        self._awaited_known = False
+
+    def awaited_children(self, db: Database) -> set[int]:
+        """Children that some parked run waits for (or did), so that most ends need no query."""
+        if not self._awaited_known:
+            self.awaited |= {pk for (pk,) in db.rows("waited_children")}
+            self._awaited_known = True
+        return self.awaited
+
+    def keep(self, head: Head) -> Head:
+        self.heads[head.run_id] = head
+        self.by_pk[head.pk] = head
+        return head
+
+
+class Outcome:
+    """What became of one write: a value, or the error that refused it."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+class Batch:
+    """The view that a write decides in. Lives for one transaction."""
+
+    def __init__(self, db: Database, cache: Cache, now: int) -> None:
+        self.db = db
+        self.cache = cache
+        self.now = now
+        self.staged: dict[str, list[Row]] = {}
+        self.dirty: dict[int, Head] = {}
+        self.changed: set[str] = set()
+        self._totals: dict[tuple[Any, ...], list[int]] = {}
+        self._tools: dict[tuple[Any, ...], list[int]] = {}
+        self._undo: list[Callable[[], None]] | None = None
+        self._touched: dict[int, Head] = {}
+        self._marks: dict[str, int] = {}
+        self._clean: set[int] = set()
+        if not cache.next or len(cache.heads) > HEADS_KEPT:
+            cache.clear()
+            cache.next = {table: number + 1 for table, number in db.rows("sequences")}
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def head(self, run_id: str) -> Head:
+        """The run's head. Raises `NotFound`."""
+        head = self.cache.heads.get(run_id) or self._load("head_by_id", run_id)
+        if head is None:
+            raise NotFound(f"there is no run {run_id}", run_id=run_id)
+        return head
+
+    def find(self, run_id: str) -> Head | None:
+        """The run's head, or None."""
+        return self.cache.heads.get(run_id) or self._load("head_by_id", run_id)
+
+    def head_at(self, pk: int) -> Head:
+        """The head of the run with that integer key."""
+        head = self.cache.by_pk.get(pk) or self._load("head_by_pk", pk)
+        if head is None:
+            raise NotFound(f"there is no run with key {pk}")
+        return head
+
+    def _load(self, query: str, value: Any) -> Head | None:
+        rows = self.db.rows(query, {"value": value})
+        if not rows:
+            return None
+        *fields, last_seq = rows[0]
+        head = Head(**dict(zip(_HEAD_FIELDS, fields, strict=True)), last_seq=last_seq or 0)
+        return self.cache.keep(head)
+
+    def read(self, query: str, /, **params: Any) -> list[Row]:
+        """Rows as of this point of the batch. A write reads before it stages anything."""
+        if self.staged or self.dirty or self._totals or self._tools:
+            self.flush()
+        return self.db.rows(query, params)
+
+    def ancestors(self, head: Head) -> list[Head]:
+        """The run and its ancestors, from the run to the root."""
+        line = [head]
+        while line[-1].parent is not None:
+            line.append(self.head_at(line[-1].parent))
+        return line
+
+    # --- staging -------------------------------------------------------------------------------------------------
+
+    def number(self, table: str) -> int:
+        """The next integer key of a table; numbers are never given twice."""
+        number = self.cache.next.get(table, 1)
+        self.cache.next[table] = number + 1
+        return number
+
+    def stage(self, statement: str, *row: Any) -> None:
+        """Adds a row for the statement."""
+        self.staged.setdefault(statement, []).append(row)
+
+    def new_head(self, **fields: Any) -> Head:
+        """A head for a run that does not exist yet."""
+        head = Head(pk=self.number("runs"), **fields)
+        self._touched[head.pk] = head
+        if self._undo is not None:
+            self._undo.append(lambda: self._forget(head))
+        return self.cache.keep(head)
+
+    def _forget(self, head: Head) -> None:
+        self.cache.heads.pop(head.run_id, None)
+        self.cache.by_pk.pop(head.pk, None)
+        self.dirty.pop(head.pk, None)
+
+    def touch(self, head: Head) -> None:
+        """Marks the head as changed; called before the change, so that a refused write can be taken back."""
+        if self._undo is not None and head.pk not in self._touched:
+            self._touched[head.pk] = before = _COPY(head)
+            self._undo.append(lambda: self._restore(head, before))
+        self.dirty[head.pk] = head
+
+    @staticmethod
+    def _restore(head: Head, before: Head) -> None:
+        for name in Head.__struct_fields__:
+            setattr(head, name, getattr(before, name))
+
+    def record(
+        self,
+        head: Head,
+        event_type: str,
+        payload: dict[str, Any],
+        *,
+        at: int | None = None,
+        attempt: int | None = None,
+        importance: int = 1,
+        event_key: str | None = None,
+    ) -> tuple[int, int]:
+        """Stages an event of Runstone's own and folds it into the head. Gives (seq, position)."""
+        if event_type in runs.MOVES and event_type != "run.created":
+            runs.check_move(head, event_type)
+        at = self.now if at is None else at
+        self.touch(head)
+        runs.apply(head, event_type, payload, at)
+        if event_type in runs.MOVES:
+            self.changed.add(head.run_id)
+        text, ref = self.text_or_blob(codec.encode(payload))
+        return self.event_row(
+            head, at, event_type, importance, text, ref, attempt=attempt, event_key=event_key
+        )
+
+    def event_row(
+        self,
+        head: Head,
+        at: int,
+        event_type: str,
+        importance: int,
+        text: str | None,
+        ref: str | None,
+        *,
+        attempt: int | None = None,
+        event_key: str | None = None,
+    ) -> tuple[int, int]:
+        """Stages the event's row under the next seq and position."""
+        next_ = self.cache.next
+        position = next_.get("events", 1)
+        next_["events"] = position + 1
+        seq = head.last_seq = head.last_seq + 1
+        attempt = head.attempt if attempt is None else attempt
+        row = (position, head.pk, seq, attempt, at, event_type, 1, importance, text, ref, event_key)
+        self.staged.setdefault("insert_event", []).append(row)
+        return seq, position
+
+    def text_or_blob(self, data: bytes) -> tuple[str | None, str | None]:
+        """Short JSON as text for the row; long JSON as a blob's digest."""
+        if len(data) <= codec.ROW_TEXT_BYTES:
+            return data.decode(), None
+        from runstone.store.blobs import pack
+
+        return None, self.put_blob(pack(data))
+
+    def put_blob(self, blob: Row) -> str:
+        """Stages a packed blob (digest, codec, size, data); equal content is stored once. Gives the digest."""
+        self.staged.setdefault("insert_blob", []).append(blob)
+        return str(blob[0])
+
+    def add_totals(self, head: Head, provider: str, model: str, counts: Iterable[int]) -> None:
+        """Adds one request's counts to the run (own and subtree) and to the subtree of every ancestor."""
+        counts = list(counts)
+        _add(self._totals, (head.pk, 0, provider, model), counts)
+        self.raise_totals(head, provider, model, counts)
+
+    def raise_totals(self, head: Head, provider: str, model: str, counts: Iterable[int]) -> None:
+        """Adds counts to the subtree of the run and of every ancestor: work in proportion to the depth."""
+        counts = list(counts)
+        for ancestor in self.ancestors(head):
+            _add(self._totals, (ancestor.pk, 1, provider, model), counts)
+
+    def add_tool(self, head: Head, tool: str, failed: bool) -> None:
+        """Adds one tool call to the run and to the subtree of every ancestor."""
+        _add(self._tools, (head.pk, 0, tool), [1, int(failed)])
+        self.raise_tools(head, tool, [1, int(failed)])
+
+    def raise_tools(self, head: Head, tool: str, counts: Iterable[int]) -> None:
+        """Adds tool calls to the subtree of the run and of every ancestor."""
+        counts = list(counts)
+        for ancestor in self.ancestors(head):
+            _add(self._tools, (ancestor.pk, 1, tool), counts)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def decide(self, write: Write) -> Outcome:
+        """Lets one write decide. A refusal takes back what it staged."""
+        self._marks = {name: len(rows) for name, rows in self.staged.items()}
+        self._clean = set(self.dirty)
+        self._undo, self._touched = [], {}
+        try:
+            return Outcome(write.decide(self))
+        except Exception as error:
+            for undo in reversed(self._undo):
+                undo()
+            for name, rows in self.staged.items():
+                del rows[self._marks.get(name, 0) :]
+            for pk in set(self.dirty) - self._clean:
+                del self.dirty[pk]
+            return Outcome(error=error)
+        finally:
+            self._undo, self._touched = None, {}
+
+    def flush(self) -> None:
+        """Sends the staged rows, parents first."""
+        if self.dirty:
+            self.staged["save_run"] = [_head_row(head) for head in self.dirty.values()]
+            self.dirty = {}
+        if self._totals:
+            self.staged["add_totals"] = [(*key, *counts) for key, counts in self._totals.items()]
+            self._totals = {}
+        if self._tools:
+            self.staged["add_tools"] = [(*key, *counts) for key, counts in self._tools.items()]
+            self._tools = {}
+        staged, self.staged = self.staged, {}
+        self._marks, self._clean = {}, set()  # what was sent belongs to accepted writes
+        for statement in _ORDER:
+            if rows := staged.pop(statement, None):
+                self.db.insert(statement, rows)
+        for statement, rows in staged.items():
+            if rows:
+                self.db.insert(statement, rows)
+
+
+_head_values = tuple(_HEAD_FIELDS)
+
+
+def _head_row(head: Head) -> Row:
+    return tuple([getattr(head, name) for name in _head_values])
+
+
+def _add(sums: dict[tuple[Any, ...], list[int]], key: tuple[Any, ...], counts: list[int]) -> None:
+    have = sums.get(key)
+    if have is None:
+        sums[key] = list(counts)
+    else:
+        for index, count in enumerate(counts):
+            have[index] += count

@@ -1,0 +1,139 @@
+"""Lists of runs: filters, sort orders and keyset cursors that are bound to both."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from runstone.domain import codec, runs
+from runstone.domain.records import AgentRun, Page
+from runstone.errors import InvalidCursor, InvalidInput
+from runstone.store import rows
+from runstone.store.reads import Reader
+
+MAX_PAGE = 1_000
+
+SORTS = {"updated": ("r.updated_at", 26), "created": ("r.created_at", 24)}
+
+_PLAIN = {
+    "kind": "r.kind",
+    "agent_id": "r.agent_id",
+    "parent_id": "r.parent_run_id",
+    "root_id": "r.root_run_id",
+    "thread_id": "r.parent_thread_id",
+    "worker_thread_id": "r.worker_thread_id",
+    "board_id": "r.task_board_id",
+    "card_id": "r.task_card_id",
+    "phase": "r.phase",
+    "definition_id": "r.definition_id",
+}
+
+Filter = str | Iterable[str] | None
+
+
+def list_runs(
+    reader: Reader,
+    filters: dict[str, Filter],
+    *,
+    sort: str = "updated",
+    order: str = "desc",
+    limit: int = 50,
+    cursor: str | None = None,
+    superseded: bool = True,
+) -> Page[AgentRun]:
+    """A page of runs. Ties are broken by creation, so pages neither skip nor repeat a run that does not change."""
+    if sort not in SORTS or order not in ("asc", "desc"):
+        raise InvalidInput(f"sort is one of {', '.join(SORTS)} and order asc or desc, not {sort!r} {order!r}")
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit is a whole number from 1 to {MAX_PAGE}, not {limit!r}")
+    where, params = _where(filters)
+    if not superseded:
+        where.append("r.superseded = 0")
+    shape = _shape(filters, sort, order, superseded)
+    column, place = SORTS[sort]
+    if cursor is not None:
+        value, pk = _read_cursor(cursor, shape)
+        where.append(f"({column}, r.id) {'<' if order == 'desc' else '>'} (:cursor_value, :cursor_pk)")
+        params |= {"cursor_value": value, "cursor_pk": pk}
+    tail = f"ORDER BY {column} {order}, r.id {order} LIMIT :limit"
+    found = reader.run_rows(" AND ".join(where) or "1", tail, limit=limit + 1, **params)
+    more = found[limit - 1] if len(found) > limit else None
+    next_cursor = None if more is None else _cursor(shape, more[place], more[36])
+    return Page(items=[rows.run(row) for row in found[:limit]], next_cursor=next_cursor)
+
+
+def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int]:
+    """How many runs are in each bucket, superseded ones left out."""
+    where, params = _where({**filters, "status": None, "bucket": None})
+    counts = dict.fromkeys(runs.BUCKETS, 0)
+    buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
+    for status, count in reader.count_runs(" AND ".join([*where, "r.superseded = 0"]), params):
+        counts[buckets.get(status, "working")] += count
+    return counts
+
+
+def _where(filters: dict[str, Filter]) -> tuple[list[str], dict[str, Any]]:
+    where: list[str] = []
+    params: dict[str, Any] = {}
+    statuses = _values("status", filters.get("status"))
+    for bucket in _values("bucket", filters.get("bucket")) or []:
+        if bucket not in runs.BUCKETS:
+            raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
+        statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
+    if statuses is not None:
+        where.append(_status_clause(statuses, params))
+    for name, value in filters.items():
+        if name in ("status", "bucket"):
+            continue
+        if name not in _PLAIN:
+            raise InvalidInput(f"there is no filter {name!r}; there are status, bucket, {', '.join(_PLAIN)}")
+        chosen = _values(name, value)
+        if chosen is not None:
+            names = [f"{name}_{index}" for index in range(len(chosen))]
+            params |= dict(zip(names, chosen, strict=True))
+            where.append(f"{_PLAIN[name]} IN ({', '.join(f':{n}' for n in names)})" if names else "0")
+    return where, params
+
+
+def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
+    parts = []
+    for index, status in enumerate(dict.fromkeys(statuses)):
+        if status not in runs.STATUSES:
+            raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
+        params[f"status_{index}"] = status
+        lost = "(l.expires_at IS NULL OR l.expires_at < :now)"
+        parts.append(f"(r.status = :status_{index} AND NOT {lost})" if status == "running" else f"r.status = :status_{index}")
+        if status == "interrupted":
+            parts.append(f"(r.status = 'running' AND {lost})")
+    return f"({' OR '.join(parts)})" if parts else "0"
+
+
+def _values(name: str, value: Filter) -> list[str] | None:
+    if value is None:
+        return None
+    values = [value] if isinstance(value, str) else list(value)
+    if len(values) > 200 or not all(isinstance(v, str) for v in values):
+        raise InvalidInput(f"{name} takes a text or at most 200 texts")
+    return values
+
+
+def _shape(filters: dict[str, Filter], sort: str, order: str, superseded: bool) -> str:
+    kept = {name: _values(name, value) for name, value in sorted(filters.items()) if value is not None}
+    return hashlib.blake2b(codec.canonical([kept, sort, order, superseded]), digest_size=6).hexdigest()
+
+
+def _cursor(shape: str, value: int, pk: int) -> str:
+    return base64.urlsafe_b64encode(f"{shape}.{value}.{pk}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, shape: str) -> tuple[int, int]:
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+        given, value, pk = text.split(".")
+        numbers = int(value), int(pk)
+    except (AttributeError, ValueError, binascii.Error) as error:
+        raise InvalidCursor(f"{cursor!r:.80} is no cursor of a list") from error
+    if given != shape:
+        raise InvalidCursor("the cursor belongs to a list with other filters or another order")
+    return numbers

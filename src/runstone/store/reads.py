@@ -1,0 +1,364 @@
+"""Reading: each thread on its own connection, no transaction held open, no effects."""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from runstone.domain import codec, state
+from runstone.domain.clock import Clock
+from runstone.domain.records import (
+    AgentRun,
+    Attempt,
+    Board,
+    Card,
+    Checkpoint,
+    Command,
+    JournalEntry,
+    Lease,
+    Message,
+    ModelTotals,
+    ProcessRecord,
+    RunEvent,
+    RunTelemetry,
+    SearchHit,
+    Thread,
+    Totals,
+    TreeNode,
+    at,
+)
+from runstone.domain.state import Saved
+from runstone.domain.telemetry import to_usd
+from runstone.errors import AmbiguousId, ForkedLedger, LedgerClosed, NotFound, StoreCorrupt
+from runstone.store import rows
+from runstone.store.base import Database, Row
+from runstone.store.blobs import unpack
+
+
+class Reader:
+    """Reads records. Thread-safe; a connection per thread, closed with the thread or the reader."""
+
+    def __init__(self, connect: Callable[[], Database], clock: Clock) -> None:
+        self._connect = connect
+        self._clock = clock
+        self._local = threading.local()
+        self._all: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+        self._forked = False
+
+    @property
+    def db(self) -> Database:
+        """This thread's connection."""
+        if self._forked:
+            raise ForkedLedger
+        if self._closed:
+            raise LedgerClosed
+        db: Database | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._connect()
+            self._all.add(db)
+        return db
+
+    def close(self) -> None:
+        """Closes this thread's connection; those of other threads go with their threads."""
+        if self._forked:
+            return
+        self._closed = True
+        db: Database | None = getattr(self._local, "db", None)
+        if db is not None:
+            del self._local.db
+            db.close()
+
+    def forked(self) -> None:
+        """Called in a forked child: the parent's connections are not touched, not even closed."""
+        self._forked = True
+
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Rows of a named statement."""
+        return self.db.rows(name, params)
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def resolve(self, text: str) -> str:
+        """The run id that a person means: the whole of it, or any part that only one run has."""
+        found = [row[0] for row in self.rows("run_ids_ending", exact=text, part=text)]
+        if text in found:
+            return text
+        if not found:
+            raise NotFound(f"there is no run {text}", run_id=text)
+        if len(found) > 1:
+            raise AmbiguousId(f"{text} fits {found[0]}, {found[1]} and perhaps more")
+        return str(found[0])
+
+    def pk(self, run_id: str) -> int:
+        """The integer key of a run. Raises `NotFound`."""
+        found = self.rows("pk_of", run_id=run_id)
+        if not found:
+            raise NotFound(f"there is no run {run_id}", run_id=run_id)
+        return int(found[0][0])
+
+    def run_rows(self, where: str, tail: str = "", /, **params: Any) -> list[Row]:
+        """Rows of run columns; `where` and `tail` are put together from named parts by `store/lists.py`."""
+        return self.db.select("run_columns", "run_tables", where, tail, {"now": self._clock.now(), **params})
+
+    def count_runs(self, where: str, params: dict[str, Any]) -> list[tuple[str, int]]:
+        """(shown status, count) of the runs that fit."""
+        found = self.db.select("shown_status", "run_tables", where, "GROUP BY 1", {"now": self._clock.now(), **params})
+        return [(status, count) for status, count in found]
+
+    def run(self, run_id: str) -> AgentRun:
+        """The run. Raises `NotFound`."""
+        found = self.run_rows("r.run_id = :run_id", run_id=run_id)
+        if not found:
+            raise NotFound(f"there is no run {run_id}", run_id=run_id)
+        return rows.run(found[0])
+
+    def children(self, run_id: str) -> list[AgentRun]:
+        """The children of a run, in the order in which they were created."""
+        return [rows.run(row) for row in self.run_rows("r.parent = :pk", "ORDER BY r.id", pk=self.pk(run_id))]
+
+    def tree(self, run_id: str) -> TreeNode:
+        """The run with all below it."""
+        top = self.pk(run_id)
+        keys = [row[0] for row in self.rows("tree_of", run=top)]
+        chosen = codec.encode(keys).decode()
+        found = self.run_rows(
+            "r.id IN (SELECT value FROM json_each(:runs))", "ORDER BY r.id", runs=chosen
+        )
+        sums = self.totals_of(keys)
+        reused = {child for row in found if row[41] for child in self._reused(row)}
+        nodes: dict[str, TreeNode] = {}
+        below: dict[str | None, list[TreeNode]] = {}
+        for row in reversed(found):  # children have higher keys than their parents, but for late ones: sorted by depth
+            below.setdefault(row[2], [])
+        for row in sorted(found, key=lambda row: (-row[4], row[36])):
+            record = rows.run(row)
+            own, subtree = sums.get((row[36], 0), Totals()), sums.get((row[36], 1), Totals())
+            children = tuple(below.get(record.id, ()))
+            node = TreeNode(run=record, own=own, subtree=subtree, reused=record.id in reused, children=children)
+            nodes[record.id] = node
+            below.setdefault(record.parent_run_id, []).append(node)
+        return nodes[run_id]
+
+    def _reused(self, row: Row) -> list[str]:
+        return [child for (child,) in self.rows("reused_by", run=row[36], attempt=row[22])]
+
+    def totals_of(self, keys: Iterable[int]) -> dict[tuple[int, int], Totals]:
+        """Sums by (integer key, scope 0 own or 1 subtree)."""
+        found = self.rows("totals_of_many", runs=codec.encode(list(keys)).decode())
+        return {(run, scope): rows.totals(tuple(counts)) for run, scope, *counts in found}
+
+    def telemetry(self, run_id: str) -> RunTelemetry:
+        """What the run cost, own and subtree."""
+        row = self.run_rows("r.run_id = :run_id", run_id=run_id)
+        if not row:
+            raise NotFound(f"there is no run {run_id}", run_id=run_id)
+        record, (pk, active_ms, attempt_at, model, provider, reused) = rows.run(row[0]), row[0][36:42]
+        models: dict[tuple[str, str], list[Totals]] = {}
+        for name, version, scope, *counts in self.rows("totals_of", run=pk):
+            models.setdefault((name, version), [Totals(), Totals()])[scope] = rows.totals(tuple(counts))
+        tools = self.rows("tools_of", run=pk)
+        until = self._until(record, pk)
+        reuse = codec.decode(reused) if reused else {"children": 0, "tokens": 0, "cost_picousd": 0}
+        return RunTelemetry(
+            run_id=run_id,
+            own=sum((own for own, _ in models.values()), Totals()),
+            subtree=sum((subtree for _, subtree in models.values()), Totals()),
+            models=tuple(ModelTotals(provider=p, model=m, own=o, subtree=s) for (p, m), (o, s) in models.items()),
+            tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 0},
+            tool_failures={tool: failed for tool, scope, _, failed in tools if scope == 0 and failed},
+            subtree_tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 1},
+            elapsed_ms=max(0, until - row[0][25]) // 1000 if row[0][25] is not None else 0,
+            active_ms=active_ms + (max(0, until - attempt_at) // 1000 if attempt_at is not None else 0),
+            model=model,
+            provider=provider,
+            error=record.error,
+            reused={"children": reuse["children"], "tokens": reuse["tokens"], "cost_usd": to_usd(reuse["cost_picousd"])},
+        )
+
+    def _until(self, record: AgentRun, pk: int) -> int:
+        """To when time counts: the end, now, or the last that is known of a run that nobody holds."""
+        if record.completed_at is not None:
+            return int(record.completed_at.timestamp() * 1_000_000)
+        if record.status in ("interrupted", "paused"):
+            last = self.rows("last_event_at", run=pk)
+            return int(last[0][0]) if last else self._clock.now()
+        return self._clock.now()
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """The attempts of a run, from the first."""
+        return [rows.attempt(run_id, row) for row in self.rows("attempts_of", run=self.pk(run_id))]
+
+    def lease(self, run_id: str) -> Lease | None:
+        """The lease of the open attempt, also where it has expired."""
+        found = self.rows("lease_of_run", run=self.pk(run_id))
+        return rows.lease(run_id, found[0]) if found else None
+
+    def leases(self) -> list[Lease]:
+        """All leases of the workspace."""
+        return [rows.lease(row[0], row[1:]) for row in self.rows("all_leases")]
+
+    def processes(self, run_id: str) -> list[ProcessRecord]:
+        """The process groups that a run started."""
+        return [rows.process(run_id, row) for row in self.rows("processes_of", run=self.pk(run_id))]
+
+    def unended_processes(self) -> list[tuple[ProcessRecord, str]]:
+        """Process groups that are not known to have ended, with the status of their run."""
+        return [(rows.process(row[0], row[1:9]), row[9]) for row in self.rows("all_unended_processes")]
+
+    def journal(self, run_id: str) -> list[JournalEntry]:
+        """What a run knows, with how its children stand."""
+        return [rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), now=self._clock.now())]
+
+    # --- values --------------------------------------------------------------------------------------------------
+
+    def blob(self, digest: str) -> bytes:
+        """The raw bytes of a blob, checked against its digest."""
+        found = self.rows("blob", digest=digest)
+        if not found:
+            raise NotFound(f"there is no blob {digest}")
+        number, data, _ = found[0]
+        return unpack(digest, number, data)
+
+    def value(self, digest: str | None) -> Any:
+        """The JSON value of a blob; None for no reference."""
+        return None if digest is None else codec.decode(self.blob(digest))
+
+    def text(self, text: str | None, ref: str | None) -> str:
+        """Text of a row, or of the blob that the row refers to."""
+        return text if text is not None or ref is None else self.blob(ref).decode()  # type: ignore[return-value]
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def events(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[RunEvent]:
+        """Events of a run with `seq` above `after`, by `seq`."""
+        found = self.rows("events_after", run=self.pk(run_id), after=after, limit=limit)
+        return [self._event(run_id, row) for row in found]
+
+    def events_before(self, run_id: str, *, before: int | None = None, limit: int = 100) -> list[RunEvent]:
+        """The last events of a run with `seq` below `before`, by `seq`."""
+        found = self.rows("events_before", run=self.pk(run_id), before=before or 2**62, limit=limit)
+        return [self._event(run_id, row) for row in reversed(found)]
+
+    def events_from(self, position: int, limit: int) -> list[RunEvent]:
+        """Events of the workspace above a position, in commit order."""
+        return [self._event(row[10], row) for row in self.rows("events_from_position", after=position, limit=limit)]
+
+    def last_position(self) -> int:
+        """The newest position."""
+        return int(self.rows("last_position")[0][0])
+
+    def epoch(self) -> str:
+        """The ledger's epoch, part of every cursor."""
+        return str(self.rows("meta", name="epoch")[0][0])
+
+    def _event(self, run_id: str, row: Row) -> RunEvent:
+        seq, position, kind, version, text, ref, importance, when, attempt, key = row[:10]
+        payload = codec.upcast(kind, version, codec.decode(self.text(text, ref)))
+        return RunEvent(
+            run_id=run_id, seq=seq, position=position, type=kind, payload=payload, importance=importance,
+            timestamp=at(when), attempt=attempt, event_key=key,
+        )  # fmt: skip
+
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The checkpoints of a run, from the first."""
+        return [
+            Checkpoint(
+                run_id=run_id, number=number, attempt=attempt, label=label, state_ref=f"{run_id}@{number}",
+                definition_hash=hash_, parent=parent, created_at=at(created),
+            )
+            for number, attempt, label, hash_, parent, created in self.rows("checkpoints_of", run=self.pk(run_id))
+        ]  # fmt: skip
+
+    def state(self, run_id: str, number: int | None = None) -> tuple[Any, Saved]:
+        """The state of a checkpoint (the last one without `number`), and what the next save compares with."""
+        pk = self.pk(run_id)
+        numbers = [row[0] for row in self.rows("checkpoints_of", run=pk)]
+        if not numbers and number is None:
+            return None, Saved()
+        number = numbers[-1] if number is None else number
+        if number not in numbers:
+            raise NotFound(f"run {run_id} has no checkpoint {number}", hint="list them: runstone runs show RUN")
+        found = self.rows("state_at", run=pk, number=number)
+        try:
+            places = [(path, item, self._place(codec_, value, ref)) for path, item, codec_, value, ref, _ in found]
+            value, saved = state.assemble(places)
+        except (KeyError, NotFound) as error:
+            raise StoreCorrupt(f"checkpoint {number} of run {run_id} lacks a part: {error}") from error
+        saved.number = number
+        return value, saved
+
+    def _place(self, number: int, value: bytes | None, ref: str | None) -> bytes | None:
+        if ref is not None:
+            return self.blob(ref)
+        from runstone.store.blobs import decompress
+
+        return None if value is None else decompress(number, value)
+
+    # --- threads, boards, commands -------------------------------------------------------------------------------
+
+    def threads(self, *, thread_id: str | None = None, before: int | None = None, limit: int = 50) -> list[tuple[Thread, int]]:
+        """Threads from the newest, each with its integer key."""
+        found = self.rows("threads_list", thread_id=thread_id, before=before or 2**62, limit=limit)
+        return [
+            (Thread(id=i, title=t, run_id=r, messages=n, created_at=at(c), updated_at=at(u)), pk)
+            for i, t, r, n, c, u, pk in found
+        ]
+
+    def messages(self, thread_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:
+        """Messages of a thread with `seq` above `after`."""
+        return [self._message(thread_id, row) for row in self.rows("messages_after", thread_id=thread_id, after=after, limit=limit)]
+
+    def last_messages(self, thread_id: str, limit: int) -> list[Message]:
+        """The newest messages of a thread, in order."""
+        return [self._message(thread_id, row) for row in self.rows("messages_last", thread_id=thread_id, limit=limit)]
+
+    def _message(self, thread_id: str, row: Row) -> Message:
+        seq, role, text, ref, run_id, attempt, when, extra = row
+        return Message(
+            id=f"{thread_id}#{seq}", thread_id=thread_id, seq=seq, role=role, text=self.text(text, ref), run_id=run_id,
+            attempt=attempt, timestamp=at(when), extra=rows.json_or_none(extra),
+        )  # fmt: skip
+
+    def boards(self, *, board_id: str | None = None, thread_id: str | None = None, limit: int = 100) -> list[Board]:
+        """Boards, from the first."""
+        found = self.rows("boards_list", board_id=board_id, thread_id=thread_id, limit=limit)
+        return [
+            Board(id=i, thread_id=thread, title=t, revision=n, created_at=at(c), updated_at=at(u))
+            for i, thread, t, n, c, u in found
+        ]
+
+    def cards(self, *, board_id: str | None = None, card_id: str | None = None, limit: int = 500) -> list[Card]:
+        """Cards by their position."""
+        found = self.rows("cards_list", board_id=board_id, card_id=card_id, limit=limit)
+        return [rows.card(row, self.text(row[5], row[6])) for row in found]
+
+    def commands(self, run_id: str) -> list[Command]:
+        """Orders to a run, from the first."""
+        return [rows.command(row) for row in self.rows("commands_of", run=self.pk(run_id))]
+
+    def open_commands(self) -> list[Command]:
+        """Orders that are not carried out yet."""
+        return [rows.command(row) for row in self.rows("open_commands")]
+
+    # --- search --------------------------------------------------------------------------------------------------
+
+    def search(self, query: str, limit: int = 20) -> list[SearchHit]:
+        """Titles, prompts, summaries, errors and messages that hold all words of `query`, newest first."""
+        words = " ".join(f'"{word}"' for word in query.replace('"', " ").split())
+        if not words:
+            return []
+        hits = []
+        for source, run_id, thread_id, seq, _, text, title, summary, error in self.rows("search_texts", query=words, limit=limit):
+            message = json_or_text(error)
+            excerpt = {"message": text, "title": title, "summary": summary, "error": message}.get(source) or title or ""
+            message_id = f"{thread_id}#{seq}" if thread_id is not None else None
+            hits.append(SearchHit(source=source, run_id=run_id, message_id=message_id, excerpt=codec.clip(excerpt, 300)))
+        return hits
+
+
+def json_or_text(error: str | None) -> str:
+    """The message of a stored error."""
+    return "" if error is None else str(codec.decode(error).get("message", ""))

@@ -1,0 +1,185 @@
+"""One APSW connection with the pragmas that durability needs, errors made typed, and statements by name."""
+
+import fcntl
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from runstone import errors
+from runstone.store import statements
+from runstone.store.base import Row
+
+BUSY_FAST_S = 0.25
+"""So long a writer competes freely; then it queues on the lock file, so that no process starves."""
+
+BUSY_MAX_S = 60.0
+"""So long it waits at all; then `StoreBusy`."""
+
+CHUNK_ROWS = 256
+"""Rows in one INSERT at most. Larger texts are not kept prepared by APSW, and gain nothing."""
+
+_ERRORS: list[tuple[type[apsw.Error], type[errors.StoreError]]] = [
+    (apsw.BusyError, errors.StoreBusy),
+    (apsw.LockedError, errors.StoreBusy),
+    (apsw.FullError, errors.StoreFull),
+    (apsw.IOError, errors.StoreIO),
+    (apsw.ReadOnlyError, errors.StoreReadOnly),
+    (apsw.CantOpenError, errors.StoreReadOnly),
+    (apsw.PermissionsError, errors.StoreReadOnly),
+    (apsw.CorruptError, errors.StoreCorrupt),
+    (apsw.NotADBError, errors.StoreCorrupt),
+]
+
+
+def typed(error: apsw.Error) -> errors.StoreError:
+    """The `StoreError` that says what the driver's error means."""
+    for kind, mine in _ERRORS:
+        if isinstance(error, kind):
+            return mine(f"{(mine.__doc__ or '').strip().splitlines()[0]} ({error})")
+    return errors.StoreError(f"SQLite refused the statement: {error}")
+
+
+class SQLiteDatabase:
+    """A `Database` over one file. Use from one thread at a time."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        flags = (
+            apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        )
+        try:
+            self.raw = apsw.Connection(
+                str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=256
+            )
+            self.raw.set_busy_timeout(5_000)
+            self._configure(readonly)
+        except apsw.Error as error:
+            raise typed(error) from error
+        self._sql = statements.load("runstone.store.sqlite")
+        self._many: dict[tuple[str, int], str] = {}
+        self._version: int | None = None
+        self._lock_path = path.with_name(path.name + "-queue")
+
+    def _configure(self, readonly: bool) -> None:
+        execute = self.raw.execute
+        execute("PRAGMA foreign_keys = ON")
+        execute("PRAGMA recursive_triggers = ON")
+        execute("PRAGMA temp_store = MEMORY")
+        execute("PRAGMA mmap_size = 0")
+        execute("PRAGMA cache_size = -16000")
+        if readonly:
+            execute("PRAGMA query_only = ON")
+            return
+        if self.raw.execute("PRAGMA journal_mode = WAL").get != "wal":
+            raise errors.StoreIO(
+                f"{self.path.parent} does not support SQLite's write-ahead log", hint="use a local disk"
+            )
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA fullfsync = ON")
+        execute("PRAGMA checkpoint_fullfsync = ON")
+        execute("PRAGMA wal_autocheckpoint = 2000")
+        execute("PRAGMA journal_size_limit = 67108864")
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        if not self._begin_within(BUSY_FAST_S, pause_s=0.002):
+            self._begin_queued()
+
+    def _begin_within(self, limit_s: float, pause_s: float) -> bool:
+        """Tries to begin until `limit_s` has passed, pausing a little at random."""
+        self.raw.set_busy_timeout(0)
+        deadline = time.monotonic() + limit_s
+        try:
+            while True:
+                try:
+                    self.raw.execute("BEGIN IMMEDIATE")
+                    return True
+                except apsw.BusyError:
+                    if time.monotonic() >= deadline:
+                        return False
+                time.sleep(pause_s * (0.5 + random.random()))
+        except apsw.Error as error:
+            raise typed(error) from error
+
+    def _begin_queued(self) -> None:
+        """One starving process at a time polls fast; the others wait for the lock file in turn."""
+        deadline = time.monotonic() + BUSY_MAX_S
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _try_lock(descriptor):
+                if time.monotonic() >= deadline:
+                    raise errors.StoreBusy(f"other processes held {self.path} for {BUSY_MAX_S:.0f} s")
+                time.sleep(0.005)
+            if not self._begin_within(deadline - time.monotonic(), pause_s=0.0002):
+                raise errors.StoreBusy(f"another process held {self.path} for {BUSY_MAX_S:.0f} s")
+        finally:
+            os.close(descriptor)
+
+    def commit(self) -> None:
+        self._execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.raw.in_transaction:
+            self._execute("ROLLBACK")
+
+    def changed_elsewhere(self) -> bool:
+        version = self.raw.execute("PRAGMA data_version").get
+        before, self._version = self._version, version
+        return version != before
+
+    # --- statements ----------------------------------------------------------------------------------------------
+
+    def rows(self, name: str, params: dict[str, Any] | None = None, /, **more: Any) -> list[Row]:
+        return self.query(self._sql[name], {**params, **more} if params else more)
+
+    def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
+        named = self._sql
+        return self.query(f"SELECT {named[columns]} FROM {named[tables]} WHERE {where} {tail}", params)
+
+    def query(self, sql: str, params: Any = None) -> list[Row]:
+        """Rows of a statement's text; for the reader, which puts filters together from named parts."""
+        try:
+            return list(self.raw.execute(sql, params or None))
+        except apsw.Error as error:
+            raise typed(error) from error
+
+    def insert(self, name: str, rows: list[Row]) -> None:
+        start, left = 0, len(rows)
+        while left:
+            count = min(CHUNK_ROWS, 1 << (left.bit_length() - 1))
+            sql = self._many.get((name, count))
+            if sql is None:
+                text = self._sql[name]
+                sql = self._many[name, count] = text if count == 1 else statements.many_rows(text, count)
+            chunk = rows[start : start + count]
+            self._execute(sql, chunk[0] if count == 1 else [value for row in chunk for value in row])
+            start, left = start + count, left - count
+
+    def _execute(self, sql: str, params: Any = None) -> None:
+        try:
+            self.raw.execute(sql, params)
+        except apsw.Error as error:
+            raise typed(error) from error
+
+    def sql(self, name: str) -> str:
+        """The text of a named statement."""
+        return self._sql[name]
+
+    def close(self) -> None:
+        try:
+            self.raw.close()
+        except apsw.Error as error:
+            raise typed(error) from error
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""Numbered, forward-only migrations. Each commits together with its record and is checked by its content afterwards.
+
+`PRAGMA user_version` is the number of the last migration. A ledger of a later version is opened only if that version
+says that ours may still use it (`meta.usable_from`); its columns and tables that we do not know are left alone.
+"""
+
+import hashlib
+import secrets
+import time
+from importlib import resources
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt
+from runstone.store import crashpoints
+from runstone.store.sqlite.database import SQLiteDatabase, typed
+
+APPLICATION_ID = 0x52756E53  # "RunS": `file` and SQLite tools can tell whose file it is
+
+_RECORDS = """
+CREATE TABLE migrations (
+  number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
+) STRICT"""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step of the schema."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text; a migration that was released is never edited."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations in order, from the package's files `NNNN_name.sql`."""
+    folder = resources.files("runstone.store.sqlite") / "migrations"
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
+    return [Migration(int(f.name[:4]), f.name[5:-4], f.read_text(encoding="utf-8")) for f in files]
+
+
+def version(db: SQLiteDatabase) -> int:
+    """The ledger's schema number; 0 for an empty file. Raises `StoreCorrupt` for a file that is no ledger."""
+    try:
+        number = int(db.raw.execute("PRAGMA user_version").get)
+        application = int(db.raw.execute("PRAGMA application_id").get)
+        empty = not db.raw.execute("SELECT count(*) FROM sqlite_schema").get
+    except apsw.Error as error:
+        raise typed(error) from error
+    if application != APPLICATION_ID and not (empty and application == 0):
+        raise StoreCorrupt(
+            f"{db.path} is a SQLite database of another program",
+            hint="name another workspace with --workspace DIR",
+        )
+    return number
+
+
+def check(db: SQLiteDatabase, *, up_to: int | None = None) -> bool:
+    """Whether migrations are missing. Raises `SchemaTooNew` where this version may not use the ledger."""
+    known = up_to or migrations()[-1].number
+    number = version(db)
+    if number > known:
+        rows = db.query("SELECT value FROM meta WHERE name = 'usable_from'")
+        if not rows or int(rows[0][0]) > known:
+            raise SchemaTooNew(f"{db.path} has schema {number}; this version of Runstone knows up to {known}")
+    return number < known
+
+
+def require_current(db: SQLiteDatabase) -> None:
+    """For readers, which never upgrade. Raises `SchemaTooOld` or `SchemaTooNew`."""
+    if check(db):
+        raise SchemaTooOld(
+            f"{db.path} has schema {version(db)}; this version reads {migrations()[-1].number}"
+        )
+
+
+def upgrade(db: SQLiteDatabase, *, up_to: int | None = None) -> None:
+    """Brings the ledger to the current schema. A ledger with content is backed up first, beside the file."""
+    steps = [m for m in migrations() if up_to is None or m.number <= up_to]
+    if not check(db, up_to=steps[-1].number):
+        return
+    before = version(db)
+    if before:
+        backup(db, db.path.with_name(f"{db.path.stem}-before-{steps[-1].number:04}.db"))
+    for step in steps:
+        _apply(db, step)
+
+
+def _apply(db: SQLiteDatabase, step: Migration) -> None:
+    db.begin()
+    try:
+        if version(db) < step.number:  # another process may have been first
+            if step.number == 1:
+                db.query(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.query(_RECORDS)
+            db.query(step.sql)
+            if step.number == 1:
+                db.query("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+            db.query(
+                "INSERT INTO migrations VALUES (?, ?, ?, ?)",
+                (step.number, step.name, step.checksum, time.time_ns() // 1000),
+            )
+            db.query(
+                "INSERT INTO meta VALUES ('usable_from', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (str(step.number),),
+            )
+            db.query(f"PRAGMA user_version = {step.number}")
+            crashpoints.point("migrate.before_commit")
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def verify_records(db: SQLiteDatabase) -> list[str]:
+    """What is wrong with the recorded migrations, a sentence each."""
+    applied = {
+        number: (name, checksum)
+        for number, name, checksum in db.query("SELECT number, name, checksum FROM migrations")
+    }
+    found = []
+    for step in migrations():
+        if step.number in applied and applied[step.number] != (step.name, step.checksum):
+            found.append(f"migration {step.number} was applied with another content than this version has")
+    return found
+
+
+def backup(db: SQLiteDatabase, target: Path) -> None:
+    """Copies the ledger through SQLite (never by the file system) into `target`, which must not exist."""
+    if target.exists():
+        return  # the backup of an upgrade that did not finish: the older copy is the better one
+    try:
+        destination = apsw.Connection(str(target))
+        try:
+            with destination.backup("main", db.raw, "main") as copy:
+                while not copy.done:
+                    copy.step(1_000)
+        finally:
+            destination.close()
+    except apsw.Error as error:
+        raise typed(error) from error

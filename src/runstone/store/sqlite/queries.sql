@@ -1,0 +1,443 @@
+-- Statements of the SQLite store, by name. One-row INSERTs are sent for many rows at once.
+
+-- name: sequences
+-- The last integer key given out, by table.
+SELECT name, seq FROM sqlite_sequence
+
+-- name: head_by_id
+SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
+  r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
+  r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
+  r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
+  r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
+  (SELECT max(seq) FROM events WHERE run = r.id)
+FROM runs r WHERE r.run_id = :value
+
+-- name: head_by_pk
+SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
+  r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
+  r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
+  r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
+  r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
+  (SELECT max(seq) FROM events WHERE run = r.id)
+FROM runs r WHERE r.id = :value
+
+-- name: save_run
+INSERT INTO runs (id, run_id, kind, status, parent, parent_run_id, root, root_run_id, depth, forked_from,
+  parent_thread_id, agent_id, agent_version, title, status_reason, wake_at, phase, prompt_ref, input_ref,
+  options_json, worker_thread_id, task_board_id, task_card_id, child_key, labels_json, attempt, owner,
+  created_at, started_at, attempt_started_at, updated_at, completed_at, summary, result_ref, error_json,
+  definition_id, definition_hash, tries, active_ms, model, provider, superseded, detached, reused_json)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+  status = excluded.status, parent = excluded.parent, parent_run_id = excluded.parent_run_id, root = excluded.root,
+  root_run_id = excluded.root_run_id, depth = excluded.depth, title = excluded.title, status_reason = excluded.status_reason,
+  wake_at = excluded.wake_at, options_json = excluded.options_json, worker_thread_id = excluded.worker_thread_id,
+  task_board_id = excluded.task_board_id, task_card_id = excluded.task_card_id, labels_json = excluded.labels_json,
+  attempt = excluded.attempt, owner = excluded.owner, started_at = excluded.started_at,
+  attempt_started_at = excluded.attempt_started_at, updated_at = excluded.updated_at, completed_at = excluded.completed_at,
+  summary = excluded.summary, result_ref = excluded.result_ref, error_json = excluded.error_json,
+  definition_hash = excluded.definition_hash, tries = excluded.tries, active_ms = excluded.active_ms, model = excluded.model,
+  provider = excluded.provider, superseded = excluded.superseded, reused_json = excluded.reused_json
+
+-- name: insert_event
+INSERT INTO events (position, run, seq, attempt, at, type, version, importance, payload, payload_ref, event_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_blob
+INSERT INTO blobs (digest, codec, size, data) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
+
+-- name: insert_owner
+INSERT INTO owners (owner, identity_json, created_at) VALUES (?, ?, ?) ON CONFLICT (owner) DO NOTHING
+
+-- name: insert_attempt
+INSERT INTO attempts (run, number, owner, started_at, ended_at, outcome, reason, first_seq)
+VALUES (?, ?, ?, ?, NULL, NULL, NULL, ?)
+
+-- name: end_attempt
+-- An upsert that always meets its row: it ends the attempt that is open.
+INSERT INTO attempts (run, number, owner, started_at, ended_at, outcome, reason, first_seq) VALUES (?, ?, '', 0, ?, ?, ?, 0)
+ON CONFLICT (run, number) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome, reason = excluded.reason
+
+-- name: insert_lease
+INSERT INTO leases (run, attempt, owner, expires_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (run) DO UPDATE SET attempt = excluded.attempt, owner = excluded.owner, expires_at = excluded.expires_at
+
+-- name: delete_lease
+DELETE FROM leases WHERE run IN (VALUES (?))
+
+-- name: renew_leases
+-- One statement for all attempts of a process.
+UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE leases.owner = given.column2
+
+-- name: extend_lease
+UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE leases.run = given.column2
+
+-- name: insert_process
+INSERT INTO processes (run, attempt, pgid, identity_json, command_json, started_at) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: end_process
+UPDATE processes SET ended_at = given.column4, exit_code = given.column5, signal = given.column6
+FROM (VALUES (?, ?, ?, ?, ?, ?)) AS given
+WHERE processes.run = given.column1 AND processes.attempt = given.column2 AND processes.pgid = given.column3
+  AND processes.ended_at IS NULL
+
+-- name: insert_journal
+INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, attempt, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: mark_handled
+UPDATE journal SET handled = 1 FROM (VALUES (?, ?)) AS given WHERE journal.run = given.column1 AND journal.child = given.column2
+
+-- name: drop_journal
+-- The record stays as history; attempts after this one do not use it.
+UPDATE journal SET dropped = given.column2 FROM (VALUES (?, ?)) AS given WHERE journal.id = given.column1
+
+-- name: insert_wait
+INSERT INTO waits (run, branch, mode, child) VALUES (?, ?, ?, ?)
+
+-- name: delete_waits
+DELETE FROM waits WHERE run IN (VALUES (?))
+
+-- name: insert_usage
+INSERT INTO usage (run, root, request_id, attempt, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens,
+  output_tokens, reasoning_tokens, cost_picousd, cost_source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_totals
+INSERT INTO totals (run, scope, provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+  reasoning_tokens, cost_picousd, unknown_costs)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, scope, provider, model) DO UPDATE SET
+  requests = requests + excluded.requests, input_tokens = input_tokens + excluded.input_tokens,
+  cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
+  cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
+  output_tokens = output_tokens + excluded.output_tokens, reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+  cost_picousd = cost_picousd + excluded.cost_picousd, unknown_costs = unknown_costs + excluded.unknown_costs
+
+-- name: add_tools
+INSERT INTO tools (run, scope, tool, calls, failed) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (run, scope, tool) DO UPDATE SET calls = calls + excluded.calls, failed = failed + excluded.failed
+
+-- name: insert_thread
+INSERT INTO threads (id, thread_id, title, run, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: touch_thread
+UPDATE threads SET updated_at = given.column2 FROM (VALUES (?, ?)) AS given WHERE threads.id = given.column1
+
+-- name: insert_message
+INSERT INTO messages (id, thread, seq, role, run, attempt, at, text, text_ref, extra_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_checkpoint
+INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_place
+INSERT INTO places (run, path, item, since, codec, value, value_ref) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: save_board
+INSERT INTO boards (id, board_id, thread_id, title, revision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET title = excluded.title, revision = excluded.revision, updated_at = excluded.updated_at
+
+-- name: save_card
+INSERT INTO cards (id, card_id, board, title, status, position, body, body_ref, assignee, labels_json, claimed_by, revision,
+  created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET title = excluded.title, status = excluded.status, position = excluded.position,
+  body = excluded.body, body_ref = excluded.body_ref, assignee = excluded.assignee, labels_json = excluded.labels_json,
+  claimed_by = excluded.claimed_by, revision = excluded.revision, updated_at = excluded.updated_at
+
+-- name: save_command
+INSERT INTO commands (id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at,
+  acknowledged_at, ended_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+  acknowledged_at = excluded.acknowledged_at, ended_at = excluded.ended_at
+
+-- name: delete_text
+DELETE FROM search WHERE rowid IN (VALUES (?))
+
+-- name: insert_text
+INSERT INTO texts (id, source, run, message) VALUES (?, ?, ?, ?)
+
+-- name: insert_search
+INSERT INTO search (rowid, body) VALUES (?, ?)
+
+-- --- read by the writer, inside its transaction ---------------------------------------------------------------------
+
+-- name: event_by_key
+SELECT seq, position FROM events WHERE run = :run AND event_key = :event_key
+
+-- name: unattached_children
+-- Runs that named this parent before it was known.
+SELECT id FROM runs WHERE parent IS NULL AND parent_run_id = :run_id
+
+-- name: children_pks
+SELECT id FROM runs WHERE parent = :run ORDER BY id
+
+-- name: subtree_totals
+SELECT provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+  cost_picousd, unknown_costs
+FROM totals WHERE run = :run AND scope = 1
+
+-- name: subtree_tools
+SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 1
+
+-- name: move_usage
+UPDATE OR IGNORE usage SET root = given.column2 FROM (VALUES (?, ?)) AS given WHERE usage.run = given.column1
+
+-- name: waited_children
+SELECT DISTINCT child FROM waits
+
+-- name: waits_of_child
+-- Who waits for this child, and how many of the same branch's children have not ended, this one left out.
+SELECT w.run, w.branch, w.mode, (
+  SELECT count(*) FROM waits o JOIN runs r ON r.id = o.child
+  WHERE o.run = w.run AND o.branch = w.branch AND o.child <> w.child AND r.status NOT IN ('completed', 'failed', 'cancelled'))
+FROM waits w WHERE w.child = :child
+
+-- name: awaited_by
+SELECT child FROM waits WHERE run = :run
+
+-- name: unended_processes
+SELECT pgid, identity_json, attempt FROM processes WHERE run = :run AND ended_at IS NULL
+
+-- name: request_known
+SELECT run FROM usage WHERE root = :root AND request_id = :request_id
+
+-- name: live_siblings
+-- Running children of a run in a phase, with a live lease, this one left out.
+SELECT count(*) FROM runs r JOIN leases l ON l.run = r.id
+WHERE r.parent = :parent AND r.phase IS :phase AND r.status = 'running' AND l.expires_at >= :now AND r.id <> :self
+
+-- name: started_below
+-- How many runs below this one have begun, each once, whatever its attempts.
+WITH RECURSIVE below (id) AS (
+  SELECT id FROM runs WHERE parent = :run
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT count(*) FROM runs JOIN below USING (id) WHERE attempt > 0
+
+-- name: spent
+SELECT coalesce(sum(cost_picousd), 0),
+  coalesce(sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens), 0), coalesce(sum(unknown_costs), 0)
+FROM totals WHERE run = :run AND scope = 1
+
+-- name: thread_by_id
+SELECT id, (SELECT coalesce(max(seq), 0) FROM messages WHERE thread = t.id) FROM threads t WHERE thread_id = :thread_id
+
+-- name: last_checkpoint
+SELECT coalesce(max(number), 0) FROM checkpoints WHERE run = :run
+
+-- name: board_by_id
+SELECT id, board_id, thread_id, title, revision, created_at, updated_at FROM boards WHERE board_id = :board_id
+
+-- name: card_by_id
+SELECT c.id, c.card_id, c.board, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, c.claimed_by,
+  c.revision, c.created_at, c.updated_at
+FROM cards c WHERE c.card_id = :card_id
+
+-- name: cards_claimed_by
+SELECT c.id, c.card_id, c.board, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, c.claimed_by,
+  c.revision, c.created_at, c.updated_at
+FROM cards c WHERE c.claimed_by = :run
+
+-- name: command_by_id
+SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
+  ended_at
+FROM commands WHERE command_id = :command_id
+
+-- name: command_by_key
+SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
+  ended_at
+FROM commands WHERE run = :run AND idempotency_key = :idempotency_key
+
+-- name: lease_of
+SELECT attempt, owner, expires_at FROM leases WHERE run = :run
+
+-- name: unclaimed_children
+-- Children that the journal of the run knows, that did not end, and that this attempt did not ask for.
+SELECT r.id FROM journal j JOIN runs r ON r.id = j.child
+WHERE j.run = :run AND r.detached = 0 AND r.superseded = 0 AND r.id NOT IN (SELECT value FROM json_each(:claimed))
+
+-- name: texts_of_run
+SELECT id FROM texts WHERE run = :run AND source = :source AND message IS NULL
+
+-- name: search_row
+SELECT t.id, t.source FROM texts t WHERE t.id = :id
+
+-- --- read by anyone -------------------------------------------------------------------------------------------------
+
+-- name: meta
+SELECT value FROM meta WHERE name = :name
+
+-- name: run_columns
+-- What a run record is made of; `:now` decides whether a lease is live.
+r.run_id, r.kind, r.parent_run_id, r.root_run_id, r.depth, r.forked_from, r.parent_thread_id, r.agent_id, r.agent_version,
+r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE r.status END,
+r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
+r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
+r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
+r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json
+
+-- name: run_tables
+runs r LEFT JOIN leases l ON l.run = r.id
+
+-- name: shown_status
+CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE r.status END, count(*)
+
+-- name: run_ids_ending
+-- Ids that hold the text that a person typed.
+SELECT run_id FROM runs WHERE run_id = :exact OR instr(run_id, :part) > 0 ORDER BY run_id = :exact DESC LIMIT 3
+
+-- name: events_after
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit
+
+-- name: events_before
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq < :before ORDER BY e.seq DESC LIMIT :limit
+
+-- name: events_from_position
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key, r.run_id
+FROM events e JOIN runs r ON r.id = e.run WHERE e.position > :after ORDER BY e.position LIMIT :limit
+
+-- name: last_position
+SELECT coalesce(max(position), 0) FROM events
+
+-- name: pk_of
+SELECT id FROM runs WHERE run_id = :run_id
+
+-- name: blob
+SELECT codec, data, size FROM blobs WHERE digest = :digest
+
+-- name: attempts_of
+SELECT a.number, a.owner, o.identity_json, a.started_at, a.ended_at, a.outcome, a.reason
+FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
+
+-- name: lease_of_run
+SELECT l.attempt, l.owner, o.identity_json, l.expires_at FROM leases l JOIN owners o USING (owner) WHERE l.run = :run
+
+-- name: all_leases
+SELECT r.run_id, l.attempt, l.owner, o.identity_json, l.expires_at, r.id
+FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
+
+-- name: running_without_lease
+SELECT r.run_id, r.attempt FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.status = 'running' AND l.run IS NULL
+
+-- name: processes_of
+SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal
+FROM processes WHERE run = :run ORDER BY started_at, pgid
+
+-- name: all_unended_processes
+SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, r.status
+FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
+
+-- name: totals_of
+SELECT provider, model, scope, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+  cost_picousd, unknown_costs
+FROM totals WHERE run = :run ORDER BY provider, model, scope
+
+-- name: tools_of
+SELECT tool, scope, calls, failed FROM tools WHERE run = :run ORDER BY tool
+
+-- name: totals_of_many
+-- Sums for each run of a JSON list of keys, by scope.
+SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens),
+  sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs)
+FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scope
+
+-- name: last_event_at
+SELECT at FROM events WHERE run = :run ORDER BY seq DESC LIMIT 1
+
+-- name: journal_of
+-- All that a run knows, with how its children stand, in one query.
+SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
+  CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE c.status END,
+  c.error_json,
+  coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens) FROM totals t
+    WHERE t.run = c.id AND t.scope = 1), 0),
+  coalesce((SELECT sum(cost_picousd) FROM totals t WHERE t.run = c.id AND t.scope = 1), 0),
+  coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason = 'parent stopped', 0), coalesce(c.superseded, 0),
+  coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref)
+FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id LEFT JOIN blobs b ON b.digest = c.result_ref
+WHERE j.run = :run ORDER BY j.id
+
+-- name: tree_of
+-- The run and all below it, parents before children.
+WITH RECURSIVE below (id) AS (
+  SELECT :run
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT id FROM below ORDER BY id
+
+-- name: reused_by
+-- Children whose stored result the run's current attempt used.
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt = :attempt
+
+-- name: phase_events
+SELECT type, payload, at, attempt FROM events WHERE run = :run AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
+ORDER BY seq
+
+-- name: children_of
+SELECT id FROM runs WHERE parent = :run ORDER BY id
+
+-- name: checkpoints_of
+SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
+
+-- name: state_at
+-- For each place the newest row not after the checkpoint.
+SELECT p.path, p.item, p.codec, p.value, p.value_ref, max(p.since) FROM places p
+WHERE p.run = :run AND p.since <= :number GROUP BY p.path, p.item ORDER BY p.path, p.item
+
+-- name: threads_list
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE (:thread_id IS NULL OR t.thread_id = :thread_id) AND t.id < :before
+ORDER BY t.id DESC LIMIT :limit
+
+-- name: messages_after
+SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json
+FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+WHERE t.thread_id = :thread_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
+
+-- name: messages_last
+SELECT * FROM (
+  SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json
+  FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+  WHERE t.thread_id = :thread_id ORDER BY m.seq DESC LIMIT :limit) ORDER BY seq
+
+-- name: boards_list
+SELECT board_id, thread_id, title, revision, created_at, updated_at FROM boards
+WHERE (:board_id IS NULL OR board_id = :board_id) AND (:thread_id IS NULL OR thread_id = :thread_id) ORDER BY id LIMIT :limit
+
+-- name: cards_list
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT json_group_array(run_id) FROM (SELECT run_id FROM runs WHERE task_card_id = c.card_id ORDER BY id)), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by
+WHERE (:board_id IS NULL OR b.board_id = :board_id) AND (:card_id IS NULL OR c.card_id = :card_id)
+ORDER BY c.position, c.id LIMIT :limit
+
+-- name: commands_of
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.run = :run ORDER BY c.id
+
+-- name: open_commands
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
+
+-- name: due_runs
+-- Parked runs whose timer has come.
+SELECT run_id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= :now AND status = 'waiting' ORDER BY wake_at LIMIT 500
+
+-- name: next_wake
+SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND status = 'waiting'
+
+-- name: ready_below
+-- Runs of a tree that were woken and that nobody has claimed.
+SELECT r.run_id FROM runs r WHERE r.root = :root AND r.status = 'pending' AND r.attempt > 0
+
+-- name: search_texts
+SELECT t.source, r.run_id, th.thread_id, m.seq, t.id, m.text, r.title, r.summary, r.error_json
+FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
+LEFT JOIN threads th ON th.id = m.thread
+WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit

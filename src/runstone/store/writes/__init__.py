@@ -1,0 +1,1 @@
+"""The writes: what may be changed in the ledger, each decided by itself inside the writer's transaction."""

@@ -1,0 +1,213 @@
+"""Boards and cards, changed by comparing revisions, and orders to runs."""
+
+from typing import Any
+
+from runstone.domain import codec, runs
+from runstone.errors import IllegalTransition, InvalidInput, NotFound, RevisionConflict
+from runstone.store.base import Write
+from runstone.store.batch import Batch
+from runstone.store.writes import lineage, waits
+from runstone.store.writes.lifecycle import end_attempt
+
+CARD_STATUSES = ("todo", "in_progress", "blocked", "done")
+
+
+class SaveBoard(Write):
+    """Creates a board, or changes its title at the revision given. The value is the new revision."""
+
+    __slots__ = ("board_id", "revision", "thread_id", "title")
+
+    def __init__(self, board_id: str, title: str | None, thread_id: str | None, revision: int | None) -> None:
+        self.board_id = board_id
+        self.title = title
+        self.thread_id = thread_id
+        self.revision = revision
+
+    def decide(self, batch: Batch) -> int:
+        rows = batch.read("board_by_id", board_id=self.board_id)
+        if not rows:
+            if self.revision is not None:
+                raise NotFound(f"there is no board {self.board_id}")
+            batch.stage(
+                "save_board",
+                batch.number("boards"),
+                self.board_id,
+                self.thread_id,
+                self.title,
+                1,
+                batch.now,
+                batch.now,
+            )
+            return 1
+        pk, board_id, thread_id, title, revision, created_at, _ = rows[0]
+        if self.revision is None:
+            return int(revision)  # creating again is harmless
+        _compare("board", self.board_id, revision, self.revision)
+        batch.stage(
+            "save_board", pk, board_id, thread_id, self.title or title, revision + 1, created_at, batch.now
+        )
+        return int(revision) + 1
+
+
+class SaveCard(Write):
+    """Creates a card (`revision` None), or changes the fields given at that revision. The value is the new revision."""
+
+    __slots__ = ("blob", "board_id", "card_id", "changes", "revision", "size")
+
+    def __init__(
+        self,
+        card_id: str,
+        board_id: str | None,
+        changes: dict[str, Any],
+        revision: int | None,
+        blob: Any = None,
+    ) -> None:
+        self.card_id = card_id
+        self.board_id = board_id
+        self.changes = changes
+        self.revision = revision
+        self.blob = blob
+        self.size = 1000 + (len(blob[3]) if blob else 0)
+
+    def decide(self, batch: Batch) -> int:
+        rows = batch.read("card_by_id", card_id=self.card_id)
+        card = dict(zip(lineage.CARD_FIELDS, rows[0], strict=True)) if rows else self._new(batch)
+        if rows and self.revision is None:
+            return int(card["revision"])
+        if rows:
+            _compare("card", self.card_id, card["revision"], self.revision)
+        changes = dict(self.changes)
+        if "run_id" in changes:
+            run_id = changes.pop("run_id")
+            changes["claimed_by"] = self._claimer(batch, card, run_id)
+            changes.setdefault("status", "in_progress" if run_id else "todo")
+        card |= changes
+        if card["status"] not in CARD_STATUSES:
+            raise InvalidInput(f"card status {card['status']!r} is none of {', '.join(CARD_STATUSES)}")
+        if card["status"] != "in_progress":
+            card["claimed_by"] = None  # a card that is moved on is free again: no claim is left behind
+        if self.blob is not None:
+            card["body"], card["body_ref"] = None, batch.put_blob(self.blob)
+        card |= {"revision": card["revision"] + 1, "updated_at": batch.now}
+        batch.stage("save_card", *(card[name] for name in lineage.CARD_FIELDS))
+        return int(card["revision"])
+
+    def _new(self, batch: Batch) -> dict[str, Any]:
+        if self.revision is not None or self.board_id is None:
+            raise NotFound(f"there is no card {self.card_id}")
+        boards = batch.read("board_by_id", board_id=self.board_id)
+        if not boards:
+            raise NotFound(f"there is no board {self.board_id}")
+        return {
+            "pk": batch.number("cards"), "card_id": self.card_id, "board": boards[0][0], "title": "", "status": "todo",
+            "position": 0, "body": None, "body_ref": None, "assignee": None, "labels_json": "{}", "claimed_by": None,
+            "revision": 0, "created_at": batch.now, "updated_at": batch.now,
+        }  # fmt: skip
+
+    def _claimer(self, batch: Batch, card: dict[str, Any], run_id: str | None) -> int | None:
+        if run_id is None:
+            return None
+        head = batch.head(run_id)
+        if card["claimed_by"] not in (None, head.pk):
+            holder = batch.head_at(card["claimed_by"])
+            raise RevisionConflict(
+                f"card {self.card_id} is claimed by run {holder.run_id}", run_id=holder.run_id
+            )
+        return head.pk
+
+
+def _compare(what: str, name: str, have: int, asked: int | None) -> None:
+    if have != asked:
+        raise RevisionConflict(f"{what} {name} is at revision {have}, not {asked}", revision=have)
+
+
+COMMAND_FIELDS = (
+    "pk", "command_id", "run", "verb", "payload_json", "idempotency_key", "status", "requested_by", "reason", "requested_at",
+    "acknowledged_at", "ended_at",
+)  # fmt: skip
+
+
+class RequestStop(Write):
+    """Orders a run to stop. Where nobody holds the run it takes effect in this transaction; otherwise its owner sees it.
+
+    The value is the command's status. A run that has ended refuses the order.
+    """
+
+    __slots__ = ("by", "command_id", "idempotency_key", "payload", "reason", "run_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        command_id: str,
+        payload: dict[str, Any],
+        *,
+        by: str | None,
+        idempotency_key: str | None,
+    ) -> None:
+        self.run_id = run_id
+        self.command_id = command_id
+        self.payload = payload
+        self.by = by
+        self.idempotency_key = idempotency_key
+        self.reason = payload.get("reason")
+
+    def decide(self, batch: Batch) -> tuple[str, str]:
+        head = batch.head(self.run_id)
+        if self.idempotency_key is not None:
+            known = batch.read("command_by_key", run=head.pk, idempotency_key=self.idempotency_key)
+            if known:
+                return known[0][1], known[0][6]
+        if head.status in runs.ENDED:
+            raise IllegalTransition(
+                f"run {head.run_id} is {head.status} already", run_id=head.run_id, status=head.status
+            )
+        parked = not head.live
+        woken = waits.met_by(batch, head) if parked else []
+        order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}
+        batch.record(head, "command.requested", order)
+        if parked:
+            batch.stage("delete_waits", head.pk)
+            reason = self.reason or f"stopped by {self.by or 'a person'}"
+            end_attempt(
+                batch,
+                head,
+                "run.cancelled",
+                {"reason": reason, "by": self.by, "cascade": self.payload.get("cascade")},
+            )
+            batch.record(head, "command.applied", {"command_id": self.command_id, "verb": "stop"})
+            waits.wake(batch, woken)
+        status = "applied" if parked else "requested"
+        batch.stage(
+            "save_command",
+            batch.number("commands"), self.command_id, head.pk, "stop", codec.encode(self.payload).decode(),
+            self.idempotency_key, status, self.by, None, batch.now, batch.now if parked else None, batch.now if parked else None,
+        )  # fmt: skip
+        return self.command_id, status
+
+
+class MoveCommand(Write):
+    """Moves an order on: acknowledged, applied or rejected, with its event."""
+
+    __slots__ = ("command_id", "reason", "status")
+
+    def __init__(self, command_id: str, status: str, reason: str | None = None) -> None:
+        self.command_id = command_id
+        self.status = status
+        self.reason = reason
+
+    def decide(self, batch: Batch) -> bool:
+        rows = batch.read("command_by_id", command_id=self.command_id)
+        if not rows:
+            raise NotFound(f"there is no command {self.command_id}")
+        order = dict(zip(COMMAND_FIELDS, rows[0], strict=True))
+        if order["status"] in ("applied", "rejected", self.status):
+            return False
+        order |= {"status": self.status, "reason": self.reason}
+        order["acknowledged_at"] = order["acknowledged_at"] or batch.now
+        order["ended_at"] = batch.now if self.status != "acknowledged" else None
+        payload = {"command_id": self.command_id, "verb": order["verb"]}
+        if self.reason:
+            payload["reason"] = self.reason
+        batch.record(batch.head_at(order["run"]), f"command.{self.status}", payload)
+        batch.stage("save_command", *(order[name] for name in COMMAND_FIELDS))
+        return True

@@ -1,0 +1,441 @@
+"""A run's life: created, claimed, parked, resumed, ended, interrupted."""
+
+from typing import Any
+
+import msgspec
+
+from runstone.domain import runs
+from runstone.domain.runs import Head
+from runstone.errors import OrphanAlive, RunIsLive, RunMismatch
+from runstone.store.base import Row, Write
+from runstone.store.batch import Batch
+from runstone.store.writes import limits, lineage, texts, waits
+
+
+class NewRun(msgspec.Struct, kw_only=True):
+    """A run on its way in. `identity` is the payload of `run.created`; blobs are packed rows."""
+
+    run_id: str
+    kind: str
+    identity: dict[str, Any]
+    blobs: list[Row] = []
+    prompt: str | None = None
+    at: int | None = None
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds an attempt: a text id, its identity as JSON, and how long its leases last."""
+
+    owner: str
+    identity_json: str
+    lease_us: int
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim gives: the head as it is now, and whether the run was created by this write."""
+
+    head: Head
+    created: bool = False
+
+
+def create(batch: Batch, new: NewRun, known_parent: Head | None = None) -> Head:
+    """Stages the run, its `run.created`, and `child.started` of its parent. Reads first.
+
+    With `known_parent` the id is one that Runstone made itself, so nobody can have named it before.
+    """
+    parent_id = new.identity.get("parent_run_id")
+    parent = known_parent or (batch.find(parent_id) if parent_id else None)
+    orphans = batch.read("unattached_children", run_id=new.run_id) if known_parent is None else []
+    head = batch.new_head(run_id=new.run_id, kind=new.kind)
+    head.parent = parent.pk if parent is not None else None
+    head.root = parent.root if parent is not None else head.pk
+    identity = {
+        "kind": new.kind,
+        **new.identity,
+        "root_run_id": parent.root_run_id if parent is not None else new.run_id,
+        "depth": parent.depth + 1 if parent is not None else 0,
+    }
+    for blob in new.blobs:
+        batch.put_blob(blob)
+    batch.record(head, "run.created", identity, at=new.at)
+    texts.of_new_run(batch, head, new.prompt)
+    if parent is not None:
+        child = {
+            "child_run_id": head.run_id,
+            "agent_id": head.agent_id,
+            "key": head.child_key,
+            "phase": head.phase,
+        }
+        batch.record(
+            parent, "child.started", {name: value for name, value in child.items() if value is not None}
+        )
+    for (pk,) in orphans:
+        lineage.attach(batch, batch.head_at(pk), head)
+    return head
+
+
+def check_same(head: Head, new: NewRun) -> None:
+    """Raises `RunMismatch` unless the existing run is the one that is asked for again."""
+    for name in ("agent_id", "definition_id", "input_ref"):
+        have, asked = getattr(head, name), new.identity.get(name)
+        if have != asked:
+            raise RunMismatch(f"run {head.run_id} exists with another {name}", run_id=head.run_id, field=name)
+    if head.kind != new.kind:
+        raise RunMismatch(
+            f"run {head.run_id} exists with kind {head.kind}, not {new.kind}", run_id=head.run_id
+        )
+
+
+class CreateRun(Write):
+    """Creates the run, or finds it: creation under a caller's id is idempotent. The value is `Claimed`."""
+
+    __slots__ = ("new", "size")
+
+    def __init__(self, new: NewRun) -> None:
+        self.new = new
+        self.size = 2000 + sum(len(blob[3]) for blob in new.blobs)
+
+    def decide(self, batch: Batch) -> Claimed:
+        head = batch.find(self.new.run_id)
+        if head is not None:
+            check_same(head, self.new)
+            return Claimed(_copy(head))
+        return Claimed(_copy(create(batch, self.new)), created=True)
+
+
+class OpenRun(Write):
+    """Creates a run and opens its first attempt in one transaction. The value is `Claimed`."""
+
+    __slots__ = ("new", "owner", "size")
+
+    def __init__(self, new: NewRun, owner: Owner) -> None:
+        self.new = new
+        self.owner = owner
+        self.size = 2000 + sum(len(blob[3]) for blob in new.blobs)
+
+    def decide(self, batch: Batch) -> Claimed:
+        head = batch.find(self.new.run_id)
+        if head is None:
+            head = create(batch, self.new)
+            start(batch, head, self.owner, {})
+            return Claimed(_copy(head), created=True)
+        check_same(head, self.new)
+        if head.status == "running":
+            raise RunIsLive(f"run {head.run_id} is running already", run_id=head.run_id)
+        runs.check_move(head, "run.started")  # a created run that nobody began yet may be opened
+        start(batch, head, self.owner, {})
+        return Claimed(_copy(head))
+
+
+def start(batch: Batch, head: Head, owner: Owner, payload: dict[str, Any]) -> None:
+    """Stages the next attempt: `run.started`, the attempt's row and its lease."""
+    number = head.attempt + 1
+    batch.stage("insert_owner", owner.owner, owner.identity_json, batch.now)
+    seq, _ = batch.record(
+        head, "run.started", {"attempt": number, "owner": owner.owner, **payload}, attempt=number
+    )
+    batch.stage("insert_attempt", head.pk, number, owner.owner, batch.now, seq)
+    batch.stage("insert_lease", head.pk, number, owner.owner, batch.now + owner.lease_us)
+
+
+class ClaimRun(Write):
+    """Opens the next attempt of a run that is ready, resuming it first where it is parked or ended.
+
+    `expect` names the statuses that the claimer decided on; another one is refused with `RunIsLive` or
+    `IllegalTransition`, so that of two claimers one wins. `limit` is the phase's concurrency. The value is `Claimed`.
+    """
+
+    __slots__ = ("budgets", "expect", "limit", "options", "owner", "payload", "reason", "run_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        owner: Owner,
+        *,
+        expect: frozenset[str] = frozenset({"pending"}),
+        reason: str | None = None,
+        options: dict[str, Any] | None = None,
+        limit: int | None = None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.owner = owner
+        self.expect = expect
+        self.reason = reason
+        self.options = options
+        self.limit = limit
+        self.payload = payload or {}
+
+    def decide(self, batch: Batch) -> Claimed:
+        head = batch.head(self.run_id)
+        if head.status == "running":
+            raise RunIsLive(f"run {self.run_id} is running, owned by {head.owner}", run_id=self.run_id)
+        if head.status not in self.expect:
+            runs.check_move(head, "run.started")  # says what is wrong with the status
+        limits.check(batch, head, self.limit)
+        if head.attempt and (left := batch.read("unended_processes", run=head.pk)):
+            raise OrphanAlive(
+                f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} are not known to have ended",
+                run_id=self.run_id,
+            )
+        resume(batch, head, self.reason, self.options)
+        start(batch, head, self.owner, self.payload)
+        return Claimed(_copy(head))
+
+
+def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any] | None = None) -> None:
+    """Stages `run.resumed` unless the run is pending already."""
+    if head.status == "pending" and options is None:
+        return
+    payload: dict[str, Any] = {"reason": reason, "from": head.status}
+    if options is not None:
+        payload["options"] = options
+    if head.status == "pending":
+        batch.record(head, "run.updated", {"options": options})
+        return
+    batch.stage("delete_waits", head.pk)
+    batch.record(head, "run.resumed", payload)
+
+
+class ResumeRun(Write):
+    """Makes a parked or ended run ready to go on, for whatever worker claims it. The value is the head."""
+
+    __slots__ = ("expect", "options", "reason", "run_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        reason: str | None,
+        *,
+        expect: frozenset[str] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.reason = reason
+        self.expect = expect
+        self.options = options
+
+    def decide(self, batch: Batch) -> Head:
+        head = batch.head(self.run_id)
+        if self.expect is None or head.status in self.expect:
+            resume(batch, head, self.reason, self.options)
+        return _copy(head)
+
+
+class EndRun(Write):
+    """Ends the open attempt and the run: `run.completed`, `run.failed` or `run.cancelled`.
+
+    Only the owner writes it (`attempt` is the fence); a person's stop of a run that nobody holds comes with None. In
+    the same transaction: the attempt's row, the lease, the card's claim, parents that wait, children that the code did
+    not ask for again (`claimed` is the set of keys that it did), and events of its own (`before`).
+    """
+
+    __slots__ = ("attempt", "before", "blob", "claimed", "event_type", "payload", "run_id", "size")
+
+    def __init__(
+        self,
+        run_id: str,
+        attempt: int | None,
+        event_type: str,
+        payload: dict[str, Any],
+        *,
+        blob: Row | None = None,
+        claimed: list[int] | None = None,
+        before: list[tuple[str, dict[str, Any]]] | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.event_type = event_type
+        self.payload = payload
+        self.blob = blob
+        self.claimed = claimed
+        self.before = before or []
+        self.size = 1000 + (len(blob[3]) if blob else 0)
+
+    def decide(self, batch: Batch) -> Head:
+        head = batch.head(self.run_id)
+        if self.attempt is not None:
+            runs.check_fence(head, self.attempt)
+        runs.check_move(head, self.event_type)
+        woken = waits.met_by(batch, head)
+        leftover = waits.unclaimed(batch, head, self.claimed) if self.claimed is not None else []
+        cards = batch.read("cards_claimed_by", run=head.pk) if head.task_card_id else []
+        for event_type, payload in self.before:
+            batch.record(head, event_type, payload)
+        payload = dict(self.payload)
+        if self.blob is not None:
+            payload["result_ref"] = batch.put_blob(self.blob)
+        end_attempt(batch, head, self.event_type, payload)
+        texts.of_ended_run(batch, head, (payload.get("error") or {}).get("message"))
+        for card in cards:
+            lineage.release_card(batch, card, done=head.status == "completed")
+        for child in leftover:
+            batch.record(child, "run.superseded", {})
+        waits.wake(batch, woken)
+        return _copy(head)
+
+
+def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, Any]) -> None:
+    """Stages a status event that ends the open attempt, with the attempt's row and the lease."""
+    open_, number = head.live, head.attempt
+    batch.record(head, event_type, payload, attempt=number)
+    if open_:
+        error = payload.get("error") or {}
+        outcome = "failed" if error else head.status
+        reason = payload.get("reason") or error.get("message")
+        batch.stage("end_attempt", head.pk, number, batch.now, outcome, reason and str(reason)[:1000])
+        batch.stage("delete_lease", head.pk)
+
+
+class ParkRun(Write):
+    """Parks a run: the status, what it waits for and what going on needs, in one transaction.
+
+    `branches` lists for each parked branch its mode (`any`, `all`) and the ids of its children. A branch that is met
+    by now refuses the park (the value is False): the code goes on instead.
+    """
+
+    __slots__ = ("attempt", "branches", "event_type", "extra", "payload", "run_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        attempt: int,
+        event_type: str,
+        payload: dict[str, Any],
+        *,
+        branches: list[tuple[str, list[str]]] | None = None,
+        extra: Write | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.event_type = event_type
+        self.payload = payload
+        self.branches = branches or []
+        self.extra = extra
+
+    def decide(self, batch: Batch) -> bool:
+        head = batch.head(self.run_id)
+        runs.check_fence(head, self.attempt)
+        branches = [(mode, [batch.head(child) for child in children]) for mode, children in self.branches]
+        if any(waits.is_met(mode, children) for mode, children in branches):
+            return False
+        if self.extra is not None:
+            self.extra.decide(batch)
+        for number, (mode, children) in enumerate(branches):
+            for pk in dict.fromkeys(child.pk for child in children):
+                waits.add(batch, head, number, mode, pk)
+        end_attempt(batch, head, self.event_type, self.payload)
+        return True
+
+
+class InterruptRun(Write):
+    """Marks a run whose owner is gone, with those that hang on it. The value lists the ids that changed.
+
+    `attempt` is the one that the observer judged; a newer one is left alone. `lease_expired` asks again inside the
+    transaction, so that a renewal in the last moment counts.
+    """
+
+    __slots__ = ("attempt", "lease_expired", "reason", "run_id")
+
+    def __init__(self, run_id: str, attempt: int, reason: str, *, lease_expired: bool = False) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.reason = reason
+        self.lease_expired = lease_expired
+
+    def decide(self, batch: Batch) -> list[str]:
+        head = batch.head(self.run_id)
+        if head.attempt != self.attempt or head.status != "running":
+            return []
+        if self.lease_expired:
+            lease = batch.read("lease_of", run=head.pk)
+            if lease and lease[0][2] >= batch.now:
+                return []
+        below = waits.never_begun(batch, head)
+        above = waits.stranded(batch, head)
+        cards = batch.read("cards_claimed_by", run=head.pk) if head.task_card_id else []
+        end_attempt(batch, head, "run.interrupted", {"reason": self.reason})
+        for card in cards:
+            lineage.release_card(batch, card, done=False)
+        for child in below:
+            batch.record(child, "run.interrupted", {"reason": "parent interrupted before it began"})
+        for parent in above:
+            batch.stage("delete_waits", parent.pk)
+            batch.record(parent, "run.interrupted", {"reason": "what it waited for was interrupted"})
+        return [head.run_id, *(run.run_id for run in (*below, *above))]
+
+
+class YieldRun(Write):
+    """The owner itself leaves its run interrupted: Ctrl-C, a closed ledger, a cancelled loop."""
+
+    __slots__ = ("attempt", "reason", "run_id")
+
+    def __init__(self, run_id: str, attempt: int, reason: str) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.reason = reason
+
+    def decide(self, batch: Batch) -> list[str]:
+        runs.check_fence(batch.head(self.run_id), self.attempt)
+        return InterruptRun(self.run_id, self.attempt, self.reason).decide(batch)
+
+
+class UpdateRun(Write):
+    """Edits title, labels or links. The value is the head."""
+
+    __slots__ = ("changes", "run_id")
+
+    def __init__(self, run_id: str, changes: dict[str, Any]) -> None:
+        self.run_id = run_id
+        self.changes = changes
+
+    def decide(self, batch: Batch) -> Head:
+        head = batch.head(self.run_id)
+        stale = batch.read("texts_of_run", run=head.pk, source="title") if "title" in self.changes else []
+        for (number,) in stale:
+            batch.stage("delete_text", number)
+        batch.record(head, "run.updated", self.changes)
+        if self.changes.get("title"):
+            texts.add(batch, "title", self.changes["title"], run=head.pk)
+        return _copy(head)
+
+
+class RecordEvents(Write):
+    """Events of Runstone's own on a run, fenced by its attempt where one is given. The value is the last (seq, position)."""
+
+    __slots__ = ("attempt", "events", "run_id")
+
+    def __init__(
+        self, run_id: str, attempt: int | None, events: list[tuple[str, dict[str, Any], int]]
+    ) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.events = events
+
+    def decide(self, batch: Batch) -> tuple[int, int]:
+        head = batch.head(self.run_id)
+        if self.attempt is not None:
+            runs.check_fence(head, self.attempt)
+        last = (0, 0)
+        for event_type, payload, importance in self.events:
+            last = batch.record(head, event_type, payload, importance=importance)
+        return last
+
+
+class RenewLeases(Write):
+    """The heartbeat of a process: one statement for all its attempts, first in its batch."""
+
+    __slots__ = ("owner",)
+    urgent = True
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+
+    def decide(self, batch: Batch) -> int:
+        expires = batch.now + self.owner.lease_us
+        batch.stage("renew_leases", expires, self.owner.owner)
+        return expires
+
+
+def _copy(head: Head) -> Head:
+    return msgspec.structs.replace(head)
