@@ -125,13 +125,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     # The group, not the process: a tool may be a script that started the real one.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-    # What is left in the pipes is read away, so that they close; nobody writes to them any more.
+    # asyncio calls a process ended when its pipes are closed, and a full pipe closes only when it is read.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             for pipe in (process.stdout, process.stderr):
                 while pipe is not None and await pipe.read(_CHUNK):
                     continue
+            await process.wait()
 
 
 def _limit_processor_time(pid: int, timeout_s: float) -> None:
