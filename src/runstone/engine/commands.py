@@ -51,8 +51,9 @@ async def run_command(
 
     `on_started(leader, pgid)` is awaited before the program runs. `on_lines([(stream, text), ...])` gets every line
     of "stdout" and "stderr" in batches; while it is awaited no more is read than buffers hold. If either raises, or
-    this call is cancelled, the command's processes are ended first. Raises CommandError and its subclasses, and
-    ProcessesUnreadable where a process could not be watched.
+    this call is cancelled, the command's processes are ended first. `environ` is all that the command inherits, less
+    the names that no shell can hold (`A-B`). Raises CommandError and its subclasses, and ProcessesUnreadable where
+    a process could not be watched.
     """
     call = spec.fill(value, environ=environ, root=root or Path.cwd())
     identify(os.getpid())  # refuses here, before there is a process, where nobody could end it later
@@ -81,6 +82,7 @@ class _Run:
         self._on_lines = on_lines
         self._delivery = asyncio.Lock()
         self._heard = 0
+        self._heard_after_exit = 0
         self._result = Result(spec.result)
         self._tail = Tail()
         self._exit = asyncio.create_task(child.process.wait())
@@ -138,21 +140,23 @@ class _Run:
 
     async def _hear_the_rest(self, *, patient: bool) -> None:
         """Until the pipes are closed, or only a process that left the session can still hold them."""
-        first = self._heard
         while True:
             before = self._heard
             _, listening = await asyncio.wait(self._listeners, timeout=DRAIN_S)
             silent = self._heard == before and not self._delivery.locked()
-            if not listening or silent or not patient or self._heard - first > _OUTSIDER_BYTES:
+            if not listening or silent or not patient:
                 return
 
     async def _listen(self, name: str, stream: asyncio.StreamReader) -> None:
         lines = Lines()
         while chunk := await stream.read(LINE_BYTES):
             self._heard += len(chunk)
+            self._heard_after_exit += len(chunk) if self._exit.done() else 0
             if name == "stdout":
                 self._result.feed(chunk)
             await self._deliver(name, lines.feed(chunk))
+            if self._heard_after_exit > _OUTSIDER_BYTES:
+                break
         await self._deliver(name, lines.finish())
 
     async def _deliver(self, name: str, texts: list[str]) -> None:
