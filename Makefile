@@ -41,7 +41,7 @@ bench: $(READY) ## the speed table of bench/README.md (ratios within one run)
 	@$(PYTHON) -m bench
 
 campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted defects (about an hour)
-	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest tests/campaign tests/property
+	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest --timeout 3600 tests/campaign tests/property
 
 clean: ## remove .venv, caches and build products
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
