@@ -100,3 +100,11 @@ def test_every_page_is_reachable_from_the_map() -> None:
     }
     adrs = set((ROOT / "docs" / "adr").glob("*.md"))
     assert set((ROOT / "docs").rglob("*.md")) - linked - adrs - {start} == set()
+
+
+def test_every_page_that_the_code_points_to_exists() -> None:
+    sources = [
+        file.read_text() for folder in ("src", "scripts", "tests") for file in (ROOT / folder).rglob("*.py")
+    ]
+    named = {page for text in sources for page in re.findall(r"\bdocs/[\w/.-]+\.md\b", text)}
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
