@@ -3,7 +3,8 @@
 import re
 
 from runstone.audit.records import CrossCheck, FileEntry, Finding, Inspection
-from runstone.audit.report import Audit, render, totals
+from runstone.audit.report import render
+from runstone.audit.totals import Audit, totals
 
 
 def entry(path: str, kind: str = "python", **more: str) -> FileEntry:
@@ -87,7 +88,10 @@ def test_what_was_not_checked_is_named() -> None:
         )
     )
     for line in (
-        "- not checked: radon, because it is not installed (measures the complexity of Python functions)",
+        (
+            "- not checked: radon, because it is not installed or does not start "
+            "(measures the complexity of Python functions)"
+        ),
         "- not checked: `g`, symbolic link",
         "- not checked: `f.py`, changed while the audit was running",
         "- not checked: `e.py` by ruff, no end within 60 s",

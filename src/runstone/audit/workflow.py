@@ -20,22 +20,25 @@ from runstone.audit.listing import Listing, find_repository, list_files, tool_ve
 from runstone.audit.processes import Output, find_tool, run_process
 from runstone.audit.reading import digest
 from runstone.audit.records import Inspection, JsonObject
-from runstone.audit.report import Audit, render, totals
+from runstone.audit.report import render
 from runstone.audit.request import read_request, report_place
+from runstone.audit.totals import Audit, totals
 from runstone.audit.writing import write_report
 
+# Names of their own: a workspace may have an agent "inspector", too.
+INSPECTOR, CROSS_CHECKER = "repo-audit/inspector", "repo-audit/cross-checker"
 FIRST_TOOLS = ("ruff", "compile", "radon")
 SECOND_TOOLS = ("pyflakes", "ruff", "compile")
 
 
-@runstone.agent("inspector", version="1")
+@runstone.agent(INSPECTOR, version="1")
 async def inspector(ctx: Any, input: JsonObject) -> JsonObject:
     """The first pass over one file: {root, file, tools} -> an Inspection."""
     root = os.fsencode(input["root"])
     return dict(await inspect_file(root, input["file"], input["tools"], tool_call(ctx)))
 
 
-@runstone.agent("cross-checker", version="1")
+@runstone.agent(CROSS_CHECKER, version="1")
 async def cross_checker(ctx: Any, input: JsonObject) -> JsonObject:
     """The second pass over one file: {root, file, tools, findings} -> a CrossCheck."""
     root = os.fsencode(input["root"])
@@ -55,9 +58,9 @@ async def repo_audit(ctx: Any, input: JsonObject) -> JsonObject:
         listing = await list_files(root, request.limit, call)
         versions = await tool_versions(call)
     async with ctx.phase("inspect", concurrency=request.concurrency):
-        inspections = await ctx.map("inspector", first_inputs(root, listing, versions))
+        inspections = await ctx.map(INSPECTOR, first_inputs(root, listing, versions))
     async with ctx.phase("cross-check", concurrency=request.concurrency):
-        cross_checks = await ctx.map("cross-checker", second_inputs(root, listing, inspections, versions))
+        cross_checks = await ctx.map(CROSS_CHECKER, second_inputs(root, listing, inspections, versions))
     async with ctx.phase("report"):
         audit = Audit(
             root,
