@@ -8,6 +8,7 @@
     │   ├── InvalidCursor       the cursor belongs to other filters or another ledger
     │   ├── ValueTooLarge       over the bound of its field
     │   ├── AmbiguousId         a short id fits several runs
+    │   ├── InputRefused        the input lacks what a declarative workflow needs
     │   └── RunMismatch         the id exists with another workflow or input
     ├── NotFound                run, thread, board, card, blob, agent, workflow or workspace
     ├── Refused                 the ledger's state does not allow it; nothing was changed
@@ -18,6 +19,7 @@
     │   ├── RevisionConflict    the card or board changed since it was read
     │   ├── BudgetReached       the run is at its cap; nothing new starts
     │   ├── DefinitionChanged   the definition changed and the policy says refuse
+    │   ├── ConfigNotTrusted    runstone.toml could run code, and its owner has not allowed it
     │   └── Misuse              the call is not allowed at this place
     ├── RunOutcome              a run ended or stopped in a way that is no result
     │   ├── RunFailed, RunStopped, RunPaused, RunInterrupted, AwaitingInput
@@ -98,6 +100,13 @@ class AmbiguousId(InvalidInput):
 
     code = "ambiguous_id"
     hint = "type more characters of the id"
+
+
+class InputRefused(InvalidInput):
+    """The input, or a result of an earlier phase, lacks what a declarative workflow needs of it."""
+
+    code = "input_refused"
+    hint = "give the run the part that the message names, or correct the definition in runstone.toml"
 
 
 class RunMismatch(InvalidInput):
@@ -188,6 +197,13 @@ class DefinitionChanged(Refused):
 
     code = "definition_changed"
     hint = "resume with definition='accept', or restore the definition"
+
+
+class ConfigNotTrusted(Refused):
+    """A runstone.toml can import modules and start commands, and nobody has allowed this one to."""
+
+    code = "config_not_trusted"
+    hint = "read it, then allow it once: runstone run --trust ..."
 
 
 class AmbiguousQuestion(Refused):
