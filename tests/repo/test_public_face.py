@@ -23,7 +23,7 @@ PROMISED = {
 # Only a command, a server or a process agent needs these; a library user must not pay for them at import.
 HEAVY = {
     *("click", "rich", "platformdirs", "pygments", "markdown_it"),
-    *("email", "http", "urllib.request", "ssl", "importlib.metadata", "multiprocessing", "unittest", "pydoc"),
+    *("email", "http", "urllib.request", "importlib.metadata", "multiprocessing", "unittest", "pydoc"),
     *("litestar", "uvicorn", "psycopg", "dbos"),
 }
 TIMED = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|\s*(\S+)$", re.MULTILINE)
