@@ -6,6 +6,7 @@ A test compares the pages with the code, so that nothing can be missing there or
 import argparse
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -144,28 +145,37 @@ def class_section(kind: type) -> Iterator[str]:
             for name, text in class_members(base):
                 members.setdefault(name, text)
     if members:
-        yield code("\n".join(members.values()))
+        yield code("\n\n".join(members.values()))
 
 
 def class_members(kind: type) -> Iterator[tuple[str, str]]:
-    """Public fields and methods as the class's source declares them, each as one line of code."""
+    """Public fields and methods as the class's source declares them, each below its first line of documentation."""
     node = definition(kind)
     assert isinstance(node, ast.ClassDef)
     for member in node.body:
         if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name):
             if not member.target.id.startswith("_"):
-                yield member.target.id, ast.unparse(member)
+                yield member.target.id, f"{member.target.id}: {annotation(member.annotation)}"
         elif isinstance(member, Function) and not member.name.startswith("_"):
-            about = (ast.get_docstring(member) or "").split("\n")[0]
+            about = (ast.get_docstring(member) or "").partition("\n")[0]
             is_field = any(
                 isinstance(one, ast.Name) and one.id == "property" for one in member.decorator_list
             )
             line = property_line(member) if is_field else signature(member.name, member)
-            yield member.name, f"{line}  # {about}" if about else line
+            yield member.name, f"# {about}\n{line}" if about else line
 
 
 def property_line(node: Function) -> str:
-    return f"{node.name}: {ast.unparse(node.returns)}" if node.returns else node.name
+    return f"{node.name}: {annotation(node.returns)}" if node.returns else node.name
+
+
+def annotation(node: ast.expr) -> str:
+    """The type as text, without the quotes of a forward reference."""
+    return (
+        str(node.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        else ast.unparse(node)
+    )
 
 
 def definition(thing: object) -> ast.stmt:
@@ -174,10 +184,15 @@ def definition(thing: object) -> ast.stmt:
 
 def signature(name: str, node: ast.stmt) -> str:
     assert isinstance(node, Function)
-    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("cls, ")
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    for one in given:
+        if one.annotation is not None:
+            one.annotation = ast.Name(annotation(one.annotation))
+    arguments = re.sub(r"^(self|cls)(, |$)", "", ast.unparse(node.args))
+    returns = f" -> {annotation(node.returns)}" if node.returns else ""
     awaited = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
-    return f"{awaited}{name}({'' if arguments in {'self', 'cls'} else arguments}){returns}"
+    text = f"{awaited}{name}({arguments}){returns}"
+    return textwrap.fill(text, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def code(text: str) -> str:
