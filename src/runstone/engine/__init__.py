@@ -1,1 +1,1 @@
-"""Runs and resumes: what carries out the work that the store keeps."""
+"""Runs and resumes: leases and heartbeats, handles for loops of one's own, agents and workflows."""

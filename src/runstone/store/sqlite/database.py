@@ -46,11 +46,10 @@ def typed(error: apsw.Error) -> errors.StoreError:
 class SQLiteDatabase:
     """A `Database` over one file. Use from one thread at a time."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, *, readonly: bool = False, create: bool = False) -> None:
         self.path = path
-        flags = (
-            apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        )
+        flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
+        flags |= apsw.SQLITE_OPEN_CREATE if create else 0
         try:
             self.raw = apsw.Connection(
                 str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=256

@@ -1,0 +1,126 @@
+"""The shape of every command: global options before or after its name, one session, one way to end."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from runstone.cli import exit_codes, problems
+from runstone.cli.output import Mode, Output, prepare_streams
+from runstone.cli.session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_META = "runstone.global."
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keeps a global option for the whole command line; the last place that names it wins."""
+    if value not in (None, False) and param.name is not None:
+        ctx.meta[_META + param.name] = value
+
+
+def global_options(*, hidden: bool) -> list[click.Option]:
+    """The options that every command takes; shown once, in the help of `runstone`."""
+    rows: list[tuple[str, str, dict[str, Any]]] = [
+        ("--workspace", "The workspace's folder; else $RUNSTONE_WORKSPACE, else the nearest .runstone/ upwards.",
+         {"metavar": "DIR", "type": click.Path(file_okay=False)}),
+        ("--json", "Print one JSON document; errors are JSON on stderr.", {"is_flag": True}),
+        ("--jsonl", "Print one JSON value per line; live where the command follows something.", {"is_flag": True}),
+        ("--no-color", "No colours, as with $NO_COLOR.", {"is_flag": True}),
+        ("--quiet", "Print data and errors only.", {"is_flag": True}),
+    ]  # fmt: skip
+    fixed: dict[str, Any] = {"expose_value": False, "is_eager": True, "callback": _remember, "hidden": hidden}
+    return [click.Option([name], help=about, **fixed, **more) for name, about, more in rows]
+
+
+class Command(click.Command):
+    """A command that takes the global options, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *global_options(hidden=True)]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("Also: --workspace DIR, --json, --jsonl, --no-color, --quiet (see runstone --help).")
+
+
+class Group(click.Group):
+    """A noun; its verbs are `Command`s."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *global_options(hidden=True)]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were added: what is needed most comes first."""
+        return list(self.commands)
+
+
+class Root(Group):
+    """`runstone` itself: turns every way a command can end into an exit code, never into a traceback."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for param in self.params:
+            if isinstance(param, click.Option):
+                param.hidden = False
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        prepare_streams()
+        try:
+            code = super().main(given, prog_name or "runstone", standalone_mode=False, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            code = exit_codes.SIGINT
+        except BrokenPipeError:
+            _drop_stdout()
+            code = 128 + signal.SIGPIPE
+        except Exception as error:  # noqa: BLE001 - the edge: every error becomes a message and a code
+            code = problems.report(error, output_of(flags_in(given)))
+        sys.exit(code if isinstance(code, int) else exit_codes.OK)
+
+
+def _drop_stdout() -> None:
+    """The reader of stdout went away (`| head`); the interpreter's own flush at exit must not complain of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def flags_in(args: Iterable[str]) -> dict[str, bool]:
+    """Global flags as typed: for errors of a command line that could not be read to its end."""
+    words = list(args)
+    words = words[: words.index("--")] if "--" in words else words
+    return {name: f"--{name.replace('_', '-')}" in words for name in ("json", "jsonl", "no_color", "quiet")}
+
+
+def output_of(flags: dict[str, Any]) -> Output:
+    """The output that the global flags ask for."""
+    mode: Mode = "jsonl" if flags.get("jsonl") else "json" if flags.get("json") else "text"
+    return Output(mode, quiet=bool(flags.get("quiet")), no_color=bool(flags.get("no_color")))
+
+
+def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Gives a command its `Session` as the first argument."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        meta = click.get_current_context().meta
+        flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
+        if flags.get("json") and flags.get("jsonl"):
+            raise click.UsageError("--json and --jsonl exclude each other")
+        return function(Session(flags.get("workspace"), output_of(flags)), *args, **kwargs)
+
+    return update_wrapper(call, function)

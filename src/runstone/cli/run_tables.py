@@ -1,0 +1,145 @@
+"""Runs as rows: lists and trees. Pure functions over records."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from runstone.cli import text
+from runstone.cli.table import Cell, Column, Table
+from runstone.domain.records import AgentRun, Totals, TreeNode
+
+STATUS: Final[dict[str, tuple[str, str]]] = {
+    "pending": ("○", "dim"),
+    "running": ("●", "live"),
+    "waiting": ("◌", "calm"),
+    "awaiting_user": ("?", "warn"),
+    "paused": ("‖", "warn"),
+    "completed": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("■", "dim"),
+    "interrupted": ("↯", "warn"),
+}
+"""Symbol and style of each status; one that a newer Runstone wrote is shown as it is."""
+
+
+class RunRow(NamedTuple):
+    """A run with what a list shows beside it."""
+
+    run: AgentRun
+    children: int
+    subtree: Totals
+
+
+def status_cell(status: str) -> Cell:
+    """Symbol and word, so that no colour is needed to read it."""
+    symbol, style = STATUS.get(status, ("·", ""))
+    return Cell(f"{symbol} {status}", style)
+
+
+def title_of(run: AgentRun) -> str:
+    """The title; else the summary, else nothing."""
+    return run.title or run.summary or ""
+
+
+def elapsed_ms(run: AgentRun, now: datetime) -> float:
+    """From the first start to the end, to now where it goes on, to the last change where nobody holds it."""
+    if run.started_at is None:
+        return 0
+    stopped = run.status in ("interrupted", "paused")
+    until = run.completed_at or (run.updated_at if stopped else now)
+    return (until - run.started_at).total_seconds() * 1000
+
+
+def elapsed(run: AgentRun, now: datetime) -> str:
+    """As a text; empty for a run that never started."""
+    return "" if run.started_at is None else text.duration(elapsed_ms(run, now))
+
+
+def count(number: int) -> str:
+    """A number; nothing for zero."""
+    return str(number) if number else ""
+
+
+def run_table(rows: list[RunRow], now: datetime) -> Table:
+    """The list of runs. Tokens and cost are those of the run and all below it."""
+    table = Table(
+        [
+            Column("id"), Column("status"), Column("kind", 6), Column("agent", 1, least=8), Column("title", 2, least=12),
+            Column("age", 3, right=True), Column("took", 5, right=True), Column("attempt", 8, right=True),
+            Column("children", 7, right=True), Column("tokens", 4, right=True), Column("cost", 4, right=True),
+        ],
+        [],
+    )  # fmt: skip
+    for run, children, subtree in rows:
+        spent = text.tokens(subtree.tokens) if subtree.tokens else ""
+        table.add(
+            Cell(text.short_id(run.id), "dim" if run.superseded else "strong"), status_cell(run.status),
+            Cell(run.kind, "dim"), agent_of(run), title_of(run), Cell(text.age(run.created_at, now), "dim"),
+            elapsed(run, now), str(run.attempt), count(children), spent, text.cost(subtree),
+        )  # fmt: skip
+    return table
+
+
+def agent_of(run: AgentRun) -> str:
+    """The agent, or the definition of a workflow."""
+    return run.agent_id or getattr(run, "definition_id", None) or ""
+
+
+def tree_table(root: TreeNode, now: datetime, *, limit: int) -> Table:
+    """A run and all below it, a line each; of more than `limit` lines the rest is counted in the last."""
+    table = Table(
+        [
+            Column("run", least=24), Column("status"), Column("phase", 4, least=8), Column("id", 1),
+            Column("took", 3, right=True), Column("attempt", 6, right=True), Column("tokens", 5, right=True),
+            Column("cost", 5, right=True), Column("note", 2, least=10),
+        ],
+        [],
+    )  # fmt: skip
+    lines = _outline(root)
+    for guide, node in lines[:limit]:
+        run = node.run
+        spent = text.tokens(node.subtree.tokens) if node.subtree.tokens else ""
+        table.add(
+            Cell(guide + text.clean(name_of(run)), "strong" if not guide else ""), status_cell(run.status),
+            Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
+            str(run.attempt), spent, text.cost(node.subtree), note_of(node),
+        )  # fmt: skip
+    if len(lines) > limit:
+        table.add(f"… {len(lines) - limit} more", *[""] * 8)
+    return table
+
+
+def _outline(root: TreeNode) -> list[tuple[str, TreeNode]]:
+    """Every node with the guides in front of it. Iterative: a chain of runs may be deeper than Python's stack."""
+    lines: list[tuple[str, TreeNode]] = []
+    stack: list[tuple[str, str, TreeNode]] = [("", "", root)]
+    while stack:
+        lead, below, node = stack.pop()
+        lines.append((lead, node))
+        last = len(node.children) - 1
+        for index in range(last, -1, -1):
+            ends = index == last
+            branch, under = ("└─ ", "   ") if ends else ("├─ ", "│  ")
+            stack.append((below + branch, below + under, node.children[index]))
+    return lines
+
+
+def name_of(run: AgentRun) -> str:
+    """What a tree calls a run: its title, with its agent."""
+    agent, title = agent_of(run), run.title or ""
+    if agent and title and agent != title:
+        return f"{agent}: {title}"
+    return title or agent or run.kind
+
+
+def note_of(node: TreeNode) -> Cell:
+    """What is worth knowing about a run in a tree: reused, superseded, why it stands where it stands."""
+    run = node.run
+    if run.superseded:
+        return Cell("superseded", "dim")
+    if run.status == "failed" and run.error:
+        return Cell(str(run.error.get("message") or run.error.get("code") or ""), "bad")
+    if node.reused:
+        return Cell("↺ reused", "good")
+    if run.status_reason and run.status != "completed":
+        return Cell(run.status_reason, "dim")
+    return Cell("")

@@ -1,0 +1,104 @@
+"""What every part of the engine works with: the writer, the reader, the clock, and who changed."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from runstone.domain import keys
+from runstone.domain.clock import Clock
+from runstone.store.base import Write
+from runstone.store.reads import Reader
+from runstone.store.writer import Receipt, Writer
+
+POLL_S = 0.05
+"""How often other processes' commits are looked for."""
+
+
+class Core:
+    """One open ledger of this process. Everything above it shares these parts."""
+
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, signals: "Signals") -> None:
+        self.writer = writer
+        self.reader = reader
+        self.clock = clock
+        self.signals = signals
+
+    def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
+        """Queues a write."""
+        return self.writer.submit(write, unseen)
+
+    def now(self) -> int:
+        """Microseconds UTC."""
+        return self.clock.now()
+
+    def new_id(self) -> str:
+        """A new id (UUIDv7): ordered by time, unique without asking anyone."""
+        return keys.time_ordered_id(self.clock.now(), os.urandom(10))
+
+
+class Signals:
+    """Tells waiters that something may have changed: at once for this process's commits, by polling for others'.
+
+    A waiter is called with no promise that its run changed; it looks at the ledger, which is the truth.
+    """
+
+    def __init__(self, changed_elsewhere: Callable[[], bool]) -> None:
+        self._changed_elsewhere = changed_elsewhere
+        self._lock = threading.Lock()
+        self._waiters: dict[int, tuple[str | None, Callable[[], None]]] = {}
+        self._numbers = itertools.count()
+        self._polling: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def subscribe(self, run_id: str | None, call: Callable[[], None]) -> int:
+        """Calls `call` when the run (None: any) may have changed, from any thread. Gives a number for `unsubscribe`."""
+        with self._lock:
+            number = next(self._numbers)
+            self._waiters[number] = (run_id, call)
+            if self._polling is None and not self._stop.is_set():
+                self._polling = threading.Thread(target=self._poll, name="runstone-poll", daemon=True)
+                self._polling.start()
+        return number
+
+    def unsubscribe(self, number: int) -> None:
+        """Ends a subscription; it may be called once more from another thread meanwhile."""
+        with self._lock:
+            self._waiters.pop(number, None)
+
+    def committed(self, changed: set[str], _at: int = 0) -> None:
+        """Called by the writer after a commit that changed the status of these runs."""
+        with self._lock:
+            calls = [call for run_id, call in self._waiters.values() if run_id is None or run_id in changed]
+        for call in calls:
+            call()
+
+    def _poll(self) -> None:
+        while not self._stop.wait(POLL_S):
+            with self._lock:
+                calls = [call for _, call in self._waiters.values()]
+            if calls and self._changed_elsewhere():
+                for call in calls:
+                    call()
+
+    def close(self) -> None:
+        """Ends the polling."""
+        self._stop.set()
+        if self._polling is not None:
+            self._polling.join(5)
+
+
+class Watch:
+    """Polls `data_version` on a connection of its own, opened in the thread that polls."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._db: Any = None
+
+    def __call__(self) -> bool:
+        if self._db is None:
+            self._db = self._connect()
+            self._db.changed_elsewhere()
+            return True  # what happened before the first look is unknown
+        return bool(self._db.changed_elsewhere())

@@ -1,0 +1,313 @@
+"""The handle of a run: what an agent loop of one's own writes with, and what `ctx` is built on."""
+
+import contextvars
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from runstone.domain import codec, events
+from runstone.domain.state import Saved
+from runstone.domain.telemetry import Usage, to_picousd
+from runstone.engine.core import Core
+from runstone.engine.outcome import error_of
+from runstone.engine.supervisor import Supervisor
+from runstone.errors import Fenced, InvalidInput, RunstoneError, ValueTooLarge
+from runstone.store.blobs import pack
+from runstone.store.writer import Receipt, Writer
+from runstone.store.writes.checkpoints import SaveCheckpoint
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
+
+current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
+
+_OPEN_CALLS = 10_000
+"""Tool calls whose name is remembered until they end."""
+
+
+def current_run() -> "RunHandle | None":
+    """The run that this code works in, or None."""
+    return current.get()
+
+
+class RunHandle:
+    """An open attempt of a run. Every write returns a `Receipt`: await it, `.result()`, or leave it.
+
+    Use it as a context manager, sync or async: an exception fails the run, leaving without `complete()` completes it
+    with `implicit: true`, and Ctrl-C or a cancelled task leaves it interrupted. Thread-safe.
+    """
+
+    def __init__(
+        self, core: Core, supervisor: Supervisor, run_id: str, attempt: int, *, state: Any = None, saved: Saved | None = None
+    ) -> None:
+        self.id = run_id
+        self.attempt = attempt
+        self.state = state
+        """The state of the last checkpoint when this attempt began; None without one."""
+        self.message_in: str | None = None
+        """The message that a continuation came with."""
+        self._core = core
+        self._supervisor = supervisor
+        self._saved = saved or Saved()
+        self._unseen: list[Receipt] = []
+        self._tools: dict[str, str] = {}
+        self._worker_thread_id: str | None = None
+        self._summary: str | None = None
+        self._ended = False
+        self._token: contextvars.Token[RunHandle | None] | None = None
+        self._held = supervisor.hold(run_id, attempt, self._lost)
+        self._lost_reason: str | None = None
+
+    run_id = property(lambda self: self.id)
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def emit(
+        self, type: str, payload: Any = None, *, importance: int | None = None, event_key: str | None = None
+    ) -> Receipt:
+        """Appends an event. `payload` is JSON; `event_key` makes repeats harmless. The value is (seq, position).
+
+        Raises `InvalidEvent` or `NotJournalable` at once; a fenced attempt shows in the receipt.
+        """
+        if self._unseen:
+            Writer.raise_unseen(self._unseen)
+        event = self._event(type, payload, importance, event_key)
+        return self._core.writer.submit(Append(self.id, self.attempt, [event]), self._unseen)
+
+    def emit_many(self, batch: Iterable[tuple[str, Any]]) -> Receipt:
+        """Appends events in one write: all of them, or none."""
+        if self._unseen:
+            Writer.raise_unseen(self._unseen)
+        new = [self._event(type, payload, None, None) for type, payload in batch]
+        return self._core.writer.submit(Append(self.id, self.attempt, new), self._unseen)
+
+    def _event(self, type: str, payload: Any, importance: int | None, event_key: str | None) -> NewEvent:
+        payload = {} if payload is None else payload
+        level = events.check_emit(type, payload)
+        if importance is not None:
+            if importance not in (events.LOW, events.NORMAL, events.HIGH):
+                raise InvalidInput(f"importance is 0, 1 or 2, not {importance!r}")
+            level = importance
+        tool = self._tool(type, payload) if type.startswith("tool.") else None
+        return NewEvent(type, codec.encode(payload), level, self._core.clock.now(), event_key, tool)
+
+    def _tool(self, type: str, payload: dict[str, Any]) -> tuple[str, bool] | None:
+        """The tool's name and whether it failed, when its call ends: what `tool_counts` counts."""
+        if type == "tool.started" and len(self._tools) < _OPEN_CALLS:
+            self._tools[payload["call_id"]] = payload["tool"]
+        if type != "tool.completed":
+            return None
+        started = self._tools.pop(payload["call_id"], None)
+        return str(payload.get("tool") or started or "unknown")[:200], payload.get("ok") is False
+
+    def usage(
+        self,
+        *,
+        provider: str,
+        model: str,
+        input_tokens: int = 0,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        output_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        cost_usd: float | str | None = None,
+        request_id: str | None = None,
+    ) -> Receipt:
+        """Accounts for one provider request. Counts are disjoint tokens; `reasoning_tokens` is part of the output.
+
+        The same `request_id` counts once in its tree. Without `cost_usd` the cost is unknown, never 0. The value says
+        whether the report was new. Usage of a fenced attempt is still accepted: it was spent.
+        """
+        report = Usage(
+            request_id=request_id or self._core.new_id(), provider=provider, model=model, at=self._core.now(),
+            input_tokens=input_tokens, cache_read_tokens=cache_read_tokens, cache_write_tokens=cache_write_tokens,
+            output_tokens=output_tokens, reasoning_tokens=reasoning_tokens,
+            cost_picousd=None if cost_usd is None else to_picousd(cost_usd),
+            cost_source="unknown" if cost_usd is None else "reported",
+        )  # fmt: skip
+        return self._submit(ReportUsage(self.id, self.attempt, report))
+
+    def message(self, role: str, text: str, *, extra: Any = None) -> Receipt:
+        """Adds a message to the run's worker thread, made on first use. The value is the message's id."""
+        return self.messages([(role, text)], extra=extra)
+
+    def messages(self, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> Receipt:
+        """Adds messages in one write."""
+        now, more = self._core.now(), None if extra is None else codec.encode(extra)
+        new = [NewMessage(_role(role), _text(text), now, more) for role, text in batch]
+        thread = self.worker_thread_id
+        return self._submit(AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True))
+
+    @property
+    def worker_thread_id(self) -> str:
+        """The thread of this run's own conversation."""
+        if self._worker_thread_id is None:
+            self._worker_thread_id = self._core.reader.run(self.id).worker_thread_id or f"{self.id}.thread"
+        return self._worker_thread_id
+
+    def update(self, *, title: str | None = None, labels: dict[str, str] | None = None) -> Receipt:
+        """Edits the title or the labels of the run."""
+        changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
+        if labels is not None:
+            changes["labels"] = labels_of(labels)
+        return self._submit(UpdateRun(self.id, changes))
+
+    def checkpoint(self, state: Any = None, *, append: dict[str, list[Any]] | None = None, label: str | None = None) -> Receipt:
+        """Saves the state (JSON): only what changed is stored. The value is the checkpoint's number.
+
+        With `append=` only the items that were added to top-level lists are given; then the time is flat, too.
+        """
+        if (state is None) == (append is None):
+            raise InvalidInput("checkpoint takes a state or append=, one of the two")
+        places, saved = self._saved.changes(state) if append is None else self._saved.appended(append)
+        label = None if label is None else bounded("label", label)
+        write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=self._saved.number)
+        self._saved = saved
+        return self._submit(write)
+
+    def _submit(self, write: Any) -> Receipt:
+        if self._unseen:
+            Writer.raise_unseen(self._unseen)
+        return self._core.writer.submit(write, self._unseen)
+
+    # --- ends ----------------------------------------------------------------------------------------------------
+
+    def set_summary(self, summary: str) -> None:
+        """What the run did, in a sentence or two; stored when it completes."""
+        self._summary = _text(summary)
+
+    def complete(self, *, summary: str | None = None, result: Any = None, implicit: bool = False) -> Receipt:
+        """Ends the run with a result (JSON)."""
+        payload: dict[str, Any] = {"implicit": True} if implicit else {}
+        summary = summary if summary is not None else self._summary
+        if summary is not None:
+            payload["summary"] = _text(summary)
+        blob = None if result is None else pack(codec.encode(result))
+        return self._end(EndRun(self.id, self.attempt, "run.completed", payload, blob=blob))
+
+    def fail(self, error: BaseException | str) -> Receipt:
+        """Ends the run with an error."""
+        return self._end(EndRun(self.id, self.attempt, "run.failed", {"error": error_of(error)}))
+
+    def pause(self, *, reason: str = "paused", state: Any = None) -> None:
+        """Pauses the run, with the state that going on needs, in one transaction. Raises if it could not be saved."""
+        extra, saved = None, None
+        if state is not None:
+            places, saved = self._saved.changes(state)
+            extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=self._saved.number)
+        park = ParkRun(self.id, self.attempt, "run.paused", {"reason": bounded("reason", reason)}, extra=extra)
+        self._submit(park).result()
+        self._saved = saved or self._saved
+        self._close()
+
+    def interrupt(self, reason: str) -> None:
+        """Leaves the run interrupted: resumable, by this process or another one."""
+        self._close()
+        try:
+            self._core.submit(YieldRun(self.id, self.attempt, reason), []).result()
+        except Fenced:
+            return  # it was taken over or ended meanwhile; that is what the ledger says, and stays so
+
+    def _end(self, write: EndRun) -> Receipt:
+        receipt = self._submit(write)
+        self._close()
+        return receipt
+
+    def _close(self) -> None:
+        self._ended = True
+        self._supervisor.release(self._held)
+
+    def _lost(self, reason: str) -> None:
+        """Another owner has the run, or this one could not renew: the next writes say so."""
+        self._lost_reason = reason
+        self._ended = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this attempt should end soon: it lost its lease, or a stop was ordered."""
+        return self._lost_reason is not None
+
+    # --- as a context manager ------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._token = current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            current.reset(self._token)
+            self._token = None
+        receipt = self._leave(error)
+        if receipt is not None and error is None:
+            receipt.result()
+            Writer.raise_unseen(self._unseen)
+        elif receipt is not None:
+            self._settle_quietly(receipt, error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            current.reset(self._token)
+            self._token = None
+        receipt = self._leave(error)
+        if receipt is not None and error is None:
+            await receipt
+            Writer.raise_unseen(self._unseen)
+        elif receipt is not None:
+            self._settle_quietly(receipt, error)
+
+    def _leave(self, error: BaseException | None) -> Receipt | None:
+        if self._ended:
+            return None
+        if error is None:
+            return self.complete(implicit=True)
+        if isinstance(error, Exception):
+            return self.fail(error)
+        self.interrupt(f"{type(error).__name__} in process {os.getpid()}")
+        return None
+
+    @staticmethod
+    def _settle_quietly(receipt: Receipt, error: BaseException | None) -> None:
+        """The run's own error is the one to raise; what the ledger says to it is added as a note."""
+        try:
+            receipt.result()
+        except RunstoneError as refused:
+            if error is not None:
+                error.add_note(f"the run could not be marked failed: {refused}")
+
+
+def bounded(name: str, text: str) -> str:
+    """A row's text. Raises `ValueTooLarge` above 4 KB, `InvalidInput` for what is no text."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{name} must be text, not {text!r:.80}")
+    if len(text.encode(errors="surrogatepass")) > codec.ROW_TEXT_BYTES:
+        raise ValueTooLarge(f"{name} has more than {codec.ROW_TEXT_BYTES} bytes")
+    return text
+
+
+def labels_of(labels: dict[str, str]) -> dict[str, str]:
+    """Checked labels: at most 64, of short texts."""
+    if not isinstance(labels, dict) or len(labels) > 64:
+        raise InvalidInput("labels are an object of at most 64 texts")
+    for name, value in labels.items():
+        if not isinstance(name, str) or not isinstance(value, str) or len(name) > 100 or len(value) > 1000:
+            raise InvalidInput(f"label {name!r:.80} must be a text of at most 1,000 characters")
+    return labels
+
+
+def _role(role: str) -> str:
+    if not isinstance(role, str) or not 0 < len(role) <= 100:
+        raise InvalidInput(f"role must be a short text such as user or assistant, not {role!r:.80}")
+    return role
+
+
+def _text(text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidInput(f"a message's text must be text, not {type(text).__name__}")
+    return text

@@ -1,0 +1,26 @@
+"""Before a new attempt: end what is left of the processes of the old one, and record that they are gone."""
+
+from runstone.engine.core import Core
+from runstone.engine.supervisor import Supervisor
+from runstone.errors import OrphanAlive
+from runstone.store.writes.journal import EndProcess
+
+
+def end_orphans(core: Core, supervisor: Supervisor, run_id: str) -> None:
+    """Ends process groups of attempts that nobody owns any more. Raises `OrphanAlive` where that cannot be known.
+
+    Blocks up to the grace and kill times; event loops call it in a thread.
+    """
+    run = core.reader.run(run_id)
+    if run.live:
+        return
+    for record, end in supervisor.end_orphans(run_id):
+        if not end.gone:
+            host = record.identity.get("host", "another host")
+            raise OrphanAlive(
+                f"process group {record.pgid} of attempt {record.attempt} of run {run_id} may still live on {host}: "
+                f"{end.reason}",
+                run_id=run_id,
+                pgid=record.pgid,
+            )
+        core.submit(EndProcess(run_id, record.attempt, record.pgid, None, None), []).result()

@@ -1,0 +1,464 @@
+"""The ledger: the facade over one workspace, and the only place where its parts are put together."""
+
+import asyncio
+import atexit
+import os
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from runstone import workspace as places
+from runstone.domain import keys
+from runstone.domain.clock import Clock
+from runstone.domain.records import (
+    AgentRun,
+    Attempt,
+    Checkpoint,
+    Command,
+    JournalEntry,
+    Lease,
+    Page,
+    PhaseState,
+    ProcessRecord,
+    RunEvent,
+    RunTelemetry,
+    SearchHit,
+    TreeNode,
+)
+from runstone.domain.runs import ENDED, RUN_KINDS
+from runstone.engine.core import Core, Signals, Watch
+from runstone.engine.handle import RunHandle, bounded, labels_of
+from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
+from runstone.errors import IllegalTransition, InvalidInput, StoreReadOnly
+from runstone.feeds import Tail, Waiter
+from runstone.notebooks import Boards, Commands, Threads
+from runstone.store import lists
+from runstone.store.blobs import pack, pack_value
+from runstone.store.clock import SystemClock
+from runstone.store.reads import Reader
+from runstone.store.sqlite import open as sqlite
+from runstone.store.writer import Writer
+from runstone.store.writes.lifecycle import ClaimRun, CreateRun, NewRun, OpenRun, UpdateRun
+
+_open_ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
+
+
+class Ledger:
+    """One workspace, open in this process. Thread-safe. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        workspace: places.Workspace,
+        *,
+        readonly: bool = False,
+        clock: Clock | None = None,
+        lease_s: float = LEASE_S,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self.workspace = workspace
+        self.readonly = readonly
+        self._clock = clock or SystemClock()
+        self._closed = False
+        path = workspace.database
+        if not readonly:
+            sqlite.prepare(path)
+            places.protect(workspace)
+        self._reader = Reader(sqlite.reader(path, check=readonly), self._clock)
+        signals = Signals(Watch(sqlite.reader(path)))
+        self._signals = signals
+        self._writer: Writer | None = None
+        self._supervisor: Supervisor | None = None
+        if not readonly:
+            self._writer = Writer(sqlite.writer(path), self._clock, on_commit=signals.committed)
+            self._core = Core(self._writer, self._reader, self._clock, signals)
+            self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
+            self._supervisor.reconcile()
+        self.threads = Threads(self)
+        self.boards = Boards(self)
+        self.commands = Commands(self)
+        _open_ledgers.add(self)
+
+    # --- parts, for the engine -----------------------------------------------------------------------------------
+
+    @property
+    def core(self) -> Core:
+        """Writer, reader, clock and signals. Raises `StoreReadOnly` for a ledger that was opened for reading."""
+        if self._writer is None:
+            raise StoreReadOnly("this ledger was opened for reading", hint="open it without readonly=True")
+        return self._core
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Leases of this process."""
+        assert self.core and self._supervisor is not None
+        return self._supervisor
+
+    @property
+    def reader(self) -> Reader:
+        """The reading half."""
+        return self._reader
+
+    @property
+    def signals(self) -> Signals:
+        """Who is told of changes."""
+        return self._signals
+
+    # --- loops of one's own --------------------------------------------------------------------------------------
+
+    def start_run(
+        self,
+        *,
+        kind: str = "subagent",
+        agent_id: str | None = None,
+        agent_version: str | None = None,
+        parent: "RunHandle | AgentRun | str | None" = None,
+        title: str | None = None,
+        prompt: str | None = None,
+        input: Any = None,
+        thread_id: str | None = None,
+        worker_thread_id: str | None = None,
+        task_board_id: str | None = None,
+        task_card_id: str | None = None,
+        labels: dict[str, str] | None = None,
+        options: dict[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> RunHandle:
+        """Starts a run and gives its handle; row and lease are durable when this returns.
+
+        `parent` may be a handle, a run or an id, also one that the ledger does not know yet. With a `run_id` of your own,
+        creation is idempotent. Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
+        """
+        if kind not in RUN_KINDS - {"workflow", "workflow_child"}:
+            raise InvalidInput(f"kind {kind!r} is none of {', '.join(sorted(RUN_KINDS - {'workflow', 'workflow_child'}))}")
+        new = new_run(
+            self.core, kind=kind, run_id=run_id, parent=parent, agent_id=agent_id, agent_version=agent_version, title=title,
+            prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id, task_board_id=task_board_id,
+            task_card_id=task_card_id, labels=labels, options=options,
+        )  # fmt: skip
+        head = self.core.submit(OpenRun(new, self.supervisor.owner), []).result().head
+        return RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
+
+    def continue_run(self, run_id: str, message: str | None = None, *, agent_id: str | None = None) -> RunHandle:
+        """Opens the next attempt of a paused or interrupted run of your own loop. Of two continuations one wins.
+
+        The handle has the last checkpoint's `state` and the `message_in`, which is added to the worker thread.
+        """
+        run = self.get_run(run_id)
+        if agent_id is not None and run.agent_id != agent_id:
+            raise InvalidInput(f"run {run_id} belongs to agent {run.agent_id}, not {agent_id}")
+        self.supervisor.reconcile()
+        state, saved = self._reader.state(run_id)
+        self.end_orphans(run_id)
+        expect = frozenset({"paused", "interrupted", "awaiting_user"})
+        claim = ClaimRun(run_id, self.supervisor.owner, expect=expect, reason="continued")
+        head = self.core.submit(claim, []).result().head
+        handle = RunHandle(self.core, self.supervisor, run_id, head.attempt, state=state, saved=saved)
+        if message is not None:
+            handle.message_in = message
+            handle.message("user", message).result()
+        return handle
+
+    def create_run(self, *, kind: str, **fields: Any) -> AgentRun:
+        """Creates a run that nobody works on yet (`pending`). Fields are those of `start_run`; the engine uses it."""
+        new = new_run(self.core, kind=kind, **fields)
+        self.core.submit(CreateRun(new), []).result()
+        return self.get_run(new.run_id)
+
+    def update_run(self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None) -> AgentRun:
+        """Edits the title or the labels of a run."""
+        changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
+        if labels is not None:
+            changes["labels"] = labels_of(labels)
+        self.core.submit(UpdateRun(run_id, changes), []).result()
+        return self.get_run(run_id)
+
+    def end_orphans(self, run_id: str) -> None:
+        """Ends process groups that earlier attempts of the run left on this machine, and records it."""
+        from runstone.engine.orphans import end_orphans
+
+        end_orphans(self.core, self.supervisor, run_id)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def resolve(self, text: str) -> str:
+        """The run id that has `text` in it. Raises `NotFound` or `AmbiguousId`."""
+        return self._reader.resolve(text)
+
+    def get_run(self, run_id: str) -> AgentRun:
+        """The run; a `WorkflowRun` for a workflow. Raises `NotFound`."""
+        return self._reader.run(run_id)
+
+    def list_runs(
+        self,
+        *,
+        status: lists.Filter = None,
+        bucket: lists.Filter = None,
+        kind: lists.Filter = None,
+        agent_id: lists.Filter = None,
+        parent_id: lists.Filter = None,
+        root_id: lists.Filter = None,
+        thread_id: lists.Filter = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        sort: str = "updated",
+        order: str = "desc",
+        superseded: bool = True,
+        **more: lists.Filter,
+    ) -> Page[AgentRun]:
+        """A page of runs; each filter takes one value or several. `sort` is updated or created.
+
+        More filters: worker_thread_id, board_id, card_id, phase, definition_id. Raises `InvalidInput`, `InvalidCursor`.
+        """
+        filters = {
+            "status": status, "bucket": bucket, "kind": kind, "agent_id": agent_id, "parent_id": parent_id,
+            "root_id": root_id, "thread_id": thread_id, **more,
+        }  # fmt: skip
+        return lists.list_runs(
+            self._reader, filters, sort=sort, order=order, limit=limit, cursor=cursor, superseded=superseded
+        )
+
+    def counts(self, **filters: lists.Filter) -> dict[str, int]:
+        """How many runs are in each bucket (needs_input, working, completed, failed, stopped), by the same filters."""
+        return lists.count_by_bucket(self._reader, filters)
+
+    def events(self, run_id: str, *, after: int = 0, limit: int = 100) -> Page[RunEvent]:
+        """Events of a run with `seq` above `after`, in order; `next_cursor` is the `after` of the next page."""
+        if type(limit) is not int or not 1 <= limit <= 10_000 or type(after) is not int or after < 0:
+            raise InvalidInput(f"after is a seq from 0 and limit is 1 to 10000, not {after!r} and {limit!r}")
+        found = self._reader.events(run_id, after=after, limit=limit + 1)
+        more = found[limit - 1].seq if len(found) > limit else None
+        return Page(items=found[:limit], next_cursor=more)
+
+    def tail(self, after: str | None = None, *, timeout: float | None = None, run_id: str | None = None) -> Tail:
+        """Events of the workspace in commit order from the cursor on, then as they come; `for` and `async for`.
+
+        Without `after` it begins now; `timeout` seconds without an event end it. A foreign cursor gives one event
+        `ledger.reset` and begins at the oldest.
+        """
+        return Tail(self._reader, self._signals, after=after, timeout=timeout, run_id=run_id)
+
+    def tree(self, run_id: str) -> TreeNode:
+        """The run with all below it, with own and subtree totals."""
+        return self._reader.tree(run_id)
+
+    def telemetry(self, run_id: str) -> RunTelemetry:
+        """Tokens, cost, times and tool counts, own and subtree."""
+        return self._reader.telemetry(run_id)
+
+    def phases(self, run_id: str) -> list[PhaseState]:
+        """The phases of a workflow run, derived from its events and children; planned ones are shown before they start."""
+        from runstone.engine.phase_states import phase_states
+
+        return phase_states(self._reader, self.get_run(run_id))
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """The attempts of a run, from the first."""
+        return self._reader.attempts(run_id)
+
+    def lease(self, run_id: str) -> Lease | None:
+        """The lease of the open attempt."""
+        return self._reader.lease(run_id)
+
+    def processes(self, run_id: str) -> list[ProcessRecord]:
+        """The process groups that a run started."""
+        return self._reader.processes(run_id)
+
+    def journal(self, run_id: str) -> list[JournalEntry]:
+        """What a run knows: its finished steps and its children."""
+        return self._reader.journal(run_id)
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The checkpoints of a run, from the first."""
+        return self._reader.checkpoints(run_id)
+
+    def state(self, run_id: str, number: int | None = None) -> Any:
+        """The state of a checkpoint; the last one without `number`, None if there is none."""
+        return self._reader.state(run_id, number)[0]
+
+    def input(self, run_id: str) -> Any:
+        """The run's input, as it was given."""
+        return self._reader.value(self.get_run(run_id).input_ref)
+
+    def prompt(self, run_id: str) -> str | None:
+        """The run's prompt."""
+        ref = self.get_run(run_id).prompt_ref
+        return None if ref is None else self._reader.blob(ref).decode()
+
+    def result(self, run_id: str) -> Any:
+        """The run's result; None if it has none."""
+        return self._reader.value(self.get_run(run_id).result_ref)
+
+    def blob(self, digest: str) -> bytes:
+        """The raw bytes behind a reference, checked against it."""
+        return self._reader.blob(digest)
+
+    def search(self, text: str, *, limit: int = 20) -> list[SearchHit]:
+        """Titles, prompts, summaries, errors and messages that hold all words of `text`, newest first."""
+        return self._reader.search(text, limit)
+
+    def cursor(self) -> str:
+        """The cursor of the newest event, for `tail(after=...)`."""
+        return f"{self._reader.epoch()}-{self._reader.last_position()}"
+
+    # --- orders and care -----------------------------------------------------------------------------------------
+
+    def command(
+        self,
+        run_id: str,
+        verb: str,
+        *,
+        scope: str = "subtree",
+        by: str | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Command:
+        """Orders a run to `stop`: at once where nobody holds it, else as soon as its owner sees it.
+
+        `scope` is run or subtree. Raises `IllegalTransition` for a run that has ended.
+        """
+        return self.commands.give(
+            run_id, verb, scope=scope, by=by, reason=reason, idempotency_key=idempotency_key
+        )
+
+    def wait(self, run_id: str, timeout: float | None = None) -> AgentRun:
+        """Waits until the run has ended or is parked for a person, and gives it; after `timeout` seconds as it is."""
+        return Waiter(self._reader, self._signals).wait(run_id, timeout)
+
+    def reconcile(self) -> list[str]:
+        """Marks runs of dead owners interrupted; gives the ids that changed."""
+        return self.supervisor.reconcile()
+
+    def remove(self, run_id: str) -> int:
+        """Removes a whole ended tree; gives how many runs that were. Raises `IllegalTransition` if one has not ended."""
+        from runstone.store.writes.removal import RemoveTree
+
+        tree = self.tree(run_id)
+        if tree.run.parent_run_id is not None:
+            raise InvalidInput(f"run {run_id} is part of a tree; only whole trees are removed: {tree.run.root_run_id}")
+        unended = [node.run for node in tree.walk() if node.run.status not in (*ENDED, "interrupted")]
+        if unended:
+            raise IllegalTransition(f"run {unended[0].id} is {unended[0].status}; only ended trees are removed")
+        return int(self.core.submit(RemoveTree(run_id), []).result())
+
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger, a sentence each; empty if nothing is."""
+        from runstone.verify import verify
+
+        return verify(self)
+
+    def flush(self, timeout: float | None = 60.0) -> None:
+        """Waits until every write so far is durable; raises the first that failed unseen."""
+        self.core.writer.flush(timeout)
+
+    def close(self) -> None:
+        """Leaves runs that are still open interrupted, flushes and closes."""
+        if self._closed:
+            return
+        self._closed = True
+        _open_ledgers.discard(self)
+        self._signals.close()
+        try:
+            if self._supervisor is not None:
+                self._supervisor.close()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _forked(self) -> None:
+        if self._writer is not None:
+            self._writer.forked()
+        self._reader.forked()
+
+
+def new_run(
+    core: Core,
+    *,
+    kind: str,
+    run_id: str | None = None,
+    parent: "RunHandle | AgentRun | str | None" = None,
+    title: str | None = None,
+    prompt: str | None = None,
+    input: Any = None,
+    thread_id: str | None = None,
+    labels: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
+    **identity: Any,
+) -> NewRun:
+    """A run on its way in, from a caller's arguments. Raises `InvalidInput` and its subclasses."""
+    parent_id = parent if isinstance(parent, str) or parent is None else parent.id
+    fields: dict[str, Any] = {
+        "parent_run_id": None if parent_id is None else keys.check_id(parent_id, "parent"),
+        "parent_thread_id": thread_id,
+        "title": None if title is None else bounded("title", title),
+        **identity,
+    }
+    for name in ("agent_id", "agent_version", "parent_thread_id", "worker_thread_id", "task_board_id", "task_card_id"):
+        if fields.get(name) is not None:
+            keys.check_id(fields[name], name)
+    blobs = []
+    if prompt is not None:
+        blobs.append(pack(prompt.encode()))
+        fields["prompt_ref"] = blobs[-1][0]
+    if input is not None:
+        blobs.append(pack_value(input))
+        fields["input_ref"] = blobs[-1][0]
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if labels:
+        fields["labels"] = labels_of(labels)
+    if options:
+        fields["options"] = options
+    own_id = core.new_id() if run_id is None else keys.check_id(run_id, "run_id")
+    return NewRun(run_id=own_id, kind=kind, identity=fields, blobs=list(blobs), prompt=prompt, at=core.now())
+
+
+def open(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    readonly: bool = False,
+    create: bool = True,
+    clock: Clock | None = None,
+    lease_s: float = LEASE_S,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> Ledger:
+    """Opens the workspace at `path`; else `$RUNSTONE_WORKSPACE`, else the nearest upwards, else a new one here.
+
+    `readonly` never creates, upgrades or changes anything. Raises `WorkspaceNotFound` and `StoreError` subclasses.
+    """
+    if path is not None and str(path).startswith(("postgresql:", "postgres:")):
+        raise InvalidInput("this version keeps the ledger in a folder; a shared PostgreSQL ledger is not part of it yet")
+    workspace = places.locate(None if path is None else Path(path), create=create and not readonly)
+    return Ledger(workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s)
+
+
+def _close_all(ledgers: Iterable[Ledger]) -> None:
+    for ledger in list(ledgers):
+        ledger.close()
+
+
+def _after_fork() -> None:
+    for ledger in list(_open_ledgers):
+        ledger._forked()
+    _open_ledgers.clear()
+
+
+atexit.register(_close_all, _open_ledgers)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,177 @@
+"""Threads, boards and commands: the parts of the ledger beside runs and events."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from runstone.domain import codec, keys
+from runstone.domain.records import AgentRun, Board, Card, Command, Message, Page, Thread
+from runstone.domain.runs import ENDED
+from runstone.engine.handle import _role, bounded, labels_of
+from runstone.errors import IllegalTransition, InvalidInput, NotFound
+from runstone.store.blobs import pack
+from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
+from runstone.store.writes.events import AppendMessages, NewMessage
+
+if TYPE_CHECKING:
+    from runstone.ledger import Ledger
+
+
+class Threads:
+    """`ledger.threads`: conversations."""
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+
+    def append(self, thread_id: str, role: str, text: str, *, extra: Any = None) -> str:
+        """Adds a message, making the thread on first use; gives the message's id."""
+        return self.append_many(thread_id, [(role, text)], extra=extra)
+
+    def append_many(self, thread_id: str, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> str:
+        """Adds messages in one write; gives the last one's id."""
+        core = self._ledger.core
+        more = None if extra is None else codec.encode(extra)
+        new = [NewMessage(_role(role), text, core.now(), more) for role, text in batch]
+        write = AppendMessages(keys.check_id(thread_id, "thread_id"), new)
+        return str(core.submit(write, []).result())
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Thread]:
+        """Threads from the newest."""
+        found = self._ledger.reader.threads(before=int(cursor) if cursor else None, limit=limit + 1)
+        more = str(found[limit - 1][1]) if len(found) > limit else None
+        return Page(items=[thread for thread, _ in found[:limit]], next_cursor=more)
+
+    def get(self, thread_id: str) -> Thread:
+        """The thread. Raises `NotFound`."""
+        found = self._ledger.reader.threads(thread_id=thread_id, limit=1)
+        if not found:
+            raise NotFound(f"there is no thread {thread_id}", hint="list them: runstone threads list")
+        return found[0][0]
+
+    def messages(self, thread_id: str, *, after: int = 0, limit: int = 100) -> Page[Message]:
+        """Messages with `seq` above `after`; `next_cursor` is the `after` of the next page."""
+        found = self._ledger.reader.messages(thread_id, after=after, limit=limit + 1)
+        more = found[limit - 1].seq if len(found) > limit else None
+        return Page(items=found[:limit], next_cursor=more)
+
+    def last_messages(self, thread_id: str, limit: int = 50) -> "list[Message]":
+        """The newest messages, in order."""
+        return self._ledger.reader.last_messages(thread_id, limit)
+
+
+class Boards:
+    """`ledger.boards`: task boards and cards. A change names the revision that it was made against."""
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+
+    def create(self, board_id: str | None = None, *, title: str | None = None, thread_id: str | None = None) -> Board:
+        """Creates a board; again under the same id it is the same board."""
+        core = self._ledger.core
+        name = core.new_id() if board_id is None else keys.check_id(board_id, "board_id")
+        title = None if title is None else bounded("title", title)
+        core.submit(SaveBoard(name, title, thread_id, None), []).result()
+        return self.get(name)
+
+    def update(self, board_id: str, *, title: str, revision: int) -> Board:
+        """Changes the title. Raises `RevisionConflict`."""
+        self._ledger.core.submit(SaveBoard(board_id, bounded("title", title), None, revision), []).result()
+        return self.get(board_id)
+
+    def list(self, *, thread_id: str | None = None, limit: int = 100) -> "list[Board]":
+        """Boards, from the first."""
+        return self._ledger.reader.boards(thread_id=thread_id, limit=limit)
+
+    def get(self, board_id: str) -> Board:
+        """The board. Raises `NotFound`."""
+        found = self._ledger.reader.boards(board_id=board_id, limit=1)
+        if not found:
+            raise NotFound(f"there is no board {board_id}", hint="list them: runstone boards list")
+        return found[0]
+
+    def add_card(self, board_id: str, title: str, *, card_id: str | None = None, **fields: Any) -> Card:
+        """Adds a card. Fields: body, status, position, assignee, labels, run_id."""
+        core = self._ledger.core
+        name = core.new_id() if card_id is None else keys.check_id(card_id, "card_id")
+        self._save(name, board_id, {"title": title, **fields}, None)
+        return self.card(name)
+
+    def update_card(self, card_id: str, *, revision: int, **fields: Any) -> Card:
+        """Changes fields of a card; `run_id` claims it for a run, None gives it back. Raises `RevisionConflict`."""
+        self._save(card_id, None, fields, revision)
+        return self.card(card_id)
+
+    def _save(self, card_id: str, board_id: str | None, fields: dict[str, Any], revision: int | None) -> None:
+        known = {"title", "body", "status", "position", "assignee", "labels", "run_id"}
+        if unknown := fields.keys() - known:
+            raise InvalidInput(f"a card has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+        changes, blob = dict(fields), None
+        if "title" in changes:
+            bounded("title", changes["title"])
+        if "labels" in changes:
+            changes["labels_json"] = codec.encode(labels_of(changes.pop("labels"))).decode()
+        if changes.get("body") is not None and len(changes["body"].encode()) > codec.ROW_TEXT_BYTES:
+            blob = pack(changes.pop("body").encode())
+        elif "body" in changes:
+            changes["body_ref"] = None
+        write = SaveCard(card_id, board_id, changes, revision, blob)
+        self._ledger.core.submit(write, []).result()
+
+    def cards(self, board_id: str, *, limit: int = 500) -> "list[Card]":
+        """The cards of a board, by position."""
+        return self._ledger.reader.cards(board_id=board_id, limit=limit)
+
+    def card(self, card_id: str) -> Card:
+        """The card, with the runs that refer to it. Raises `NotFound`."""
+        found = self._ledger.reader.cards(card_id=card_id, limit=1)
+        if not found:
+            raise NotFound(f"there is no card {card_id}", hint="list them: runstone boards show BOARD")
+        return found[0]
+
+
+class Commands:
+    """`ledger.commands`: orders to runs."""
+
+    VERBS = ("stop",)
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+
+    def give(
+        self, run_id: str, verb: str, *, scope: str, by: str | None, reason: str | None, idempotency_key: str | None
+    ) -> Command:
+        """Orders a run to stop, with all below it where `scope` is subtree."""
+        if verb not in self.VERBS or scope not in ("run", "subtree"):
+            raise InvalidInput(f"a command is one of {', '.join(self.VERBS)}, for run or subtree, not {verb!r} {scope!r}")
+        ledger = self._ledger
+        ledger.reconcile()
+        payload = {"scope": scope} | ({"reason": bounded("reason", reason)} if reason else {})
+        first = self._request(run_id, payload, by=by, key=idempotency_key)
+        if scope == "subtree":
+            for run in self._below(run_id):
+                self._cascade(run, by)
+        return next(c for c in ledger.reader.commands(run_id) if c.id == first)
+
+    def _request(self, run_id: str, payload: dict[str, Any], *, by: str | None, key: str | None) -> str:
+        ledger = self._ledger
+        ledger.end_orphans(run_id)
+        write = RequestStop(run_id, ledger.core.new_id(), payload, by=by, idempotency_key=key)
+        command_id, _status = ledger.core.submit(write, []).result()
+        return str(command_id)
+
+    def _below(self, run_id: str) -> "list[AgentRun]":
+        nodes = list(self._ledger.tree(run_id).walk())[1:]
+        return [node.run for node in nodes if node.run.status not in ENDED and not node.run.detached]
+
+    def _cascade(self, run: AgentRun, by: str | None) -> None:
+        try:
+            self._request(run.id, {"scope": "run", "reason": "parent stopped", "cascade": True}, by=by, key=None)
+        except IllegalTransition:
+            return  # it ended in this moment
+
+    def list(self, run_id: str) -> "list[Command]":
+        """The orders to a run, from the first."""
+        return self._ledger.reader.commands(run_id)
+
+    def move(self, command_id: str, status: str, reason: str | None = None) -> None:
+        """Moves an order on; the engine says so when it saw it and when it is done."""
+        self._ledger.core.submit(MoveCommand(command_id, status, reason), []).result()

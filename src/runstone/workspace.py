@@ -1,0 +1,90 @@
+"""The workspace: the folder with `.runstone/` in it. Finds or creates it, and sees that only its owner can read it."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from runstone.errors import StoreReadOnly, WorkspaceNotFound
+
+FOLDER: Final = ".runstone"
+DATABASE: Final = "ledger.db"
+VARIABLE: Final = "RUNSTONE_WORKSPACE"
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """A folder that holds a ledger."""
+
+    root: Path
+    created: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """`.runstone/`, which ignores itself in git and is readable by its owner only."""
+        return self.root / FOLDER
+
+    @property
+    def database(self) -> Path:
+        """The ledger's file. Open it through Runstone or SQLite only: see docs/explanation/durability.md."""
+        return self.folder / DATABASE
+
+
+def find(start: Path | None = None) -> Workspace | None:
+    """The workspace that `$RUNSTONE_WORKSPACE` names, else the nearest at `start` or above, else None."""
+    named = os.environ.get(VARIABLE)
+    if named and start is None:
+        return _at(Path(named))
+    folder = (start or Path.cwd()).resolve()
+    for place in (folder, *folder.parents):
+        if (workspace := _at(place)) is not None:
+            return workspace
+    return None
+
+
+def _at(root: Path) -> Workspace | None:
+    return Workspace(root.resolve()) if (root / FOLDER / DATABASE).is_file() else None
+
+
+def locate(path: str | os.PathLike[str] | None, *, create: bool) -> Workspace:
+    """The workspace of `path` (exactly there), or the one that `find` finds; created there or here if it may be.
+
+    Raises `WorkspaceNotFound` or `StoreReadOnly`.
+    """
+    named = os.environ.get(VARIABLE)
+    found = _at(Path(path)) if path is not None else find()
+    if found is not None:
+        return found
+    root = Path(path or named or Path.cwd())
+    if not create:
+        where = f"in {root}" if path or named else f"in {root} or above"
+        raise WorkspaceNotFound(f"there is no Runstone workspace {where}")
+    return _create(root, notice=path is None and not named)
+
+
+def _create(root: Path, *, notice: bool) -> Workspace:
+    folder = root / FOLDER
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise StoreReadOnly(f"{folder} cannot be created: {error.strerror}") from error
+    if notice and not (folder / DATABASE).exists():
+        print(f"runstone: created the workspace {folder}", file=sys.stderr)
+    return Workspace(root.resolve(), created=True)
+
+
+def protect(workspace: Workspace) -> None:
+    """Takes group and others every right to a file that was just created; prompts and results are in it."""
+    for name in (DATABASE, DATABASE + "-wal", DATABASE + "-shm"):
+        path = workspace.folder / name
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
+        except FileNotFoundError:
+            continue
