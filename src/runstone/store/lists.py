@@ -26,6 +26,7 @@ _PLAIN = {
     "board_id": "r.task_board_id",
     "card_id": "r.task_card_id",
     "phase": "r.phase",
+    "depth": "r.depth",
     "definition_id": "r.definition_id",
 }
 
