@@ -62,6 +62,7 @@ def test_a_python_file_is_seen_by_every_tool_once(tmp_path: Path) -> None:
             os.fsencode(tmp_path),
             place(tmp_path, "a.py", b"import os\n", "python"),
             worth_judging(found),
+            complete=True,
             versions=TOOLS,
             call=second,
         )
@@ -82,7 +83,7 @@ def test_a_text_file_needs_no_process(tmp_path: Path) -> None:
     ("output", "reason"),
     [
         (Output(None, b"", b"", 60_000, "no end within 60 s"), "no end within 60 s"),
-        (Output(2, b"", b"error: unknown option\nmore", 5, None), "exit code 2: error: unknown option"),
+        (Output(2, b"", b"error: unknown option\nmore", 5, None), "exit code 2: error: unknown option; more"),
         (Output(0, b"Segmentation", b"", 5, None), "ruff did not print JSON"),
     ],
 )
@@ -128,6 +129,18 @@ def test_a_second_tool_that_fails_denies_nothing(tmp_path: Path) -> None:
     found = inspect(tmp_path, entry, Calls())
     broken = Calls(pyflakes=Output(-11, b"", b"", 5, "ended by signal 11"))
     root = os.fsencode(tmp_path)
-    checked = asyncio.run(cross_check_file(root, entry, worth_judging(found), versions=TOOLS, call=broken))
+    judged = worth_judging(found)
+    checked = asyncio.run(cross_check_file(root, entry, judged, complete=True, versions=TOOLS, call=broken))
     assert (checked["findings"], checked["second_only"]) == ([], [])
     assert checked["checks"] == [{"tool": "pyflakes", "status": "failed", "reason": "ended by signal 11"}]
+
+
+def test_what_a_bound_cut_off_is_not_told_as_seen_by_the_second_tool_only(tmp_path: Path) -> None:
+    entry = place(tmp_path, "a.py", b"import os\nimport re\n", "python")
+    found = inspect(tmp_path, entry, Calls())
+    cut = worth_judging(found)[:1]
+    for complete, expected in ((True, 1), (False, 0)):
+        work = cross_check_file(
+            os.fsencode(tmp_path), entry, cut, complete=complete, versions=TOOLS, call=Calls()
+        )
+        assert len(asyncio.run(work)["second_only"]) == expected

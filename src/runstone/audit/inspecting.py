@@ -9,7 +9,7 @@ from runstone.audit.git_tree import bytes_of
 from runstone.audit.processes import Output
 from runstone.audit.records import Block, Check, CrossCheck, FileEntry, Finding, Inspection
 
-MAX_FINDINGS = 200  # per file in a result; the counts by rule stay complete
+MAX_FINDINGS = 500  # per file in a result; the counts by rule stay complete
 MAX_SECOND_ONLY = 50
 MAX_BLOCKS = 20  # the most complex functions of a file; a report shows ten of all files
 T = TypeVar("T")
@@ -76,9 +76,18 @@ async def inspect_file(root: bytes, entry: FileEntry, versions: Versions, call: 
 
 
 async def cross_check_file(
-    root: bytes, entry: FileEntry, findings: list[Finding], *, versions: Versions, call: ToolCall
+    root: bytes,
+    entry: FileEntry,
+    findings: list[Finding],
+    *,
+    complete: bool,
+    versions: Versions,
+    call: ToolCall,
 ) -> CrossCheck:
-    """The second pass: a verdict for every finding that another tool can judge."""
+    """The second pass: a verdict for every finding that another tool can judge.
+
+    If the findings are not `complete`, nothing is told as seen by the second tool only: the first may have seen it.
+    """
     data = _read(root, entry)
     if isinstance(data, str):
         check: Check = {"tool": "second check", "status": "failed", "reason": data}
@@ -96,7 +105,7 @@ async def cross_check_file(
         "path": entry["path"],
         "checks": tools.checks,
         "findings": verdicts,
-        "second_only": unseen[:MAX_SECOND_ONLY],
+        "second_only": unseen[:MAX_SECOND_ONLY] if complete else [],
     }
 
 
@@ -172,5 +181,6 @@ def _inspection(entry: FileEntry, *, lines: int) -> Inspection:
 
 
 def _exit_reason(output: Output) -> str:
-    told = python_checks.well_formed(output.stderr.decode("utf-8", "replace")).strip().split("\n")[0]
-    return f"exit code {output.exit_code}: {told[: python_checks.MAX_MESSAGE]}".rstrip(": ")
+    lines = [line.strip() for line in output.stderr.decode("utf-8", "replace").split("\n") if line.strip()]
+    told = python_checks.well_formed("; ".join(lines[:3]))[: python_checks.MAX_MESSAGE]
+    return f"exit code {output.exit_code}: {told}" if told else f"exit code {output.exit_code}"

@@ -40,10 +40,16 @@ async def inspector(ctx: Any, input: JsonObject) -> JsonObject:
 
 @runstone.agent(CROSS_CHECKER, version="1")
 async def cross_checker(ctx: Any, input: JsonObject) -> JsonObject:
-    """The second pass over one file: {root, file, tools, findings} -> a CrossCheck."""
-    root = os.fsencode(input["root"])
-    versions, call = input["tools"], tool_call(ctx)
-    return dict(await cross_check_file(root, input["file"], input["findings"], versions=versions, call=call))
+    """The second pass over one file: {root, file, tools, findings, complete} -> a CrossCheck."""
+    checked = await cross_check_file(
+        os.fsencode(input["root"]),
+        input["file"],
+        input["findings"],
+        complete=input["complete"],
+        versions=input["tools"],
+        call=tool_call(ctx),
+    )
+    return dict(checked)
 
 
 @runstone.workflow("repo-audit", version="1")
@@ -109,6 +115,7 @@ def second_inputs(
             "file": files[inspection["path"]],
             "tools": _only(versions, SECOND_TOOLS if inspection["kind"] == "python" else ("git",)),
             "findings": worth_judging(inspection),
+            "complete": inspection["omitted"] == 0,
         }
         for inspection in inspections
         if needs_second_look(inspection)
