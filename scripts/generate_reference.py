@@ -86,9 +86,9 @@ def fields(types: dict[str, type]) -> str:
 def cli_page() -> Iterator[str]:
     """Every command with its usage, its help and its options."""
     yield "# Command line"
-    from runstone import cli
+    from runstone.cli import main as root
 
-    root = next(value for value in vars(cli).values() if isinstance(value, click.Group))
+    yield "Global options may stand before or after a command's name."
     yield from command_section(root, click.Context(root, info_name="runstone"))
 
 
@@ -96,9 +96,9 @@ def command_section(command: click.Command, context: click.Context) -> Iterator[
     if command.hidden:
         return
     yield f"{'#' * min(4, 2 + context.command_path.count(' '))} `{context.command_path}`"
-    yield (
-        inspect.cleandoc(command.help or command.short_help or "").replace("\b\n", "").split("\f")[0].strip()
-    )
+    for part in inspect.cleandoc(command.help or command.short_help or "").split("\n\n"):
+        # click's mark for a paragraph that keeps its lines
+        yield code(part.removeprefix("\b").strip("\n")) if part.startswith("\b") else part
     yield f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```"
     options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     if options:

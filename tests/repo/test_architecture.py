@@ -14,19 +14,15 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = "runstone"
 
 # cli -> server -> ledger -> engine -> store -> domain -> errors: a part imports its own rank and lower ones.
-# `workspace` only finds folders and reads settings, so that every part above the domain may ask it.
+# `workspace` only finds and makes folders, so that every part above the domain may ask it.
 ORDER = (
     ("errors",),
     ("domain",),
     ("workspace",),
     ("store",),
     ("engine",),
-    (
-        "ledger",
-        "feeds",
-        "notebooks",
-        "verify",
-    ),  # the facade, and the parts of it that have a file of their own
+    # The facade, and its parts in files of their own.
+    ("ledger", "config", "feeds", "notebooks", "trust", "verify"),
     ("server",),
     ("cli",),
 )

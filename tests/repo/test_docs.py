@@ -65,6 +65,7 @@ def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
     folder.mkdir()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "RUNSTONE_WORKSPACE": str(folder)}
+    env["RUNSTONE_STATE_DIR"] = str(tmp_path / "state")
     command = [sys.executable, "-W", "error", str(tmp_path / "page.py")]
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False

@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from runstone.domain import runs
+from runstone import config
+from runstone.domain import runs, workflows
+from runstone.engine import command_spec
 from scripts import generate_reference
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -44,3 +47,33 @@ def test_every_status_and_bucket_is_explained() -> None:
     buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
     assert dict(rows) == buckets
     assert set(buckets) == set(runs.STATUSES)
+
+
+def rows_below(heading: str) -> list[str]:
+    """First cells of the table below a heading of the page on runstone.toml."""
+    text = (DOCS / "reference" / "runstone-toml.md").read_text()
+    section = re.split(r"^#+ ", text.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind", "differs"),
+    [
+        ("Top level", config._File, set()),
+        ("`[settings]`", config.Settings, set()),
+        ("`[agents.NAME]`", command_spec.CommandSpec, {"version"}),
+        ("`[workflows.NAME]`", workflows.WorkflowDefinition, {"name"}),
+        ("`[[workflows.NAME.phases]]`", workflows.PhaseDefinition, set()),
+        ("`retry`", workflows.RetryPolicy, set()),
+        ("`budget`", workflows.Budget, set()),
+    ],
+)
+def test_every_setting_is_documented(heading: str, kind: type[msgspec.Struct], differs: set[str]) -> None:
+    """`differs` is what the file's table has beside the struct, or the struct beside the table (its name)."""
+    assert set(rows_below(heading)) ^ set(kind.__struct_fields__) == differs
+
+
+def test_every_environment_variable_is_documented() -> None:
+    sources = (DOCS.parent / "src").rglob("*.py")
+    used = {name for file in sources for name in re.findall(r'"(RUNSTONE_[A-Z_]+)"', file.read_text())}
+    assert used | {"NO_COLOR"} == set(rows_below("Environment variables"))
