@@ -29,7 +29,8 @@ def errors_page() -> Iterator[str]:
     yield "# Errors"
     yield (
         "Every exception has a stable `code`, the same in Python, in `--json` output and in the error stored "
-        "with a run, and a `hint` that says what to do or type next. All derive from `RunstoneError`."
+        "with a run, and a `hint` that says what to do or type next. Import them from `runstone.errors`; all derive "
+        "from `RunstoneError`."
     )
     yield table(
         ["code", "exception", "is a", "meaning", "hint"],

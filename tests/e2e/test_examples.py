@@ -15,7 +15,11 @@ def test_an_example_runs_in_an_empty_folder(example: Path, tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example)],
         cwd=tmp_path,
-        env={**os.environ, "RUNSTONE_WORKSPACE": str(tmp_path)},
+        env={
+            **os.environ,
+            "RUNSTONE_WORKSPACE": str(tmp_path),
+            "RUNSTONE_STATE_DIR": str(tmp_path / "state"),
+        },
         capture_output=True,
         text=True,
         timeout=60,
