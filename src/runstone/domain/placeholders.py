@@ -66,6 +66,20 @@ def fill(template: Any, scope: Mapping[str, Any], place: str) -> Any:
     return template
 
 
+def fill_known(template: str, scope: Mapping[str, Any]) -> str:
+    """The text with every placeholder that `scope` can fill; others stay as they are written."""
+
+    def part(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"{{{match[1]}}}"
+        try:
+            return as_text(look_up(scope, match[2], "text"))
+        except InputRefused:
+            return match[0]
+
+    return _PLACEHOLDER.sub(part, template)
+
+
 def look_up(scope: Mapping[str, Any], name: str, place: str) -> Any:
     """The part of `scope` that a dotted name means: object fields by name, list items by number."""
     value: Any = scope

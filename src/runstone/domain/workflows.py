@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, final
 
 import msgspec
 
-from runstone.domain import keys
+from runstone.domain import codec, keys
 from runstone.domain.placeholders import Placeholder, placeholders, whole
-from runstone.errors import InputRefused, InvalidDefinition
+from runstone.errors import InputRefused, InvalidDefinition, NotJournalable
 
 OnFailure = Literal["stop", "skip_dependents", "continue"]
 JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -170,6 +170,7 @@ def check(definition: WorkflowDefinition, place: str) -> None:
             raise InvalidDefinition(f"{where}.name: {phase.name!r} is also phases[{names[phase.name]}]")
         names[phase.name] = index
         _check_numbers(phase, where)
+        _check_json(phase, where)
     _check_dependencies(definition, place)
     _check_placeholders(definition, place)
 
@@ -238,6 +239,15 @@ def _check_numbers(phase: PhaseDefinition, where: str) -> None:
         _at_least(phase.retry.max_backoff_s, 0, f"{where}.retry.max_backoff_s")
 
 
+def _check_json(phase: PhaseDefinition, where: str) -> None:
+    """TOML also has dates and infinite numbers, which could not be stored and given back equal."""
+    for field, value in (("input", phase.template), ("for_each", phase.for_each)):
+        try:
+            codec.encode(value)
+        except NotJournalable as error:
+            raise InvalidDefinition(str(error).replace("$", f"{where}.{field}", 1)) from error
+
+
 def _at_least(value: float | None, least: float, place: str) -> None:
     if value is not None and not (math.isfinite(value) and value >= least):
         raise InvalidDefinition(f"{place} is {value}; it must be {least} or more")
@@ -255,8 +265,12 @@ def _check_dependencies(definition: WorkflowDefinition, place: str) -> None:
     try:
         TopologicalSorter({phase.name: phase.depends_on for phase in definition.phases}).prepare()
     except CycleError as error:
-        circle = list(reversed(error.args[1]))
-        index = next(i for i, phase in enumerate(definition.phases) if phase.name == circle[0])
+        circle = list(reversed(error.args[1]))[:-1]
+        index, first = next(
+            (i, phase.name) for i, phase in enumerate(definition.phases) if phase.name in circle
+        )
+        at = circle.index(first)
+        circle = [*circle[at:], *circle[:at], first]
         raise InvalidDefinition(
             f"{place}.phases[{index}].depends_on: the phases wait for each other: {' -> '.join(circle)}",
             hint="take one of these dependencies out",

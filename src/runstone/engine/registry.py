@@ -3,7 +3,9 @@
 import inspect
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, final
@@ -152,11 +154,22 @@ class Registry:
 
 
 _default: Final = Registry()
+_filled: Final[ContextVar[Registry | None]] = ContextVar("runstone_registry", default=None)
 
 
 def default_registry() -> Registry:
     """The registry that `runstone.agent` and `runstone.workflow` fill where none is named."""
-    return _default
+    return _filled.get() or _default
+
+
+@contextmanager
+def filling(registry: Registry) -> Iterator[None]:
+    """Inside, decorators that name no registry fill this one: modules that are imported for it register there."""
+    token = _filled.set(registry)
+    try:
+        yield
+    finally:
+        _filled.reset(token)
 
 
 def agent(name: str, *, version: str = "1", registry: Registry | None = None) -> Callable[[_F], _F]:
@@ -165,12 +178,12 @@ def agent(name: str, *, version: str = "1", registry: Registry | None = None) ->
     `version` is part of a child's key: change it when the same input should be worked on again. Raises
     InvalidDefinition if another file holds the name.
     """
-    return (registry or _default).agent(name, version=version)
+    return (registry or default_registry()).agent(name, version=version)
 
 
 def workflow(name: str, *, version: str = "1", registry: Registry | None = None) -> Callable[[_F], _F]:
     """Registers `async f(ctx, input)` as a workflow; the function stays as it is. Raises InvalidDefinition."""
-    return (registry or _default).workflow(name, version=version)
+    return (registry or default_registry()).workflow(name, version=version)
 
 
 def _check_name(kind: Kind, name: Any, version: Any) -> None:
