@@ -61,7 +61,10 @@ def with_phase(index: int, **changes: Any) -> dict[str, Any]:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     (with_phase(1, depends_on=["lst"]), r"workflows.audit.phases\[1\].depends_on: no phase 'lst'"),
-    (with_phase(0, depends_on=["report"]), r"phases\[0\].depends_on: the phases wait for each other: list -> report -> inspect -> list"),
+    (
+        with_phase(0, depends_on=["report"]),
+        r"phases\[0\].depends_on: the phases wait for each other: list -> report -> inspect -> list",
+    ),
     (with_phase(0, depends_on=["list"]), r"list -> list"),
     (with_phase(1, depends_on=["list", "list"]), r"phases\[1\].depends_on names a phase twice"),
     (with_phase(2, name="list"), r"phases\[2\].name: 'list' is also phases\[0\]"),
@@ -347,10 +350,12 @@ def test_a_forecast_of_a_finished_run_starts_nothing() -> None:
 def test_a_forecast_names_each_child_and_says_where_it_cannot_know() -> None:
     known = {("list", 0): Known(result={"files": ["a", "b"], "count": 2}), ("inspect", 0): Known(result=1)}
     found = {p.name: p for p in forecast(known)}
-    assert [spec.input["file"] for spec in found["inspect"].start or ()] == ["b"]
+    assert [spec.input["file"] for spec in found["inspect"].start] == ["b"]
     assert found["inspect"].reused == 1
     assert found["measure"].start == (ChildSpec(agent="meter", input=INPUT, index=0),)
-    assert (found["report"].start, found["report"].reason) == (None, "needs the results of inspect")
+    report = found["report"]
+    assert report.start == (ChildSpec(agent="reporter", input=phases.UNKNOWN, index=0),)
+    assert (report.exact, report.reason) == (False, "needs the results of inspect")
 
 
 def test_a_forecast_follows_a_failure_that_is_kept() -> None:

@@ -1,7 +1,7 @@
 """What a declarative workflow does next: pure, and shared by the interpreter and by `plan`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 import msgspec
 
@@ -15,12 +15,17 @@ Results = Mapping[str, list[Any]]
 """The results of phases that have ended, in the order of their children; null where a child failed."""
 
 
+UNKNOWN: Final = msgspec.UNSET
+"""Stands for an input that a forecast cannot know."""
+
+
 @final
 class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A child that a phase starts; `index` is its place among the phase's children."""
 
     agent: str
     input: Any
+    """JSON; `UNKNOWN` in a forecast where it depends on results that are not there yet."""
     index: int
 
 
@@ -118,13 +123,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 @final
 class PhaseForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phase would do. `start` lists the children that would be started; None where that depends on results
-    that are not there yet."""
+    """What a phase would do: how many children it would reuse, and which it would start."""
 
     name: str
     outcome: Literal["reused", "runs", "failed", "skipped", "unreached"]
     reused: int = 0
-    start: tuple[ChildSpec, ...] | None = ()
+    start: tuple[ChildSpec, ...] = ()
+    exact: bool = True
+    """False where it is known only with results that are not there yet, whether and what it starts."""
     reason: str | None = None
 
 
@@ -157,11 +163,11 @@ def _forecast_phase(
     phase: PhaseDefinition, input: Any, results: dict[str, list[Any]], find: Find
 ) -> PhaseForecast:
     """Forecasts one phase; adds its results if they are known."""
-    unknown = [p.path[1] for p in _needs(phase) if p.path[0] == "phases" and p.path[1] not in results]
-    if unknown:
-        return PhaseForecast(
-            name=phase.name, outcome="runs", start=None, reason=f"needs the results of {unknown[0]}"
-        )
+    missing = [p.path[1] for p in _needs(phase) if p.path[0] == "phases" and p.path[1] not in results]
+    if missing:
+        one = (ChildSpec(agent=phase.agent, input=UNKNOWN, index=0),) if phase.for_each is None else ()
+        reason = f"needs the results of {missing[0]}"
+        return PhaseForecast(name=phase.name, outcome="runs", start=one, exact=False, reason=reason)
     try:
         specs = expand(phase, input, results)
     except InputRefused as error:

@@ -57,7 +57,7 @@ class _Interpretation:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     # What breaks one phase (no such agent, say) must not stop the running children of the others.
-                    self._broken = self._broken or task.exception()
+                    self._broken = self._broken or _error_of(task)
         finally:
             for task in tasks:
                 task.cancel()
@@ -111,3 +111,7 @@ class _Interpretation:
         failures = tuple(f for error in errors if isinstance(error, ChildrenFailed) for f in error.failures)
         told = "; ".join(f"phase {name}: {error}" for name, error in zip(names, errors, strict=True))
         raise ChildrenFailed(f"{len(names)} phases failed: {told}", failures=failures) from errors[0]
+
+
+def _error_of(task: "asyncio.Task[None]") -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
