@@ -218,7 +218,11 @@ def test_a_command_need_not_read_its_input() -> None:
 
 
 def test_without_stdin_there_is_nothing_to_read() -> None:
-    assert call(shell("wc -c"), {"path": "x"}).value.strip() == "0"
+    # Not even an empty pipe: rg and others take a pipe for what they shall search.
+    assert call(shell("wc -c; test -c /dev/stdin && echo device"), {"path": "x"}).value.split() == [
+        "0",
+        "device",
+    ]
 
 
 def test_cwd_is_relative_to_the_root(tmp_path: Path) -> None:
@@ -552,7 +556,10 @@ def test_a_program_that_cannot_run_says_why(tmp_path: Path) -> None:
         call(CommandSpec(command=["plain"], env={"PATH": str(tmp_path)}))
 
 
-def test_the_working_folder_does_not_choose_the_program(tmp_path: Path) -> None:
+def test_the_working_folder_does_not_choose_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     planted = tmp_path / "planted-tool"
     planted.write_text("#!/bin/sh\necho owned\n")
     planted.chmod(0o755)

@@ -113,6 +113,18 @@ def test_a_zombie_is_dead() -> None:
         assert row.dead
 
 
+def test_a_name_with_brackets_and_spaces_is_only_a_name(tmp_path: Path) -> None:
+    (tmp_path / "x) Z 1 1 (y").symlink_to("/bin/sh")
+    with session(f"exec '{tmp_path}/x) Z 1 1 (y' -c 'echo ready; sleep 60; :'") as (
+        process,
+        identity,
+    ):
+        row = process_table.read(process.pid)
+        assert row is not None
+        assert (row.session, row.dead) == (process.pid, False)
+        assert is_alive(identity) is True
+
+
 def test_a_stopped_process_is_alive() -> None:
     with session("echo ready; exec sleep 60") as (process, identity):
         process.send_signal(signal.SIGSTOP)

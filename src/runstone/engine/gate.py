@@ -16,7 +16,8 @@ from runstone.engine.command_spec import Invocation
 from runstone.errors import CommandInputRefused, CommandNotExecutable, CommandNotFound
 
 # The shell is only the gate, and this is all it ever parses: program and arguments pass through it as they are,
-# its pid and start stay those of the program. POSIX has `read` take no byte more than the line.
+# its pid and start stay those of the program. POSIX has `read` take no byte more than the line. Without input the
+# program gets no pipe at all, since some (rg) take one for what they shall search.
 _GATE: Final = 'IFS= read -r go && exec "$@"'
 _GATE_WITHOUT_INPUT: Final = _GATE + " </dev/null"
 _BUFFER_BYTES: Final = 64 * 1024
