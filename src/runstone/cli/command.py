@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -13,7 +13,6 @@ from runstone.cli import exit_codes, problems
 from runstone.cli.output import Mode, Output, prepare_streams
 from runstone.cli.session import Session
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 _META = "runstone.global."
@@ -49,7 +48,9 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
         formatter.write_paragraph()
-        formatter.write_text("Also: --workspace DIR, --json, --jsonl, --no-color, --quiet (see runstone --help).")
+        formatter.write_text(
+            "Also: --workspace DIR, --json, --jsonl, --no-color, --quiet (see runstone --help)."
+        )
 
 
 class Group(click.Group):
@@ -90,7 +91,7 @@ class Root(Group):
         except BrokenPipeError:
             _drop_stdout()
             code = 128 + signal.SIGPIPE
-        except Exception as error:  # noqa: BLE001 - the edge: every error becomes a message and a code
+        except Exception as error:
             code = problems.report(error, output_of(flags_in(given)))
         sys.exit(code if isinstance(code, int) else exit_codes.OK)
 
@@ -113,10 +114,10 @@ def output_of(flags: dict[str, Any]) -> Output:
     return Output(mode, quiet=bool(flags.get("quiet")), no_color=bool(flags.get("no_color")))
 
 
-def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+def with_session(function: Callable[..., R]) -> Callable[..., R]:
     """Gives a command its `Session` as the first argument."""
 
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: Any, **kwargs: Any) -> R:
         meta = click.get_current_context().meta
         flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
         if flags.get("json") and flags.get("jsonl"):

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from typing import IO, Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import click
 import msgspec
@@ -28,8 +28,26 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 
 # For a terminal or a file that cannot take them: every symbol that this package prints.
 _ASCII: Final = str.maketrans(
-    {"✓": "+", "✗": "x", "●": "*", "○": ".", "◌": "~", "■": "#", "↯": "!", "‖": "=", "…": "~", "≥": ">", "–": "-",
-     "├": "|", "└": "`", "─": "-", "│": "|", "·": "-", "↺": "@", "→": ">"}  # fmt: skip
+    {
+        "✓": "+",
+        "✗": "x",
+        "●": "*",
+        "○": ".",
+        "◌": "~",
+        "■": "#",
+        "↯": "!",
+        "‖": "=",
+        "…": "~",
+        "≥": ">",
+        "–": "-",
+        "├": "|",
+        "└": "`",
+        "─": "-",
+        "│": "|",
+        "·": "-",
+        "↺": "@",
+        "→": ">",
+    }
 )
 
 
@@ -50,7 +68,7 @@ class Output:
         """The columns of the terminal; None where stdout is none, and nothing is to be cut."""
         return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
-    def coloured(self, stream: IO[str]) -> bool:
+    def coloured(self, stream: TextIO) -> bool:
         """Whether the stream takes colours."""
         return not self.no_color and stream.isatty() and os.environ.get("TERM") != "dumb"
 
@@ -65,7 +83,7 @@ class Output:
         """Prints one line of cells; their text must be harmless already."""
         _write(sys.stdout, self.styled(cells, sys.stdout))
 
-    def styled(self, cells: Iterable[Cell | str], stream: IO[str]) -> str:
+    def styled(self, cells: Iterable[Cell | str], stream: TextIO) -> str:
         """The cells as one text, with colours where the stream takes them."""
         pairs = [(c, "") if isinstance(c, str) else (c.text, c.style) for c in cells]
         if not self.coloured(stream):
@@ -92,6 +110,11 @@ class Output:
         """A message on stderr; not with --quiet."""
         if not self.quiet:
             self.message(message, style)
+
+    def status(self, *cells: Cell) -> None:
+        """A line of cells on stderr; not with --quiet."""
+        if not self.quiet:
+            _write(sys.stderr, self.styled(cells, sys.stderr))
 
     def hint(self, message: str) -> None:
         """What to type next: for people, so only where stderr is a terminal and data is text."""
@@ -127,13 +150,13 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def _write(stream: IO[str], text: str) -> None:
+def _write(stream: TextIO, text: str) -> None:
     if not takes_symbols(stream):
         text = text.translate(_ASCII)
     stream.write(text + "\n")
     stream.flush()
 
 
-def takes_symbols(stream: IO[str]) -> bool:
+def takes_symbols(stream: TextIO) -> bool:
     """Whether the stream's encoding is a Unicode one."""
     return (stream.encoding or "ascii").lower().replace("-", "").startswith("utf")

@@ -63,8 +63,9 @@ def run_table(rows: list[RunRow], now: datetime) -> Table:
     """The list of runs. Tokens and cost are those of the run and all below it."""
     table = Table(
         [
-            Column("id"), Column("status"), Column("kind", 6), Column("agent", 1, least=8), Column("title", 2, least=12),
-            Column("age", 3, right=True), Column("took", 5, right=True), Column("attempt", 8, right=True),
+            Column("id"), Column("status"), Column("kind", 6), Column("agent", 1, least=8),
+            Column("title", 2, least=12), Column("age", 3, right=True),
+            Column("took", 5, right=True), Column("attempt", 8, right=True),
             Column("children", 7, right=True), Column("tokens", 4, right=True), Column("cost", 4, right=True),
         ],
         [],
@@ -99,7 +100,7 @@ def tree_table(root: TreeNode, now: datetime, *, limit: int) -> Table:
         run = node.run
         spent = text.tokens(node.subtree.tokens) if node.subtree.tokens else ""
         table.add(
-            Cell(guide + text.clean(name_of(run)), "strong" if not guide else ""), status_cell(run.status),
+            Cell(name_of(run), "" if guide else "strong", guide), status_cell(run.status),
             Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
             str(run.attempt), spent, text.cost(node.subtree), note_of(node),
         )  # fmt: skip

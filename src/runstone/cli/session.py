@@ -1,12 +1,20 @@
 """What one command works with: the workspace that was asked for, opened for reading or writing, and the output."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+import click
 
 import runstone
+from runstone import config
 from runstone.cli.output import Output
 from runstone.ledger import Ledger
+
+BUNDLED: Final = {"repo-audit": "runstone.audit"}
+"""Workflows that come with Runstone, by the module that registers each."""
 
 
 class Session:
@@ -20,21 +28,43 @@ class Session:
     def reading(self) -> Iterator[Ledger]:
         """The ledger, opened so that nothing changes; says on a terminal which one. Raises `WorkspaceNotFound`."""
         with runstone.open(self.workspace, readonly=True, create=False) as ledger:
-            if sys.stderr.isatty() and self.output.text:
-                self.output.note(f"workspace {ledger.workspace.root}")
+            self._say_which(ledger)
             yield ledger
 
     @contextmanager
-    def changing(self) -> Iterator[Ledger]:
-        """The ledger of an existing workspace, opened for writing."""
-        with runstone.open(self.workspace, create=False) as ledger:
+    def changing(self, *, create: bool = False) -> Iterator[Ledger]:
+        """The ledger, opened for writing; with `create`, in a new workspace where there is none."""
+        with runstone.open(self.workspace, create=create) as ledger:
+            self._say_which(ledger)
             yield ledger
 
-    @contextmanager
-    def running(self) -> Iterator[Ledger]:
-        """The ledger for running work, created where there is none, with what `runstone.toml` registers."""
-        from runstone import config
+    def _say_which(self, ledger: Ledger) -> None:
+        if sys.stderr.isatty() and self.output.text:
+            self.output.note(f"workspace {ledger.workspace.root}")
 
-        with runstone.open(self.workspace) as ledger:
-            config.load(ledger.workspace)
-            yield ledger
+    def define(self, ledger: Ledger, name: str | None, *, trust: bool) -> config.Config:
+        """Registers what the workspace's runstone.toml names, and the bundled workflow `name` (None: all of them).
+
+        Asks on a terminal whether the file may run code, where nobody allowed it yet. Raises `ConfigNotTrusted`.
+        """
+        root = ledger.workspace.root
+        wanted = [one for one in BUNDLED if name is None or name.split("/")[0] == one]
+        loaded = config.Config()
+        if trust or config.is_trusted(root) or not (name and wanted):
+            self._settle_trust(ledger, trust=trust)
+            loaded = config.load(root)
+        known = {one.name for one in runstone.default_registry().workflows()}
+        for one in wanted:
+            if one not in known:
+                importlib.import_module(BUNDLED[one])
+        return loaded
+
+    def _settle_trust(self, ledger: Ledger, *, trust: bool) -> None:
+        root = ledger.workspace.root
+        file = root / config.FILE
+        if not file.exists() or config.is_trusted(root):
+            return
+        asking = self.output.text and sys.stdin.isatty() and sys.stderr.isatty()
+        question = f"{file} can import modules and start commands. Allow that, now and later?"
+        if trust or (asking and click.confirm(question, err=True)):
+            config.trust(root)

@@ -9,10 +9,11 @@ GAP: Final = 2
 
 
 class Cell(NamedTuple):
-    """One line of text with the name of a style (see `output.STYLES`)."""
+    """One line of text with the name of a style (see `output.STYLES`); `lead` is put in front as it is."""
 
     text: str
     style: str = ""
+    lead: str = ""
 
 
 class Column(NamedTuple):
@@ -37,7 +38,7 @@ class Table(NamedTuple):
         """Appends a row."""
         assert len(cells) == len(self.columns)
         row = [cell if isinstance(cell, Cell) else Cell(cell) for cell in cells]
-        self.rows.append([Cell(_guided(text), style) for text, style in row])
+        self.rows.append([Cell(lead + clean(text), style) for text, style, lead in row])
 
     def natural(self) -> list[int]:
         """The width that each column would like to have."""
@@ -59,12 +60,6 @@ class Table(NamedTuple):
         ]
 
 
-def _guided(text: str) -> str:
-    """Cleaned, but with the guides of a tree, which are spaces at the front, kept."""
-    stripped = text.lstrip(" ")
-    return " " * (len(text) - len(stripped)) + clean(stripped)
-
-
 def layout(table: Table, limit: int | None) -> tuple[list[int], list[int]]:
     """Indexes of the columns to show, and the width of every column."""
     widths = table.natural()
@@ -74,7 +69,9 @@ def layout(table: Table, limit: int | None) -> tuple[list[int], list[int]]:
         return shown, widths
     least = [min(c.least, w) if c.least else w for c, w in zip(table.columns, widths, strict=True)]
     while _sum(shown, least) > limit and any(table.columns[i].rank for i in shown):
-        shown.remove(max((i for i in shown if table.columns[i].rank), key=lambda i: (table.columns[i].rank, i)))
+        shown.remove(
+            max((i for i in shown if table.columns[i].rank), key=lambda i: (table.columns[i].rank, i))
+        )
     excess = _sum(shown, widths) - limit
     for index in sorted((i for i in shown if table.columns[i].least), key=lambda i: -widths[i]):
         cut = min(max(excess, 0), widths[index] - least[index])

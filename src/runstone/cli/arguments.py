@@ -1,0 +1,124 @@
+"""What a person types, as values: run ids, inputs, budgets, policies."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from runstone.ledger import Ledger
+
+
+class RunId(click.ParamType[str]):
+    """Any unique part of a run's id; shells complete it from the ledger."""
+
+    name = "RUN"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The newest runs whose id holds what was typed."""
+        import runstone
+        from runstone.errors import RunstoneError
+
+        try:
+            with runstone.open(ctx.params.get("workspace"), readonly=True, create=False) as ledger:
+                found = ledger.list_runs(limit=200).items
+        except RunstoneError:
+            return []  # no ledger, no proposals; the command itself will say why
+        fitting = [run for run in found if incomplete in run.id]
+        return [
+            CompletionItem(run.id, help=f"{run.status} {run.title or run.agent_id or ''}") for run in fitting
+        ]
+
+
+def ids(ledger: Ledger, typed: tuple[str, ...]) -> list[str]:
+    """The run ids that were typed; `-` stands for those on stdin, one per line."""
+    words: list[str] = []
+    for word in typed:
+        words += [line.strip() for line in sys.stdin if line.strip()] if word == "-" else [word]
+    return list(dict.fromkeys(ledger.resolve(word) for word in words))
+
+
+def read_input(pairs: tuple[str, ...], given: str | None) -> Any:
+    """The input of a run: `--input` JSON (also from a file or stdin), with `key=value` pairs put into it."""
+    value = None if given is None else _json(_text_of(given), "--input")
+    if not pairs:
+        return value
+    if value is not None and not isinstance(value, dict):
+        raise click.UsageError("key=value needs an input that is an object; --input is none")
+    named: dict[str, Any] = {}
+    for pair in pairs:
+        key, item = _pair(pair)
+        if key in named:
+            raise click.UsageError(f"{key}= is given twice")
+        named[key] = item
+    return {**(value or {}), **named}
+
+
+def _pair(pair: str) -> tuple[str, Any]:
+    key, sign, item = pair.partition("=")
+    if not sign or not key.rstrip(":"):
+        error = click.UsageError(f"{pair!r} is no key=value")
+        error.hint = 'write path=. or limit=3, or give the whole input: --input \'{"path": "."}\''  # type: ignore[attr-defined]
+        raise error
+    if key.endswith(":"):
+        return key[:-1], _json(item, f"{key}=")
+    try:
+        return key, _strict(item)
+    except ValueError:
+        return key, item
+
+
+def _text_of(given: str) -> str:
+    if given == "-":
+        return sys.stdin.read()
+    if given.startswith("@"):
+        try:
+            return Path(given[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"--input {given}: {error}") from error
+    return given
+
+
+def _json(given: str, place: str) -> Any:
+    try:
+        return _strict(given)
+    except ValueError as error:
+        raise click.UsageError(f"{place} is no JSON: {error}") from error
+
+
+def _strict(given: str) -> Any:
+    """JSON without the extensions that Python's reader would let pass."""
+    return json.loads(given, parse_constant=_refuse, parse_float=_finite)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not in JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{digits} is too large")
+    return number
+
+
+def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`--label name=value`, as often as it is given."""
+    labels = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"--label takes name=value, not {pair!r}")
+        labels[name] = value
+    return labels
+
+
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Allow the workspace's runstone.toml to import modules and start commands, from now on.",
+)

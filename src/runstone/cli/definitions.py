@@ -1,0 +1,149 @@
+"""`agents list | show` and `workflows list | show`: what can be run by name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+import msgspec
+
+import runstone
+from runstone.cli import text
+from runstone.cli.arguments import trust_option
+from runstone.cli.command import Group, with_session
+from runstone.cli.output import Output
+from runstone.cli.session import Session
+from runstone.cli.table import Cell, Column, Table
+from runstone.engine.registry import Entry, Listed
+
+_TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Allow the workspace's runstone.toml to import modules and start commands, from now on.",
+)
+
+
+@click.group(cls=Group)
+def agents() -> None:
+    """See which agents can be run."""
+
+
+@click.group(cls=Group)
+def workflows() -> None:
+    """See which workflows can be run."""
+
+
+@agents.command("list")
+@trust_option
+@with_session
+def list_agents(session: Session, trust: bool) -> None:
+    """List the agents of runstone.toml, its modules, and the bundled workflows."""
+    with session.reading() as ledger:
+        session.define(ledger, None, trust=trust)
+    _list(runstone.default_registry().agents(), session.output)
+
+
+@workflows.command("list")
+@trust_option
+@with_session
+def list_workflows(session: Session, trust: bool) -> None:
+    """List the workflows of runstone.toml, its modules, and the bundled ones."""
+    with session.reading() as ledger:
+        session.define(ledger, None, trust=trust)
+    _list(runstone.default_registry().workflows(), session.output)
+
+
+def _list(found: Iterable[Listed], output: Output) -> None:
+    if not output.text:
+        return output.items(found)
+    return output.table(definition_table(found))
+
+
+def definition_table(found: Iterable[Listed]) -> Table:
+    """Name, version, form and place of each."""
+    table = Table(
+        [Column("name"), Column("version", 2), Column("form", 1), Column("defined in", 3, least=16)], []
+    )
+    for one in found:
+        table.add(Cell(one.name, "strong"), one.version, Cell(one.kind, "dim"), Cell(one.source, "dim"))
+    return table
+
+
+@agents.command("show")
+@click.argument("name")
+@trust_option
+@with_session
+def show_agent(session: Session, name: str, trust: bool) -> None:
+    """Show the agent NAME and how its runs stand."""
+    with session.reading() as ledger:
+        session.define(ledger, name, trust=trust)
+        entry = runstone.default_registry().get_agent(name)
+        counts = ledger.counts(agent_id=name)
+    _show(entry, counts, session.output)
+
+
+@workflows.command("show")
+@click.argument("name")
+@trust_option
+@with_session
+def show_workflow(session: Session, name: str, trust: bool) -> None:
+    """Show the workflow NAME, its phases where they are declared, and how its runs stand."""
+    with session.reading() as ledger:
+        session.define(ledger, name, trust=trust)
+        entry = runstone.default_registry().get_workflow(name)
+        counts = ledger.counts(definition_id=name)
+    _show(entry, counts, session.output)
+
+
+def _show(entry: Entry, counts: dict[str, int], output: Output) -> None:
+    described = describe(entry)
+    if not output.text:
+        return output.document({**described, "runs": counts})
+    table = Table([Column(""), Column("", least=20)], [])
+    counted = ", ".join(f"{number} {bucket}" for bucket, number in counts.items() if number)
+    phases = (entry.definition.to_dict()["phases"]) if entry.definition else []
+    for name, value in {**described, "runs": counted or "none"}.items():
+        if value and name != "definition":
+            table.add(Cell(name, "dim"), value if isinstance(value, str) else _short(value))
+    output.table(table, head=False)
+    if phases:
+        output.line("")
+        output.table(_phase_table(phases))
+    output.hint(f"run it: runstone run {text.clean(entry.name)} key=value ...")
+    return None
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """A registered definition as JSON values."""
+    about = (entry.function.__doc__ or "").strip() if entry.function else ""
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "kind": entry.kind,
+        "form": entry.form,
+        "source": entry.source,
+        "about": about,
+        "command": msgspec.to_builtins(entry.command, enc_hook=str) if entry.command else None,
+        "definition": entry.definition.to_dict() if entry.definition else None,
+    }
+
+
+def _phase_table(phases: list[dict[str, Any]]) -> Table:
+    table = Table(
+        [Column("phase"), Column("agent"), Column("after", 1), Column("for each", 2, least=8), Column("at once", 3),
+         Column("on failure", 3)],
+        [],
+    )  # fmt: skip
+    for phase in phases:
+        each = phase.get("for_each")
+        table.add(
+            Cell(phase["name"], "strong"), phase["agent"], ", ".join(phase.get("depends_on") or ()),
+            each if isinstance(each, str) else _short(each) if each else "", str(phase.get("concurrency") or ""),
+            str(phase.get("on_failure") or ""),
+        )  # fmt: skip
+    return table
+
+
+def _short(value: Any) -> str:
+    from runstone.cli.output import to_json
+
+    return to_json(value)

@@ -1,0 +1,147 @@
+"""Driving work to its end in this process: progress beside it, signals, the result, and what to type next."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from runstone.cli import exit_codes, text
+from runstone.cli.live import Watcher
+from runstone.cli.output import Output, to_json
+from runstone.cli.problems import report
+from runstone.cli.progress import closing_line, look
+from runstone.cli.run_tables import agent_of
+from runstone.domain import keys
+from runstone.domain.records import AgentRun
+from runstone.errors import NotFound, RunOutcome, RunstoneError
+from runstone.ledger import Ledger
+
+
+class Start(NamedTuple):
+    """A run to drive: its id, and what drives it."""
+
+    run_id: str
+    begin: Callable[[], Awaitable[Any]]
+
+
+class Terminated(Exception):
+    """SIGTERM came; the runs were left interrupted."""
+
+
+def new_id() -> str:
+    """The id of a run that nobody named, known before it starts so that its progress can be shown."""
+    return keys.time_ordered_id(time.time_ns() // 1000, os.urandom(10))
+
+
+def name_of(run: AgentRun) -> str:
+    """The definition that a run came from."""
+    return agent_of(run)
+
+
+def interrupted(ledger: Ledger) -> list[AgentRun]:
+    """Top-level runs that are interrupted, oldest first; at most 1,000."""
+    return ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+
+
+def drive(output: Output, ledger: Ledger, start: Start) -> int:
+    """Drives one run, prints its result, and gives the exit code."""
+    output.note(f"run {start.run_id}")
+    try:
+        with Watcher(ledger, start.run_id, output):
+            result = asyncio.run(_until_signalled(start.begin()))
+    except (KeyboardInterrupt, Terminated) as stop:
+        output.message(f"interrupted; go on with it: runstone resume {start.run_id}")
+        return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
+    except RunOutcome as outcome:
+        return _report_outcome(output, ledger, start.run_id, outcome)
+    _conclude(output, ledger, start.run_id)
+    print_result(output, ledger.get_run(start.run_id), result)
+    return exit_codes.OK
+
+
+def _report_outcome(output: Output, ledger: Ledger, run_id: str, outcome: RunOutcome) -> int:
+    _conclude(output, ledger, run_id)
+    if not output.text:
+        try:
+            output.document({"run": ledger.get_run(run_id), "result": None})
+        except NotFound:
+            return report(outcome, output)
+    return report(outcome, output)
+
+
+def _conclude(output: Output, ledger: Ledger, run_id: str) -> None:
+    """One line on how the run stands; the ledger says it, not this process."""
+    if output.text and not output.quiet:
+        try:
+            progress = look(ledger, run_id)
+        except NotFound:
+            return
+        output.status(*closing_line(progress))
+        output.hint(f"see it: runstone runs tree {text.short_id(run_id)}")
+
+
+def print_result(output: Output, run: AgentRun, result: Any) -> None:
+    """The result: text as it is, anything else as JSON; with --json beside the run."""
+    if not output.text:
+        output.document({"run": run, "result": result})
+    elif isinstance(result, str):
+        for line in text.clean_lines(result):
+            output.line(line)
+    elif result is not None:
+        for line in to_json(result, indent=2).split("\n"):
+            output.line(text.escape_json(line))
+
+
+def drive_all(output: Output, ledger: Ledger, starts: list[Start]) -> int:
+    """Drives several runs at once; the exit code is that of the first that did not complete."""
+    if not starts:
+        output.note("no top-level run is interrupted")
+    try:
+        results = asyncio.run(_until_signalled(_gather(starts)))
+    except (KeyboardInterrupt, Terminated) as stop:
+        output.message("interrupted; go on: runstone resume --all")
+        return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
+    code = exit_codes.OK
+    documents = []
+    for start, result in zip(starts, results, strict=True):
+        failed = isinstance(result, BaseException)
+        if output.text:
+            output.line(*closing_line(look(ledger, start.run_id)))
+        documents.append({"run": ledger.get_run(start.run_id), "result": None if failed else result})
+        if isinstance(result, BaseException):
+            if not isinstance(result, RunstoneError):
+                raise result
+            code = code or report(result, output)
+    if not output.text:
+        output.items(documents)
+    return code
+
+
+async def _gather(starts: list[Start]) -> list[Any]:
+    return await asyncio.gather(*(start.begin() for start in starts), return_exceptions=True)
+
+
+async def _until_signalled(work: Awaitable[Any]) -> Any:
+    """Awaits the work; SIGTERM cancels it as Ctrl-C does, so that the ledger can note what was interrupted."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    came: list[bool] = []
+
+    def stop() -> None:
+        came.append(True)
+        task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGTERM, stop)
+    except (NotImplementedError, RuntimeError):
+        return await task  # no such signals on this platform, or not in the main thread
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if came:
+            raise Terminated from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

@@ -1,0 +1,73 @@
+"""What a resume would do, for people."""
+
+from collections.abc import Iterable
+
+from runstone.cli import text
+from runstone.cli.output import Output
+from runstone.cli.table import Cell, Column, Table
+from runstone.domain.resume import Plan, PlanEntry
+
+_SHOWN = 200  # lines; --json has all
+
+_GROUPS = (
+    ("reuse", "↺ reuse", "good"),
+    ("rerun", "→ run again", "live"),
+    ("start", "+ start", "live"),
+    ("raised", "✗ raise", "bad"),
+    ("superseded", "– leave out", "dim"),
+)
+
+
+def show(plan: Plan, output: Output) -> None:
+    """Prints the counts, then a line for each entry; warnings go to stderr."""
+    output.line(*headline(plan))
+    table = plan_table(plan)
+    if table.rows:
+        output.line("")
+        output.table(table)
+    for warning in plan.warnings:
+        output.message(f"warning: {warning}", "warn")
+
+
+def headline(plan: Plan) -> list[Cell]:
+    """`reuse 4 (1.2k tokens, $0.03), run again 1, start 2`, and how sure that is."""
+    spent = plan.reused_tokens or plan.reused_cost_picousd
+    past = (
+        f" ({text.tokens(plan.reused_tokens)} tokens, {text.money(plan.reused_cost_picousd)})"
+        if spent
+        else ""
+    )
+    parts = [f"reuse {len(plan.reuse)}{past}", f"run again {len(plan.rerun)}", f"start {len(plan.start)}"]
+    if plan.raised:
+        parts.append(f"raise {len(plan.raised)} recorded failures")
+    if plan.superseded:
+        parts.append(f"leave out {len(plan.superseded)}")
+    sure = "exactly" if plan.exact else "at least: a workflow in code may ask for more"
+    return [Cell(text.short_id(plan.run_id), "strong"), Cell(", ".join(parts)), Cell(f"({sure})", "dim")]
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row for each entry, in the order reuse, run again, start, raise, leave out."""
+    table = Table(
+        [
+            Column("what"), Column("kind", 3), Column("name", least=12), Column("phase", 2, least=8), Column("id", 1),
+            Column("status", 2), Column("tokens", 4, right=True), Column("cost", 4, right=True),
+        ],
+        [],
+    )  # fmt: skip
+    left = _SHOWN
+    for field, words, style in _GROUPS:
+        entries: tuple[PlanEntry, ...] = getattr(plan, field)
+        _add(table, entries[:left], Cell(words, style))
+        if len(entries) > left:
+            table.add(Cell(f"… {len(entries) - left} more", "dim"), *[""] * 7)
+        left = max(0, left - len(entries))
+    return table
+
+
+def _add(table: Table, entries: Iterable[PlanEntry], what: Cell) -> None:
+    for entry in entries:
+        known = text.short_id(entry.child_run_id) if entry.child_run_id else ""
+        spent = text.tokens(entry.tokens) if entry.tokens else ""
+        price = text.money(entry.cost_picousd) if entry.cost_picousd else ""
+        table.add(what, entry.kind, entry.name, entry.phase or "", known, entry.status or "", spent, price)

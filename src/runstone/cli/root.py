@@ -1,0 +1,48 @@
+"""`runstone`: the commands that there are, in the order in which they are needed."""
+
+import click
+
+from runstone.cli import exit_codes, following, orders, runs
+from runstone.cli.boards import boards
+from runstone.cli.care import completion, verify
+from runstone.cli.command import Group, Root
+from runstone.cli.definitions import agents, workflows
+from runstone.cli.execute import plan, resume, run
+from runstone.cli.threads import threads
+
+_EXIT_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
+
+HELP = f"""The durable run ledger for AI agents: run work, see it, and resume it without doing finished work again.
+
+Data goes to stdout and messages to stderr. Wherever a run is asked for, any unique part of its id will do.
+
+\b
+Exit codes:
+{_EXIT_CODES}
+"""
+
+
+@click.command(
+    cls=Root, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="runstone", message="%(prog)s %(version)s")
+def main() -> None:
+    """Replaced by HELP."""
+
+
+@click.group("runs", cls=Group)
+def run_group() -> None:
+    """See runs, follow them, stop and remove them."""
+
+
+_VERBS: tuple[click.Command, ...] = (
+    *(runs.list_, runs.show, runs.tree, following.events, following.logs, following.watch),
+    *(orders.stop, orders.rm, runs.search),
+)
+_NOUNS: tuple[click.Command, ...] = (
+    *(run, resume, plan, run_group, agents, workflows, threads, boards, verify, completion),
+)
+for _command in _VERBS:
+    run_group.add_command(_command)
+for _command in _NOUNS:
+    main.add_command(_command)

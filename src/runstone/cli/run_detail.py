@@ -1,0 +1,153 @@
+"""One run in full, as lines for people. Pure functions over records."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from runstone.cli import run_tables, text
+from runstone.cli.table import Cell, Column, Table
+from runstone.domain.records import (
+    AgentRun,
+    Attempt,
+    Checkpoint,
+    Command,
+    PhaseState,
+    ProcessRecord,
+    RunTelemetry,
+)
+
+
+class RunDetail(NamedTuple):
+    """All that is known of one run."""
+
+    run: AgentRun
+    telemetry: RunTelemetry
+    children: dict[str, int]
+    attempts: list[Attempt]
+    phases: list[PhaseState]
+    processes: list[ProcessRecord]
+    checkpoints: list[Checkpoint]
+    commands: list[Command]
+    input: Any
+    prompt: str | None
+    result: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """One document: the run's fields, with the rest beside them."""
+        run, *rest = self
+        return {**run.to_dict(), **dict(zip(self._fields[1:], rest, strict=True))}
+
+
+def facts(detail: RunDetail, now: datetime) -> Table:
+    """Name and value of every field that has one."""
+    run = detail.run
+    table = Table([Column(""), Column("", least=20)], [])
+    rows: list[tuple[str, Cell | str]] = [
+        ("id", Cell(run.id, "strong")),
+        ("status", _status(run)),
+        ("title", run.title or ""),
+        ("kind", run.kind),
+        ("agent", _versioned(run)),
+        ("definition", text.clean(getattr(run, "definition_hash", None) or "")[:12]),
+        ("summary", run.summary or ""),
+        *_error(run),
+        *_lineage(run),
+        *_times(run, detail.telemetry, now),
+        ("labels", ", ".join(f"{name}={value}" for name, value in run.labels.items())),
+        ("options", _short(run.options or None)),
+        ("prompt", detail.prompt or ""),
+        ("input", _short(detail.input)),
+        ("result", _short(detail.result)),
+        ("children", counted(detail.children)),
+        ("reused", _reused(detail.telemetry)),
+        ("tools", _tools(detail.telemetry)),
+    ]
+    for name, value in rows:
+        cell = value if isinstance(value, Cell) else Cell(value)
+        if cell.text:
+            table.add(Cell(name, "dim"), cell)
+    return table
+
+
+def _status(run: AgentRun) -> Cell:
+    cell = run_tables.status_cell(run.status)
+    reason = f" ({run.status_reason})" if run.status_reason else ""
+    return Cell(cell.text + reason, cell.style)
+
+
+def _versioned(run: AgentRun) -> str:
+    name = run_tables.agent_of(run)
+    return f"{name} (version {run.agent_version})" if name and run.agent_version else name
+
+
+def _error(run: AgentRun) -> Iterator[tuple[str, Cell | str]]:
+    error = run.error or {}
+    if error:
+        yield (
+            "error",
+            Cell(f"{error.get('message', '')} [{error.get('code') or error.get('type', '')}]", "bad"),
+        )
+        yield "hint", str(error.get("hint") or "")
+        yield "caused by", ", ".join(str(cause) for cause in error.get("caused_by") or ())
+
+
+def _lineage(run: AgentRun) -> Iterator[tuple[str, str]]:
+    yield "parent", run.parent_run_id or ""
+    yield "root", run.root_run_id if run.root_run_id != run.id else ""
+    yield "forked from", run.forked_from or ""
+    yield "phase", run.phase or ""
+    yield "thread", run.worker_thread_id or ""
+    yield "parent thread", run.parent_thread_id or ""
+    yield "board", run.task_board_id or ""
+    yield "card", run.task_card_id or ""
+    yield "marks", ", ".join(mark for mark in ("superseded", "detached") if getattr(run, mark))
+
+
+def _times(run: AgentRun, telemetry: RunTelemetry, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "created", f"{text.moment(run.created_at)} ({text.age(run.created_at, now)} ago)"
+    yield "started", text.moment(run.started_at)
+    yield "ended", text.moment(run.completed_at)
+    yield "wakes", text.moment(run.wake_at)
+    if run.started_at is not None:
+        yield "took", f"{text.duration(telemetry.elapsed_ms)} (active {text.duration(telemetry.active_ms)})"
+
+
+def _short(value: Any) -> str:
+    """JSON on one line; nothing for null. `clean` cuts it, `--json` has all of it."""
+    from runstone.cli.output import to_json
+
+    return "" if value is None else to_json(value)
+
+
+def counted(counts: dict[str, int]) -> str:
+    """`3 completed, 1 failed`; what is zero is left out."""
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+
+
+def _reused(telemetry: RunTelemetry) -> str:
+    reused = telemetry.reused
+    if not reused.get("children"):
+        return ""
+    saved = text.money(round(reused.get("cost_usd", 0) * 1e12))
+    return f"{reused['children']} children ({text.tokens(reused.get('tokens', 0))} tokens, {saved} not spent again)"
+
+
+def _tools(telemetry: RunTelemetry) -> str:
+    counts = telemetry.subtree_tool_counts or telemetry.tool_counts
+    failed = telemetry.tool_failures
+    return ", ".join(
+        f"{tool} {n}" + (f" ({failed[tool]} failed)" if tool in failed else "") for tool, n in counts.items()
+    )
+
+
+def next_step(run: AgentRun) -> str | None:
+    """The command that helps on with a run that stands still."""
+    short = text.short_id(run.id)
+    return {
+        "interrupted": f"go on with it: runstone resume {short}",
+        "failed": f"see what a resume would do: runstone plan {short}, then: runstone resume {short}",
+        "cancelled": f"go on with it: runstone resume {short}",
+        "paused": f"go on with it: runstone resume {short}",
+        "running": f"follow it: runstone runs watch {short}",
+        "waiting": f"follow it: runstone runs watch {short}",
+    }.get(run.status)

@@ -1,0 +1,183 @@
+"""`runs list | show | tree | search`: what is recorded."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from runstone.cli import event_lines, run_detail, run_sections, run_tables
+from runstone.cli.arguments import RunId
+from runstone.cli.command import Command, with_session
+from runstone.cli.run_detail import RunDetail
+from runstone.cli.run_tables import RunRow
+from runstone.cli.session import Session
+from runstone.cli.table import Cell
+from runstone.domain.records import AgentRun, Page
+from runstone.domain.runs import BUCKETS, RUN_KINDS, STATUSES
+from runstone.ledger import Ledger
+
+_EMPTY = "no runs yet; start one: runstone run repo-audit path=."
+_NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
+
+
+@click.command("list", cls=Command)
+@click.option(
+    "--status", multiple=True, type=click.Choice(STATUSES), help="Only runs of this status; may be repeated."
+)
+@click.option(
+    "--bucket",
+    multiple=True,
+    type=click.Choice(list(BUCKETS)),
+    help="Only runs of these statuses; may be repeated.",
+)
+@click.option(
+    "--kind",
+    multiple=True,
+    type=click.Choice(sorted(RUN_KINDS)),
+    help="Only runs of this kind; may be repeated.",
+)
+@click.option(
+    "--agent", "agent_id", multiple=True, metavar="NAME", help="Only runs of this agent; may be repeated."
+)
+@click.option("--parent", type=RunId(), metavar="RUN", help="Only children of this run.")
+@click.option("--thread", "thread_id", metavar="THREAD", help="Only runs that were started from this thread.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Children and superseded runs, too; else top-level runs, or what a filter finds.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["updated", "created"]),
+    default="updated",
+    show_default=True,
+    help="By which time.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many."
+)
+@click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
+@with_session
+def list_(session: Session, parent: str | None, every: bool, **options: Any) -> None:
+    """List runs, the latest first.
+
+    Without a filter only top-level runs are listed. Tokens and cost are those of a run and all below it.
+    """
+    output = session.output
+    limit, cursor, sort = (options.pop(name) for name in ("limit", "cursor", "sort"))
+    with session.reading() as ledger:
+        filters: dict[str, Any] = {name: value or None for name, value in options.items()}
+        if parent is not None:
+            filters["parent_id"] = ledger.resolve(parent)
+        narrowed = any(filters.get(name) for name in _NARROWING)
+        if not (every or narrowed):
+            filters["depth"] = "0"
+        page = ledger.list_runs(**filters, limit=limit, cursor=cursor, sort=sort, superseded=every)
+        if not output.text:
+            return output.items(page.items, page.next_cursor)
+        if not page.items:
+            output.note(
+                "no run fits"
+                if every or narrowed
+                else "no runs yet; start one: runstone run repo-audit path=."
+            )
+            return None
+        output.table(run_tables.run_table([_row(ledger, run) for run in page], datetime.now(UTC)))
+        _say_more(session, page)
+        return None
+
+
+def _say_more(session: Session, page: Page[AgentRun]) -> None:
+    if page.next_cursor is not None:
+        session.output.hint(f"there are more: --limit N, or --cursor {page.next_cursor}")
+
+
+def _row(ledger: Ledger, run: AgentRun) -> RunRow:
+    children = sum(ledger.counts(parent_id=run.id).values())
+    return RunRow(run, children, ledger.telemetry(run.id).subtree)
+
+
+@click.command(cls=Command)
+@click.argument("run", type=RunId())
+@with_session
+def show(session: Session, run: str) -> None:
+    """Show all that is known of RUN."""
+    output = session.output
+    with session.reading() as ledger:
+        detail = read_detail(ledger, ledger.resolve(run))
+    if not output.text:
+        return output.document(detail)
+    now = datetime.now(UTC)
+    output.table(run_detail.facts(detail, now), head=False)
+    for title, table in run_sections.sections(detail, now):
+        output.line("")
+        output.line(Cell(title, "head"))
+        output.table(table)
+    if (step := run_detail.next_step(detail.run)) is not None:
+        output.hint(step)
+    return None
+
+
+def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
+    """Everything that `show` needs."""
+    run = ledger.get_run(run_id)
+    return RunDetail(
+        run=run,
+        telemetry=ledger.telemetry(run_id),
+        children=ledger.counts(parent_id=run_id),
+        attempts=ledger.attempts(run_id),
+        phases=ledger.phases(run_id) if run.kind == "workflow" else [],
+        processes=ledger.processes(run_id),
+        checkpoints=ledger.checkpoints(run_id),
+        commands=ledger.commands.list(run_id),
+        input=ledger.input(run_id),
+        prompt=ledger.prompt(run_id),
+        result=ledger.result(run_id),
+    )
+
+
+@click.command(cls=Command)
+@click.argument("run", type=RunId())
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="At most so many lines."
+)
+@with_session
+def tree(session: Session, run: str, limit: int) -> None:
+    """Show RUN with all below it.
+
+    Each line has the status, time, tokens and cost of a run with all below it, and says what was reused.
+    """
+    output = session.output
+    with session.reading() as ledger:
+        node = ledger.tree(ledger.resolve(run))
+    if output.mode == "json":
+        return output.document(node)
+    if output.mode == "jsonl":
+        rows = (
+            {**one.run.to_dict(), "subtree": one.subtree.to_dict(), "reused": one.reused}
+            for one in node.walk()
+        )
+        return output.items(rows)
+    return output.table(run_tables.tree_table(node, datetime.now(UTC), limit=limit))
+
+
+@click.command(cls=Command)
+@click.argument("text")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="At most so many."
+)
+@with_session
+def search(session: Session, text: str, limit: int) -> None:
+    """Find the words of TEXT.
+
+    Titles, prompts, summaries, errors and messages are searched.
+    """
+    output = session.output
+    with session.reading() as ledger:
+        hits = ledger.search(text, limit=limit)
+    if not output.text:
+        return output.items(hits)
+    if not hits:
+        return output.note("nothing has all these words")
+    return output.table(event_lines.search_table(hits))
