@@ -1,6 +1,43 @@
 """Runstone: the durable run ledger for AI agents. This module is the public API; docs/reference describes it."""
 
+from runstone.domain.resume import Plan, ResumePolicy
 from runstone.engine.handle import RunHandle, current_run
+from runstone.engine.registry import Registry, agent, default_registry, workflow
+from runstone.errors import (
+    AwaitingInput,
+    ChildFailed,
+    ChildrenFailed,
+    RunFailed,
+    RunInterrupted,
+    RunPaused,
+    RunstoneError,
+    RunStopped,
+    Suspended,
+)
+from runstone.execution import plan, resume, run
 from runstone.ledger import Ledger, open
 
-__all__ = ["Ledger", "RunHandle", "current_run", "open"]
+__all__ = [
+    "AwaitingInput",
+    "ChildFailed",
+    "ChildrenFailed",
+    "Ledger",
+    "Plan",
+    "Registry",
+    "ResumePolicy",
+    "RunFailed",
+    "RunHandle",
+    "RunInterrupted",
+    "RunPaused",
+    "RunStopped",
+    "RunstoneError",
+    "Suspended",
+    "agent",
+    "current_run",
+    "default_registry",
+    "open",
+    "plan",
+    "resume",
+    "run",
+    "workflow",
+]

@@ -16,7 +16,8 @@ from runstone.cli.session import Session
 def verify(session: Session, upgrade: bool) -> int:
     """Check the ledger.
 
-    Its file, and that what is shown of every run equals what its events add up to. Exit code 1 if something is wrong; each finding is a line of its own.
+    Its file, and that what is shown of every run equals what its events add up to. Exit code 1 if something
+    is wrong; each finding is a line of its own.
     """
     output = session.output
     with session.changing() if upgrade else session.reading() as ledger:

@@ -100,8 +100,9 @@ def run(
 ) -> int:
     """Run a workflow or an agent.
 
-    Its result is printed. Values of KEY=VALUE are JSON where they are valid JSON, else text; KEY:=JSON insists on JSON. Ctrl-C leaves the
-    run interrupted: `runstone resume` goes on with it and does no finished work again.
+    Its result is printed. Values of KEY=VALUE are JSON where they are valid JSON, else text; KEY:=JSON
+    insists on JSON. Ctrl-C leaves the run interrupted: `runstone resume` goes on with it and does no finished
+    work again.
     """
     budget, value = budget_of(options), arguments.read_input(pairs, given)
     labels = arguments.labels_of(options["label"])
@@ -129,7 +130,8 @@ def run(
 def resume(session: Session, run: str | None, every: bool, trust: bool, **options: Any) -> int:
     """Go on with RUN.
 
-    Finished work is not done again; the result is printed. `runstone plan RUN` says before what would be reused, run again and started.
+    Finished work is not done again; the result is printed. `runstone plan RUN` says before what would be
+    reused, run again and started.
     """
     if (run is None) != every:
         raise click.UsageError(

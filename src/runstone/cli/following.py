@@ -105,7 +105,8 @@ def _no_single_document(output: Output) -> None:
 def logs(session: Session, run: str, follow: bool, last: int | None) -> None:
     """Print what RUN said or printed.
 
-    These are the messages of the run's own thread. Colours are dropped and control characters shown; --jsonl gives the exact text.
+    These are the messages of the run's own thread. Colours are dropped and control characters shown; --jsonl
+    gives the exact text.
     """
     output = session.output
     if follow:
@@ -173,8 +174,9 @@ def print_messages(messages: Iterable[Message], output: Output) -> None:
 def watch(session: Session, run: str, timeout: float | None) -> int:
     """Watch RUN until it ends.
 
-    It may run in any process; the watching ends, too, when it waits for a person. The exit code says how it ended. Ctrl-C ends the watching, not the run. With --jsonl: the events of the run and
-    all below it as they come.
+    It may run in any process; the watching ends, too, when it waits for a person. The exit code says how it
+    ended. Ctrl-C ends the watching, not the run. With --jsonl: the events of the run and all below it as they
+    come.
     """
     output = session.output
     with session.reading() as ledger:

@@ -39,7 +39,8 @@ from runstone.ledger import Ledger
 def stop(session: Session, run: tuple[str, ...], scope: str, reason: str | None, timeout: float) -> int:
     """Stop RUN and wait until it has stopped.
 
-    It may run in any process; `-` reads ids from stdin. Its owner ends its children and their processes. A stopped run can be resumed.
+    It may run in any process; `-` reads ids from stdin. Its owner ends its children and their processes. A
+    stopped run can be resumed.
     """
     output = session.output
     limit = time.monotonic() + timeout

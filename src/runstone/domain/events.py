@@ -67,7 +67,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
         {"call_id": str},
         {"tool": str, "ok": bool, "output_chars": int, "elapsed_ms": int, "error": str},
     ),
-    "timer.fired": _own("A durable timer ended.", LOW, name=str, key=str),
+    "timer.set": _own("A durable timer was set; it fires at `wake_at`.", LOW, name=str, key=str, wake_at=int),
     "message.appended": _own(
         "A message was added to a thread.", LOW, thread_id=str, message_id=str, count=int
     ),

@@ -145,7 +145,12 @@ class Totals(Record):
         return Totals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "tokens": self.tokens, "cost_usd": self.cost_usd, "complete": self.complete}
+        return {
+            **super().to_dict(),
+            "tokens": self.tokens,
+            "cost_usd": self.cost_usd,
+            "complete": self.complete,
+        }
 
 
 class ModelTotals(Record):
@@ -179,7 +184,9 @@ class RunTelemetry(Record):
 
     def to_dict(self) -> dict[str, Any]:
         value = super().to_dict()
-        models = [{**m.to_dict(), "own": m.own.to_dict(), "subtree": m.subtree.to_dict()} for m in self.models]
+        models = [
+            {**m.to_dict(), "own": m.own.to_dict(), "subtree": m.subtree.to_dict()} for m in self.models
+        ]
         return {**value, "own": self.own.to_dict(), "subtree": self.subtree.to_dict(), "models": models}
 
 

@@ -2,11 +2,12 @@
 
 import contextvars
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from runstone.domain import codec, events
+from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
 from runstone.engine.core import Core
@@ -15,6 +16,7 @@ from runstone.engine.supervisor import Supervisor
 from runstone.errors import Fenced, InvalidInput, RunstoneError, ValueTooLarge
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Writer
+from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
@@ -54,9 +56,15 @@ class RunHandle:
         self._worker_thread_id: str | None = None
         self._summary: str | None = None
         self._ended = False
+        self._final: Receipt | None = None
         self._token: contextvars.Token[RunHandle | None] | None = None
-        self._held = supervisor.hold(run_id, attempt, self._lost)
+        self._stop_order: Command | None = None
+        self._held = supervisor.hold(run_id, attempt, self._lost, self._stop)
         self._lost_reason: str | None = None
+        self.on_lost: Callable[[str], None] | None = None
+        """Told, from another thread, when this attempt may not write any more."""
+        self.on_stop: Callable[[str], None] | None = None
+        """Told, from another thread, of an order to stop."""
 
     run_id = property(lambda self: self.id)
 
@@ -209,9 +217,11 @@ class RunHandle:
             return  # it was taken over or ended meanwhile; that is what the ledger says, and stays so
 
     def _end(self, write: EndRun) -> Receipt:
-        receipt = self._submit(write)
+        self._final = self._submit(write)
         self._close()
-        return receipt
+        if self._stop_order is not None:
+            self._core.submit(MoveCommand(self._stop_order.id, "applied"), self._unseen)
+        return self._final
 
     def _close(self) -> None:
         self._ended = True
@@ -221,11 +231,23 @@ class RunHandle:
         """Another owner has the run, or this one could not renew: the next writes say so."""
         self._lost_reason = reason
         self._ended = True
+        if self.on_lost is not None:
+            self.on_lost(reason)
+
+    def _stop(self, order: Command) -> None:
+        """A stop was ordered: the loop looks at `stopping`; when it leaves, the run is cancelled."""
+        self._stop_order = order
+        if self.on_stop is not None:
+            self.on_stop(order.payload.get("reason") or f"stopped by {order.requested_by or 'a person'}")
 
     @property
     def stopping(self) -> bool:
         """Whether this attempt should end soon: it lost its lease, or a stop was ordered."""
-        return self._lost_reason is not None
+        return self._lost_reason is not None or self._stop_order is not None
+
+    def cancel(self, reason: str = "stopped") -> Receipt:
+        """Ends the run as cancelled; what a loop does that sees `stopping`."""
+        return self._end(EndRun(self.id, self.attempt, "run.cancelled", {"reason": bounded("reason", reason)}))
 
     # --- as a context manager ------------------------------------------------------------------------------------
 
@@ -264,7 +286,9 @@ class RunHandle:
 
     def _leave(self, error: BaseException | None) -> Receipt | None:
         if self._ended:
-            return None
+            return self._final
+        if self._stop_order is not None:
+            return self.cancel(self._stop_order.payload.get("reason") or "stopped")
         if error is None:
             return self.complete(implicit=True)
         if isinstance(error, Exception):

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec
-from runstone.domain.records import Lease, ProcessRecord
+from runstone.domain.records import Command, Lease, ProcessRecord
 from runstone.engine.core import Core
 from runstone.engine.groups import GroupEnd, end_group
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
+from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.lifecycle import InterruptRun, Owner, RenewLeases, YieldRun
 
 LEASE_S = 30.0
@@ -26,14 +27,21 @@ LostReason = str
 
 
 class Held:
-    """A run that this process owns. `lost` is called at most once, from the heartbeat thread."""
+    """A run that this process owns. `lost` and `stop` are called at most once, from the heartbeat thread."""
 
-    __slots__ = ("attempt", "lost", "run_id")
+    __slots__ = ("attempt", "lost", "run_id", "stop")
 
-    def __init__(self, run_id: str, attempt: int, lost: Callable[[LostReason], None] | None) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        attempt: int,
+        lost: Callable[[LostReason], None] | None,
+        stop: Callable[[Command], None] | None,
+    ) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.lost = lost
+        self.stop = stop
 
 
 class Supervisor:
@@ -58,9 +66,15 @@ class Supervisor:
 
     # --- holding -------------------------------------------------------------------------------------------------
 
-    def hold(self, run_id: str, attempt: int, lost: Callable[[LostReason], None] | None = None) -> Held:
-        """Renews the run's lease from now on, until `release`."""
-        held = Held(run_id, attempt, lost)
+    def hold(
+        self,
+        run_id: str,
+        attempt: int,
+        lost: Callable[[LostReason], None] | None = None,
+        stop: Callable[[Command], None] | None = None,
+    ) -> Held:
+        """Renews the run's lease from now on, until `release`, and tells of stop orders."""
+        held = Held(run_id, attempt, lost, stop)
         with self._lock:
             if not self._held:
                 self._renewed_at = self.core.clock.monotonic()
@@ -82,8 +96,35 @@ class Supervisor:
             return run_id in self._held
 
     def _beat(self) -> None:
-        while not self._wake.wait(self.heartbeat_s):
-            self.beat()
+        number = self.core.signals.subscribe(None, self._wake.set)
+        beat_at = 0.0
+        try:
+            while not self._stopped:
+                now = self.core.clock.monotonic()
+                if now >= beat_at:
+                    beat_at = now + self.heartbeat_s
+                    self.beat()
+                    self.check_fences()
+                self.check_commands()
+                self._wake.wait(min(self.heartbeat_s, max(0.0, beat_at - self.core.clock.monotonic())))
+                self._wake.clear()
+        finally:
+            self.core.signals.unsubscribe(number)
+
+    def check_commands(self) -> None:
+        """Tells owners in this process of stop orders that they have not seen."""
+        with self._lock:
+            held = dict(self._held)
+        if not held:
+            return
+        for command in self.core.reader.open_commands():
+            one = held.get(command.run_id)
+            if one is None or command.status != "requested":
+                continue
+            self.core.submit(MoveCommand(command.id, "acknowledged"), []).result()
+            stop, one.stop = one.stop, None
+            if stop is not None:
+                stop(command)
 
     def beat(self) -> None:
         """One heartbeat: renews, or gives up what could not be renewed in time."""
@@ -92,15 +133,18 @@ class Supervisor:
                 self._renewed_at = self.core.clock.monotonic()
                 return
         started = self.core.clock.monotonic()
+        if self._renew():
+            self._renewed_at = started
+        elif self.core.clock.monotonic() - self._renewed_at >= self.lease_s - self.heartbeat_s:
+            self._lose("the lease could not be renewed")
+
+    def _renew(self) -> bool:
+        """Whether the leases were renewed; until they expire there is time to try again."""
         try:
             self.core.submit(RenewLeases(self.owner), []).result(timeout=self.lease_s)
         except StoreError:
-            pass  # the ledger is out of reach; until the leases expire there is time to try again
-        else:
-            self._renewed_at = started
-            return
-        if self.core.clock.monotonic() - self._renewed_at >= self.lease_s - self.heartbeat_s:
-            self._lose("the lease could not be renewed")
+            return False
+        return True
 
     def _lose(self, reason: LostReason) -> None:
         with self._lock:

@@ -51,6 +51,10 @@ _ORDER = (
 )
 
 
+_TOLD = frozenset({"command.requested"})
+"""Events besides those of the status that other threads and processes wait for."""
+
+
 class Cache:
     """What the writer remembers between batches: heads and the next numbers."""
 
@@ -206,7 +210,7 @@ class Batch:
         at = self.now if at is None else at
         self.touch(head)
         runs.apply(head, event_type, payload, at)
-        if event_type in runs.MOVES:
+        if event_type in runs.MOVES or event_type in _TOLD:
             self.changed.add(head.run_id)
         text, ref = self.text_or_blob(codec.encode(payload))
         return self.event_row(

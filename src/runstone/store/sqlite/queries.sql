@@ -441,3 +441,8 @@ SELECT t.source, r.run_id, th.thread_id, m.seq, t.id, m.text, r.title, r.summary
 FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
 LEFT JOIN threads th ON th.id = m.thread
 WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit
+
+-- name: progress_of
+-- Whether an attempt recorded anything that a later one can build on.
+SELECT EXISTS (SELECT 1 FROM journal WHERE run = :run AND attempt = :attempt AND kind <> 'timer')
+  OR EXISTS (SELECT 1 FROM checkpoints WHERE run = :run AND attempt = :attempt)

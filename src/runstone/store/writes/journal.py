@@ -78,7 +78,7 @@ class RecordStep(Write):
             number, head.pk, hint.key, self.kind, hint.name, hint.phase, hint.previous, None, self.value, ref, self.attempt, batch.now,
         )  # fmt: skip
         payload = {"name": hint.name, "key": hint.key, "elapsed_ms": self.elapsed_ms}
-        batch.record(head, "step.completed" if self.kind == "step" else "timer.fired", payload)
+        batch.record(head, "step.completed" if self.kind == "step" else "timer.set", payload)
         return number
 
 

@@ -1,0 +1,65 @@
+"""Calling what an entry of the registry stands for: a Python function, a command, or a declarative definition."""
+
+import asyncio
+import inspect
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runstone.engine.commands import run_command
+from runstone.engine.processes import ProcessIdentity
+from runstone.engine.registry import Entry
+from runstone.errors import CommandError
+from runstone.store.writes.journal import EndProcess, StartProcess
+
+if TYPE_CHECKING:
+    from runstone.engine.context import Context
+
+
+async def call(entry: Entry, ctx: "Context", value: Any) -> Any:
+    """What the agent or workflow returns for the input. Raises what its code raises."""
+    if entry.definition is not None:
+        from runstone.engine.phases import interpret
+
+        return await interpret(entry.definition, ctx, value)
+    if entry.command is not None:
+        return await _command(entry, ctx, value)
+    assert entry.function is not None
+    if entry.is_async:
+        return await entry.function(ctx, value)
+    result = await ctx.engine.in_thread(entry.function, ctx, value)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
+    """A process agent: its process group is in the ledger before it works, its output in its thread."""
+    assert entry.command is not None
+    core, started = ctx.engine.core, asyncio.get_running_loop().create_future()
+
+    async def on_started(leader: ProcessIdentity, pgid: int) -> None:
+        identity = msgspec.to_builtins(leader)
+        command = [str(part) for part in entry.command.command] if entry.command is not None else []
+        await core.submit(StartProcess(ctx.run_id, ctx.attempt, pgid, identity, command), [])
+        started.set_result(pgid)
+
+    async def on_lines(lines: list[tuple[str, str]]) -> None:
+        await ctx.handle.messages(lines)
+
+    environ = {**os.environ, "RUNSTONE_RUN_ID": ctx.run_id, "RUNSTONE_WORKSPACE": str(ctx.workspace)}
+    code: int | None = None
+    signal: int | None = None
+    try:
+        result = await run_command(
+            entry.command, value, on_started=on_started, on_lines=on_lines, environ=environ, root=ctx.workspace
+        )
+        code = result.exit_code
+    except CommandError as error:
+        code, signal = error.details.get("exit_code"), error.details.get("signal")
+        raise
+    finally:
+        if started.done():
+            core.submit(EndProcess(ctx.run_id, ctx.attempt, started.result(), code, signal), []).result()
+    return result.value
+
+

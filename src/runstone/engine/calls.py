@@ -1,0 +1,64 @@
+"""Durable calls: what `ctx.child`, `ctx.step` and the others give back. Awaitable, and a future and a coroutine at once.
+
+The record of a call is claimed when it is called, not when it is awaited, so `gather`, `asyncio.wait` and
+`TaskGroup.create_task` all take it as it is.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+
+class Call(asyncio.Future[Any]):
+    """A durable call under way. `on_cancel` is told when the code stops awaiting it."""
+
+    def __init__(self, kind: str, name: str, key: str, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.kind = kind
+        self.name = name
+        self.key = key
+        self.child_ids: list[str] = []
+        """The children that it waits for, known once they exist."""
+        self.mode = "all"
+        self.wake_at: int | None = None
+        """When a timer fires, microseconds UTC."""
+        self.blocked: str | None = None
+        """Why nothing in this process can end it: budget, paused, input."""
+        self.live = 0
+        """Children that something in this process brings on."""
+        self.failure_pks: list[int] = []
+        """Failed children that it raises for."""
+        self.on_cancel: Callable[[], None] | None = None
+        self._steps: Generator[Any, None, Any] | None = None
+        # A failure that nobody awaits is the parent's business at its end, not a warning of the loop.
+        self.add_done_callback(_retrieve)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        cancelled = super().cancel(msg)
+        if cancelled and self.on_cancel is not None:
+            self.on_cancel()
+        return cancelled
+
+    # TaskGroup.create_task and asyncio.run want a coroutine.
+
+    def send(self, value: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+
+
+Coroutine.register(Call)
+
+
+def _retrieve(call: "asyncio.Future[Any]") -> None:
+    if not call.cancelled():
+        call.exception()

@@ -1,0 +1,66 @@
+"""The phases of a workflow run, derived from its events and children; nothing of it is stored."""
+
+from collections import Counter
+from typing import Any
+
+from runstone.domain import codec
+from runstone.domain.records import AgentRun, PhaseState, at
+from runstone.store import rows
+from runstone.store.reads import Reader
+
+_STATUS = {
+    "phase.started": "running",
+    "phase.completed": "completed",
+    "phase.failed": "failed",
+    "phase.skipped": "skipped",
+}
+
+
+def phase_states(reader: Reader, run: AgentRun, planned: tuple[str, ...] = ()) -> list[PhaseState]:
+    """The phases in the order in which they began, `planned` ones that did not begin last.
+
+    A phase shows `running` only while the run itself does, and work in it is under way; else it is `pending`, to be gone
+    on with.
+    """
+    pk = reader.pk(run.id)
+    found: dict[str, dict[str, Any]] = {}
+    for kind, payload, when, attempt in reader.rows("phase_events", run=pk):
+        fields = codec.decode(payload)
+        phase = found.setdefault(fields["phase"], {"planned": None, "started": None, "ended": None, "reason": None})
+        phase["status"], phase["attempt"] = _STATUS[kind], attempt
+        if kind == "phase.started":
+            phase["started"] = phase["started"] or when
+            phase["planned"] = fields.get("planned", phase["planned"])
+        phase["ended"] = None if kind == "phase.started" else when
+        phase["reason"] = fields.get("reason")
+    children = _children(reader, pk)
+    reused = {child for (child,) in reader.rows("reused_by", run=pk, attempt=run.attempt)}
+    return [
+        _state(run, name, found.get(name), children.get(name, []), reused)
+        for name in dict.fromkeys((*found, *planned, *(name for name in children if name)))
+    ]
+
+
+def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:
+    by_phase: dict[str | None, list[AgentRun]] = {}
+    for row in reader.run_rows("r.parent = :pk AND r.superseded = 0", "ORDER BY r.id", pk=pk):
+        record = rows.run(row)
+        by_phase.setdefault(record.phase, []).append(record)
+    return by_phase
+
+
+def _state(
+    run: AgentRun, name: str, phase: dict[str, Any] | None, children: list[AgentRun], reused: set[str]
+) -> PhaseState:
+    phase = phase or {"status": "pending", "attempt": 0, "planned": None, "started": None, "ended": None, "reason": None}
+    status, counts = phase["status"], Counter(child.status for child in children)
+    if status == "running" and (run.status not in ("running", "waiting") or phase["attempt"] != run.attempt):
+        status = "pending"
+    if status == "running" and children and not counts["running"] and (counts["pending"] or counts["waiting"]):
+        status = "pending"
+    return PhaseState(
+        name=name, status=status, planned=phase["planned"], children=dict(counts),
+        reused=sum(1 for child in children if child.id in reused),
+        started_at=at(phase["started"]) if phase["started"] else None,
+        completed_at=at(phase["ended"]) if phase["ended"] else None, reason=phase["reason"],
+    )  # fmt: skip

@@ -1,0 +1,196 @@
+"""`run`, `resume` and `plan`: agents and workflows by name, over a ledger, in this process."""
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from runstone.domain import codec
+from runstone.domain.records import AgentRun, WorkflowRun
+from runstone.domain.resume import Plan, ResumePolicy
+from runstone.domain.runs import RESUMABLE
+from runstone.engine import planning
+from runstone.engine.local import PARK_AFTER_S, SLOTS, LocalEngine, Tree
+from runstone.engine.outcome import outcome_of
+from runstone.engine.registry import Entry, Registry, default_registry
+from runstone.errors import AgentNotFound, DefinitionChanged, IllegalTransition, InvalidInput, RunFailed, RunMismatch
+from runstone.ledger import Ledger, new_run
+from runstone.store.writes.lifecycle import CreateRun, ResumeRun
+
+_engines: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, tuple[LocalEngine, list[None]]]]"
+_engines = weakref.WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float = PARK_AFTER_S) -> AsyncIterator[LocalEngine]:
+    """The engine of this ledger in this event loop, shared by all who use it at the same time."""
+    here = _engines.setdefault(asyncio.get_running_loop(), {})
+    engine, users = here.get(id(ledger)) or (LocalEngine(ledger, slots=slots, park_after_s=park_after_s), [])
+    here[id(ledger)] = engine, users
+    users.append(None)
+    try:
+        yield engine
+    finally:
+        users.pop()
+        if not users:
+            del here[id(ledger)]
+            await engine.close()
+
+
+async def run(
+    name: str,
+    input: Any = None,
+    *,
+    ledger: Ledger,
+    run_id: str | None = None,
+    thread_id: str | None = None,
+    title: str | None = None,
+    labels: dict[str, str] | None = None,
+    budget: dict[str, Any] | None = None,
+    registry: Registry | None = None,
+    slots: int = SLOTS,
+    park_after_s: float = PARK_AFTER_S,
+) -> Any:
+    """Runs a workflow or an agent in this process and gives its result.
+
+    With the `run_id` of a run that exists: a completed one gives its stored result, a live one is waited for, any other
+    is resumed with the default policy; another name or input raises `RunMismatch`. `budget` holds max_cost_usd,
+    max_tokens and max_children. Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
+    """
+    registry = registry or default_registry()
+    entry = _find(registry, name)
+    if run_id is None or not _exists(ledger, run_id):
+        run_id = _create(ledger, entry, input, run_id, thread_id, title, labels, budget)
+    else:
+        _check_same(ledger, run_id, entry, input)
+        existing = ledger.get_run(run_id)
+        if existing.status in RESUMABLE - {"pending"}:
+            return await resume(run_id, ledger=ledger, registry=registry, slots=slots, park_after_s=park_after_s)
+    tree = Tree(registry=registry, thread_id=thread_id, root_id=run_id, ended={})
+    return await _drive(ledger, run_id, tree, slots, park_after_s)
+
+
+async def resume(
+    run_id: str,
+    *,
+    ledger: Ledger,
+    policy: ResumePolicy | None = None,
+    budget: dict[str, Any] | None = None,
+    registry: Registry | None = None,
+    slots: int = SLOTS,
+    park_after_s: float = PARK_AFTER_S,
+) -> Any:
+    """Goes on with a run, without doing finished work again, and gives its result.
+
+    A completed run gives its stored result; a live one is waited for. `budget` replaces the run's. Raises as `run`
+    does, and `DefinitionChanged` where the policy refuses a changed definition.
+    """
+    registry, policy = registry or default_registry(), policy or ResumePolicy()
+    await asyncio.to_thread(ledger.reconcile)
+    existing = ledger.get_run(run_id)
+    tree = Tree(registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={})
+    if existing.status in RESUMABLE:
+        _check_policy(ledger, existing, policy, registry)
+        options = None if budget is None else {**existing.options, "budget": _budget(budget)}
+        write = ResumeRun(run_id, "resumed", expect=RESUMABLE, options=options)
+        await ledger.core.submit(write, [])
+    elif budget is not None:
+        raise IllegalTransition(f"run {run_id} is {existing.status}; its budget can be changed when it is resumed")
+    return await _drive(ledger, run_id, tree, slots, park_after_s)
+
+
+def plan(
+    run_id: str, *, ledger: Ledger, policy: ResumePolicy | None = None, registry: Registry | None = None
+) -> Plan:
+    """What a resume would reuse, run again and start, and what the reused work had cost. Writes nothing."""
+    return planning.plan(ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry())
+
+
+async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float) -> Any:
+    async with engine_of(ledger, slots=slots, park_after_s=park_after_s) as engine:
+        done = await engine.drive(run_id, tree)
+        if done.status != "completed":
+            raise outcome_of(done)
+        return ledger.reader.value(done.result_ref)
+
+
+def _find(registry: Registry, name: str) -> Entry:
+    """The workflow of that name, or the agent."""
+    names = {listed.name for listed in registry.workflows()}
+    if name in names:
+        return registry.get_workflow(name)
+    if name in {listed.name for listed in registry.agents()}:
+        return registry.get_agent(name)
+    known = sorted(names | {listed.name for listed in registry.agents()})
+    raise AgentNotFound(f"no workflow or agent {name!r} is registered (there are: {', '.join(known[:20]) or 'none'})")
+
+
+def _exists(ledger: Ledger, run_id: str) -> bool:
+    return bool(ledger.reader.rows("pk_of", run_id=run_id))
+
+
+def _create(
+    ledger: Ledger,
+    entry: Entry,
+    input: Any,
+    run_id: str | None,
+    thread_id: str | None,
+    title: str | None,
+    labels: dict[str, str] | None,
+    budget: dict[str, Any] | None,
+) -> str:
+    options = {"budget": _budget(budget)} if budget else {}
+    if entry.definition is not None and entry.definition.budget is not None and not budget:
+        options["budget"] = _budget(codec.decode(codec.encode(entry.definition.budget)))
+    identity: dict[str, Any] = {"agent_id": entry.name, "agent_version": entry.version}
+    if entry.kind == "workflow":
+        identity = {"definition_id": entry.name, "definition_hash": LocalEngine.definition_hash(entry)}
+    kind = "workflow" if entry.kind == "workflow" else "background_agent" if entry.command else "subagent"
+    new = new_run(
+        ledger.core, kind=kind, run_id=run_id, title=title or entry.name, input=input, thread_id=thread_id, labels=labels,
+        options=options or None, **identity,
+    )  # fmt: skip
+    ledger.core.submit(CreateRun(new), []).result()
+    return new.run_id
+
+
+def _budget(budget: dict[str, Any]) -> dict[str, Any]:
+    """A checked budget."""
+    known = {"max_cost_usd", "max_tokens", "max_children"}
+    kept = {name: value for name, value in budget.items() if value is not None}
+    if not isinstance(budget, dict) or kept.keys() - known:
+        raise InvalidInput(f"a budget holds {', '.join(sorted(known))}, not {', '.join(sorted(kept.keys() - known))}")
+    for name, value in kept.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise InvalidInput(f"{name} must be a number from 0, not {value!r}")
+    return kept
+
+
+def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
+    existing = ledger.get_run(run_id)
+    have = existing.definition_id if isinstance(existing, WorkflowRun) else existing.agent_id
+    if have != entry.name:
+        raise RunMismatch(f"run {run_id} exists and runs {have}, not {entry.name}", run_id=run_id)
+    stored = ledger.reader.value(existing.input_ref)
+    if codec.canonical(stored) != codec.canonical(input):
+        raise RunMismatch(f"run {run_id} exists with another input", run_id=run_id)
+
+
+def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, registry: Registry) -> None:
+    if policy.interrupted == "fail" and existing.status == "interrupted":
+        raise RunFailed(f"run {existing.id} is interrupted and the policy says fail", run_id=existing.id)
+    if policy.definition == "refuse" and isinstance(existing, WorkflowRun):
+        entry = registry.get_workflow(existing.definition_id or "")
+        if LocalEngine.definition_hash(entry) != existing.definition_hash:
+            raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
+    if policy.failed == "fail" or policy.interrupted == "fail":
+        for entry in ledger.journal(existing.id):
+            bad = {"failed"} if policy.failed == "fail" else set()
+            bad |= {"interrupted"} if policy.interrupted == "fail" else set()
+            if not entry.dropped and not entry.superseded and entry.child_status in bad:
+                raise RunFailed(
+                    f"child {entry.child_run_id} is {entry.child_status} and the policy says fail", run_id=existing.id
+                )
+
+
