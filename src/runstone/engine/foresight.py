@@ -1,5 +1,7 @@
-"""Which records a resumed declarative workflow would claim, and which children it would start: no guess, but the forecast
-of its phases against its journal."""
+"""Which records a resumed declarative workflow would claim, and which children it would start.
+
+No guess, but the forecast of its phases (`domain/phases.py`) against its journal.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, final
