@@ -330,17 +330,35 @@ class Ledger:
         """Marks runs of dead owners interrupted; gives the ids that changed."""
         return self.supervisor.reconcile()
 
+    def prune(self, run_id: str) -> int:
+        """Removes events, messages and checkpoints of a whole ended tree; rows and totals stay. Gives how many runs."""
+        from runstone.store.writes.removal import PruneRun
+
+        runs = self._ended_tree(run_id)
+        for run in runs:
+            while self.core.submit(PruneRun(run.id), []).result():
+                continue
+        return len(runs)
+
     def remove(self, run_id: str) -> int:
         """Removes a whole ended tree; gives how many runs that were. Raises `IllegalTransition` if one has not ended."""
-        from runstone.store.writes.removal import RemoveTree
+        from runstone.store.writes.removal import RemoveRun
 
+        runs = self._ended_tree(run_id)
+        self.prune(run_id)
+        for run in reversed(runs):
+            self.core.submit(RemoveRun(run.id), []).result()
+        return len(runs)
+
+    def _ended_tree(self, run_id: str) -> list[AgentRun]:
         tree = self.tree(run_id)
-        if tree.run.parent_run_id is not None:
+        if tree.run.root_run_id != run_id:
             raise InvalidInput(f"run {run_id} is part of a tree; only whole trees are removed: {tree.run.root_run_id}")
-        unended = [node.run for node in tree.walk() if node.run.status not in (*ENDED, "interrupted")]
-        if unended:
-            raise IllegalTransition(f"run {unended[0].id} is {unended[0].status}; only ended trees are removed")
-        return int(self.core.submit(RemoveTree(run_id), []).result())
+        runs = [node.run for node in tree.walk()]
+        for run in runs:
+            if run.status not in (*ENDED, "interrupted"):
+                raise IllegalTransition(f"run {run.id} is {run.status}; only ended trees are removed", run_id=run.id)
+        return runs
 
     def verify(self) -> list[str]:
         """What is wrong with the ledger, a sentence each; empty if nothing is."""

@@ -64,7 +64,7 @@ async def repo_audit(ctx: Any, input: JsonObject) -> JsonObject:
         listing = await list_files(root, request.limit, call)
         versions = await tool_versions(call)
     async with ctx.phase("inspect", concurrency=request.concurrency):
-        inspections = await ctx.map(INSPECTOR, first_inputs(root, listing, versions))
+        inspections = await ctx.map(INSPECTOR, first_inputs(root, listing, versions), title=_title)
     async with ctx.phase("cross-check", concurrency=request.concurrency):
         cross_checks = await ctx.map(CROSS_CHECKER, second_inputs(root, listing, inspections, versions))
     async with ctx.phase("report"):

@@ -50,6 +50,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
         "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int
     ),
     "run.superseded": _own("The parent finished without asking for this child again."),
+    "run.pruned": _own("The events before this one were removed; `row` is what they had added up to.", row=dict),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(
         "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int

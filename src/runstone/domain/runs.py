@@ -146,7 +146,7 @@ TOUCH_US: Final = 1_000_000
 """`updated_at` follows plain events to within a second, so that a busy run does not rewrite its row for each event."""
 
 FOLDED_TYPES: Final = frozenset(
-    {*MOVES, "run.updated", "run.attached", "run.superseded", "usage.reported", "child.reused"}
+    {*MOVES, "run.updated", "run.attached", "run.superseded", "run.pruned", "usage.reported", "child.reused"}
 )
 """Events that change more of the row than `updated_at`."""
 
@@ -279,6 +279,13 @@ def _superseded(head: Head, payload: dict[str, Any], at: int) -> None:
     head.superseded = int(bool(payload.get("superseded", True)))
 
 
+def _pruned(head: Head, payload: dict[str, Any], at: int) -> None:
+    """A tombstone: the events before it are gone, the row that they added up to is in it."""
+    for name, value in payload["row"].items():
+        if name in Head.__struct_fields__:
+            setattr(head, name, value)
+
+
 def _usage(head: Head, payload: dict[str, Any], at: int) -> None:
     head.model = payload.get("model") or head.model
     head.provider = payload.get("provider") or head.provider
@@ -310,6 +317,7 @@ _FOLD: Final = {
     "run.updated": _updated,
     "run.attached": _attached,
     "run.superseded": _superseded,
+    "run.pruned": _pruned,
     "usage.reported": _usage,
     "child.reused": _reused,
 }
