@@ -115,10 +115,3 @@ def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"--label takes name=value, not {pair!r}")
         labels[name] = value
     return labels
-
-
-trust_option = click.option(
-    "--trust",
-    is_flag=True,
-    help="Allow the workspace's runstone.toml to import modules and start commands, from now on.",
-)

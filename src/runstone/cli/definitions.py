@@ -7,8 +7,7 @@ import click
 import msgspec
 
 import runstone
-from runstone.cli import text
-from runstone.cli.arguments import trust_option
+from runstone.cli import options, text
 from runstone.cli.command import Group, with_session
 from runstone.cli.output import Output
 from runstone.cli.session import Session
@@ -33,22 +32,22 @@ def workflows() -> None:
 
 
 @agents.command("list")
-@trust_option
+@options.trust
 @with_session
 def list_agents(session: Session, trust: bool) -> None:
     """List the agents of runstone.toml, its modules, and the bundled workflows."""
     with session.reading() as ledger:
-        session.define(ledger, None, trust=trust)
+        session.define(ledger.workspace.root, None, trust=trust)
     _list(runstone.default_registry().agents(), session.output)
 
 
 @workflows.command("list")
-@trust_option
+@options.trust
 @with_session
 def list_workflows(session: Session, trust: bool) -> None:
     """List the workflows of runstone.toml, its modules, and the bundled ones."""
     with session.reading() as ledger:
-        session.define(ledger, None, trust=trust)
+        session.define(ledger.workspace.root, None, trust=trust)
     _list(runstone.default_registry().workflows(), session.output)
 
 
@@ -70,12 +69,12 @@ def definition_table(found: Iterable[Listed]) -> Table:
 
 @agents.command("show")
 @click.argument("name")
-@trust_option
+@options.trust
 @with_session
 def show_agent(session: Session, name: str, trust: bool) -> None:
     """Show the agent NAME and how its runs stand."""
     with session.reading() as ledger:
-        session.define(ledger, name, trust=trust)
+        session.define(ledger.workspace.root, name, trust=trust)
         entry = runstone.default_registry().get_agent(name)
         counts = ledger.counts(agent_id=name)
     _show(entry, counts, session.output)
@@ -83,12 +82,12 @@ def show_agent(session: Session, name: str, trust: bool) -> None:
 
 @workflows.command("show")
 @click.argument("name")
-@trust_option
+@options.trust
 @with_session
 def show_workflow(session: Session, name: str, trust: bool) -> None:
     """Show the workflow NAME, its phases where they are declared, and how its runs stand."""
     with session.reading() as ledger:
-        session.define(ledger, name, trust=trust)
+        session.define(ledger.workspace.root, name, trust=trust)
         entry = runstone.default_registry().get_workflow(name)
         counts = ledger.counts(definition_id=name)
     _show(entry, counts, session.output)

@@ -9,8 +9,17 @@ from runstone.cli.table import Cell, Column, Table
 from runstone.domain.events import HIGH, LOW
 from runstone.domain.records import Message, RunEvent, SearchHit
 
-_SHORT = {"run_id", "child_run_id", "parent_run_id", "command_id", "input_id"}
-_LONG = {"key", "result_ref", "input_ref", "prompt_ref", "definition_hash", "arguments_ref", "request_id"}
+_SHORT = {"run_id", "child_run_id", "parent_run_id", "root_run_id", "command_id", "input_id"}
+_LONG = {
+    "key",
+    "result_ref",
+    "input_ref",
+    "prompt_ref",
+    "definition_hash",
+    "arguments_ref",
+    "request_id",
+    "owner",
+}
 
 
 def event_columns() -> list[Column]:
@@ -53,6 +62,9 @@ def payload_text(payload: Any) -> str:
     parts = []
     for name, value in payload.items():
         if value is None or name in _LONG:
+            continue
+        if name == "cost_picousd":
+            parts.append(f"cost={text.money(value)}")
             continue
         shown = value if isinstance(value, str) else to_json(value)
         parts.append(f"{name}={text.short_id(shown) if name in _SHORT else shown}")

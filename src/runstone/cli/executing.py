@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+import runstone
 from runstone.cli import exit_codes, text
 from runstone.cli.live import Watcher
 from runstone.cli.output import Output, to_json
@@ -15,7 +16,7 @@ from runstone.cli.progress import closing_line, look
 from runstone.cli.run_tables import agent_of
 from runstone.domain import keys
 from runstone.domain.records import AgentRun
-from runstone.errors import NotFound, RunOutcome, RunstoneError
+from runstone.errors import AgentNotFound, NotFound, RunOutcome, RunstoneError
 from runstone.ledger import Ledger
 
 
@@ -38,6 +39,25 @@ def new_id() -> str:
 def name_of(run: AgentRun) -> str:
     """The definition that a run came from."""
     return agent_of(run)
+
+
+def known(run: AgentRun) -> bool:
+    """Whether what the run came from is registered here."""
+    registry = runstone.default_registry()
+    listed = registry.workflows() if run.kind == "workflow" else registry.agents()
+    return name_of(run) in {one.name for one in listed}
+
+
+def require(name: str, run: AgentRun | None = None) -> None:
+    """Raises `AgentNotFound` unless an agent or a workflow has that name; `run` is the one that needs it."""
+    if run is not None and not name:
+        hint = f"continue it in the loop that it came from: ledger.continue_run({run.id!r})"
+        raise AgentNotFound(f"run {run.id} names no agent that could go on with it", hint=hint)
+    registry = runstone.default_registry()
+    names = {one.name for one in (*registry.workflows(), *registry.agents())}
+    if name not in names:
+        there = ", ".join(sorted(names)[:20]) or "none"
+        raise AgentNotFound(f"no workflow or agent {name!r} is registered (there are: {there})")
 
 
 def interrupted(ledger: Ledger) -> list[AgentRun]:

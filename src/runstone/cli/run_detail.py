@@ -128,8 +128,9 @@ def _reused(telemetry: RunTelemetry) -> str:
     reused = telemetry.reused
     if not reused.get("children"):
         return ""
-    saved = text.money(round(reused.get("cost_usd", 0) * 1e12))
-    return f"{reused['children']} children ({text.tokens(reused.get('tokens', 0))} tokens, {saved} not spent again)"
+    spent = [f"{text.tokens(reused['tokens'])} tokens"] if reused.get("tokens") else []
+    spent += [text.money(round(reused["cost_usd"] * 1e12))] if reused.get("cost_usd") else []
+    return f"{reused['children']} children" + (f" ({', '.join(spent)} not spent again)" if spent else "")
 
 
 def _tools(telemetry: RunTelemetry) -> str:

@@ -36,8 +36,8 @@ def status_cell(status: str) -> Cell:
 
 
 def title_of(run: AgentRun) -> str:
-    """The title; else the summary, else nothing."""
-    return run.title or run.summary or ""
+    """The title where it says more than the agent's name; else the summary, else nothing."""
+    return (run.title if run.title != agent_of(run) else None) or run.summary or ""
 
 
 def elapsed_ms(run: AgentRun, now: datetime) -> float:

@@ -1,16 +1,20 @@
 """What one command works with: the workspace that was asked for, opened for reading or writing, and the output."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import click
 
 import runstone
 from runstone import config
+from runstone import workspace as places
 from runstone.cli.output import Output
+from runstone.errors import WorkspaceNotFound
 from runstone.ledger import Ledger
 
 BUNDLED: Final = {"repo-audit": "runstone.audit"}
@@ -42,16 +46,22 @@ class Session:
         if sys.stderr.isatty() and self.output.text:
             self.output.note(f"workspace {ledger.workspace.root}")
 
-    def define(self, ledger: Ledger, name: str | None, *, trust: bool) -> config.Config:
+    def root(self) -> Path:
+        """The workspace's folder: the one that there is, or the one that would be created."""
+        try:
+            return places.locate(self.workspace, create=False).root
+        except WorkspaceNotFound:
+            return Path(self.workspace or os.environ.get(places.VARIABLE) or ".").resolve()
+
+    def define(self, root: Path, name: str | None, *, trust: bool) -> config.Config:
         """Registers what the workspace's runstone.toml names, and the bundled workflow `name` (None: all of them).
 
         Asks on a terminal whether the file may run code, where nobody allowed it yet. Raises `ConfigNotTrusted`.
         """
-        root = ledger.workspace.root
         wanted = [one for one in BUNDLED if name is None or name.split("/")[0] == one]
         loaded = config.Config()
         if trust or config.is_trusted(root) or not (name and wanted):
-            self._settle_trust(ledger, trust=trust)
+            self._settle_trust(root, trust=trust)
             loaded = config.load(root)
         known = {one.name for one in runstone.default_registry().workflows()}
         for one in wanted:
@@ -59,8 +69,7 @@ class Session:
                 importlib.import_module(BUNDLED[one])
         return loaded
 
-    def _settle_trust(self, ledger: Ledger, *, trust: bool) -> None:
-        root = ledger.workspace.root
+    def _settle_trust(self, root: Path, *, trust: bool) -> None:
         file = root / config.FILE
         if not file.exists() or config.is_trusted(root):
             return
