@@ -15,8 +15,10 @@ from pathlib import Path
 import click
 
 import runstone
-from runstone import errors
-from runstone.domain import events
+from runstone import errors, notebooks
+from runstone.domain import events, records
+from runstone.engine import context
+from runstone.store import writer
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_reference.py; edit the code it reads, then `make reference`. -->"
@@ -123,13 +125,30 @@ def option_row(option: click.Option) -> list[str]:
 def python_page() -> Iterator[str]:
     """Every public name with its signature and its first line; classes with their public members."""
     yield "# Python API"
-    yield "Everything here is imported from `runstone`. Errors have [a page of their own](errors.md)."
+    yield "These names are imported from `runstone`. Errors have [a page of their own](errors.md)."
     for name in sorted(runstone.__all__, key=str.lower):
         thing = getattr(runstone, name)
         if inspect.isclass(thing) and issubclass(thing, BaseException):
             continue
         yield f"## `{name}`"
         yield from class_section(thing) if inspect.isclass(thing) else value_section(name, thing)
+    yield "# Given, not imported"
+    yield "What calls give back or hand to your functions."
+    for title, kind in given():
+        yield f"## {title}"
+        yield from class_section(kind)
+
+
+def given() -> Iterator[tuple[str, type]]:
+    """Classes that a user meets without importing them, each with the words by which it is met."""
+    yield "`ctx`, the first argument of an agent or a workflow", context.Context
+    yield "`Receipt`, given by every write", writer.Receipt
+    yield "`ledger.threads`", notebooks.Threads
+    yield "`ledger.boards`", notebooks.Boards
+    yield "`ledger.commands`", notebooks.Commands
+    for name, kind in vars(records).items():
+        if inspect.isclass(kind) and kind.__module__ == records.__name__ and kind is not records.Record:
+            yield f"`{name}`", kind
 
 
 def value_section(name: str, thing: object) -> Iterator[str]:
@@ -191,8 +210,12 @@ def signature(name: str, node: ast.stmt) -> str:
             one.annotation = ast.Name(annotation(one.annotation))
     arguments = re.sub(r"^(self|cls)(, |$)", "", ast.unparse(node.args))
     returns = f" -> {annotation(node.returns)}" if node.returns else ""
-    awaited = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
-    text = f"{awaited}{name}({arguments}){returns}"
+    names = {one.id for one in node.decorator_list if isinstance(one, ast.Name)}
+    if names & {"asynccontextmanager", "contextmanager"}:
+        used, returns = "async with " if "asynccontextmanager" in names else "with ", ""
+    else:
+        used = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+    text = f"{used}{name}({arguments}){returns}"
     return textwrap.fill(text, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
