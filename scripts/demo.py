@@ -17,15 +17,16 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.tree import Tree
 
 import runstone
+from runstone.domain.records import AgentRun
+from runstone.errors import NotFound
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKSPACE = ROOT / ".runstone-demo"
 TIMEOUT_S = 3600  # an audit of some ten thousand files on a slow machine
-SHOWN = 8  # children of a phase that are listed by name
+SHOWN = 5  # children of each sort that are listed by name
 LEAST_FILES = 6  # of fewer, a third is one child, and the process ends before it can be killed
 USAGE = 2
 COLORS = {"completed": "green", "interrupted": "yellow", "failed": "red", "running": "cyan"}
@@ -45,9 +46,13 @@ class Demo:
     def __init__(self, workspace: Path, run_id: str, console: Console) -> None:
         self.workspace, self.run_id, self.console = workspace, run_id, console
         self.log = workspace / "demo.log"
-        runstone.open(workspace).close()  # makes the workspace
+        self.reconcile()  # makes the workspace
         self.ledger = runstone.open(workspace, readonly=True)
         self._steps = 0
+
+    def reconcile(self) -> None:
+        """Opening for writing marks runs of dead owners interrupted at once; readers would wait for their leases."""
+        runstone.open(self.workspace).close()
 
     def say(self, text: str, style: str | None = None) -> None:
         """A line; its text is shown as it is."""
@@ -93,7 +98,7 @@ class Demo:
         """The children of the first phase by the status that the ledger shows."""
         try:
             phases = self.ledger.phases(self.run_id)
-        except runstone.NotFound:
+        except NotFound:
             return Counter()  # the process has not created its run yet
         return Counter(next((phase.children for phase in phases if phase.name == "inspect"), {}))
 
@@ -103,18 +108,32 @@ def kill_midway(demo: Demo, repository: Path) -> None:
     demo.step(f"Audit {repository} with one child for each file")
     with demo.process("run", "repo-audit", f"path={repository}", "--id", demo.run_id) as process:
         demo.follow(process, lambda found: found.total() > 0 and found["completed"] * 3 >= found.total())
-        lease = demo.ledger.lease(demo.run_id) if process.poll() is None else None
-        if lease is None:
+        pid = owner_pid(demo) if process.poll() is None else None
+        if pid is None:
             raise NotPossible(_ended_early(demo, process))
+        if pid != process.pid:  # never kill what this demo did not start
+            raise NotPossible(
+                f"the ledger names process {pid} as the owner, but this demo started {process.pid}"
+            )
         done = demo.inspections()
-        pid = int(lease.identity["pid"])
         demo.step(f"kill -9 {pid}, when {done['completed']} of {done.total()} files are inspected")
         os.kill(pid, signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:  # it was quicker than the signal
             raise NotPossible(_ended_early(demo, process))
+    demo.reconcile()
     run = demo.ledger.get_run(demo.run_id)
     demo.say(f"The ledger says: {demo.run_id} is {run.status} ({run.status_reason or 'its owner is gone'})")
-    demo.say("  " + told(demo.inspections()))
+    demo.say("  files: " + told(demo.inspections()))
+    plan = runstone.plan(demo.run_id, ledger=demo.ledger)
+    reuse, rerun = (sum(entry.kind == "child" for entry in entries) for entries in (plan.reuse, plan.rerun))
+    demo.say(f"  a resume would reuse {reuse} children, and do {rerun} and what comes after them")
+
+
+def owner_pid(demo: Demo) -> int | None:
+    """The process that holds the audit. Parked until its children end, the run itself has no lease; they have."""
+    running = demo.ledger.list_runs(parent_id=demo.run_id, status="running", limit=1)
+    leases = (demo.ledger.lease(run_id) for run_id in (demo.run_id, *(child.id for child in running)))
+    return next((int(lease.identity["pid"]) for lease in leases if lease is not None), None)
 
 
 def resume(demo: Demo) -> None:
@@ -128,63 +147,57 @@ def resume(demo: Demo) -> None:
     demo.say(f"The ledger says: {demo.run_id} is {run.status}, on attempt {run.attempt}")
 
 
-def show_tree(demo: Demo) -> None:
-    """The run, its phases and their children, with what was reused."""
+def show_tree(demo: Demo) -> list[AgentRun]:
+    """The run, its phases and their children; gives those that the first process had finished."""
     demo.step("What was reused")
+    first = demo.ledger.attempts(demo.run_id)[0].owner
     top = demo.ledger.tree(demo.run_id)
-    run = top.run
-    drawn = Tree(f"[bold]{escape(demo.run_id)}[/] {colored(run.status)} on attempt {run.attempt}")
+    kept = {child.run.id for child in top.children if demo.ledger.attempts(child.run.id)[-1].owner == first}
+    drawn = Tree(f"[bold]{escape(demo.run_id)}[/] {colored(top.run.status)} on attempt {top.run.attempt}")
     for phase in demo.ledger.phases(demo.run_id):
-        children = [child for child in top.children if child.run.phase == phase.name]
-        reused = sum(child.reused for child in children)
-        number = f"{len(children)} children, {reused} reused" if children else "no children"
-        branch = drawn.add(f"[bold]{escape(phase.name)}[/] {colored(phase.status)}: {number}")
-        # The border between the two is where the process died.
-        kept, fresh = [c for c in children if c.reused], [c for c in children if not c.reused]
-        for group in (kept, fresh) if kept else (fresh,):
-            for child in group[: SHOWN // 2 if kept else SHOWN]:
-                branch.add(line_of(demo, child))
-            if (more := len(group) - (SHOWN // 2 if kept else SHOWN)) > 0:
-                branch.add(f"[dim]and {more} more, {'reused' if group is kept else 'run now'}")
+        children = [child.run for child in top.children if child.run.phase == phase.name]
+        groups = {
+            "[green]reused[/]": [run for run in children if run.id in kept],
+            "run now": [run for run in children if run.id not in kept],
+        }
+        told = ", ".join(f"{len(runs)} {how}" for how, runs in groups.items() if runs)
+        branch = drawn.add(f"[bold]{escape(phase.name)}[/] {colored(phase.status)} {told}")
+        for how, runs in groups.items():
+            for run in runs[:SHOWN]:
+                branch.add(
+                    f"{escape(run.title or run.id)} {colored(run.status)}, attempt {run.attempt}, {how}"
+                )
+            if len(runs) > SHOWN:
+                branch.add(f"[dim]and {len(runs) - SHOWN} more[/] {how}")
     demo.console.print(drawn, highlight=False)
+    return [child.run for child in top.children if child.run.id in kept]
 
 
-def line_of(demo: Demo, child: "runstone.TreeNode") -> str:
-    """A child: its file, its status, and whether its stored result was used."""
-    run = child.run
-    name = demo.ledger.input(run.id)["file"]["path"]
-    how = "[green]reused[/]" if child.reused else f"attempt {run.attempt}"
-    return f"{escape(ascii(name)[1:-1] if not name.isprintable() else name)} {colored(run.status)} {how}"
-
-
-def show_totals(demo: Demo) -> None:
+def show_totals(demo: Demo, kept: list[AgentRun]) -> None:
     """Numbers, the proof that nothing ran twice, and the report's place."""
     demo.step("Totals")
     telemetry, result = demo.ledger.telemetry(demo.run_id), demo.ledger.result(demo.run_id)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    calls = ", ".join(f"{tool} {count}" for tool, count in sorted(telemetry.subtree_tool_counts.items()))
+    calls = ", ".join(f"{count} {tool}" for tool, count in sorted(telemetry.subtree_tool_counts.items()))
     rows = {
-        "children reused": str(telemetry.reused["children"]),
-        "tools run again for them": str(tools_run_again(demo)),
-        "tool processes": calls,
-        "time": f"{telemetry.elapsed_ms / 1000:.1f} s, {telemetry.active_ms / 1000:.1f} s of it at work",
+        "reused": f"{len(kept)} children, for which {tools_run_again(demo, kept)} tools ran again",
+        "tools": calls,
+        "time": f"{telemetry.elapsed_ms / 1000:.1f} s",
         "found": demo.ledger.get_run(demo.run_id).summary or "",
         "report": result["report"],
     }
-    for name, value in rows.items():
-        table.add_row(name, escape(value))
-    demo.console.print(table, highlight=False)
+    for name, value in rows.items():  # no table: a path that is cut off or broken can't be copied
+        demo.say(f"{name + ':':<8} {value}")
     demo.say(f"\nLook around: runstone --workspace {demo.workspace} runs tree {demo.run_id}", "dim")
 
 
-def tools_run_again(demo: Demo) -> int:
-    """Tools that were started for reused children after the second attempt of the audit had begun."""
-    second = demo.ledger.attempts(demo.run_id)[-1].started_at
+def tools_run_again(demo: Demo, kept: list[AgentRun]) -> int:
+    """Tools that were started for reused children after another process had taken the audit over."""
+    attempts = demo.ledger.attempts(demo.run_id)
+    taken_over = next(attempt.started_at for attempt in attempts if attempt.owner != attempts[0].owner)
     return sum(
-        event.type == "tool.started" and event.timestamp >= second
-        for child in demo.ledger.tree(demo.run_id).children
-        if child.reused
-        for event in demo.ledger.events(child.run.id, limit=1000)
+        event.type == "tool.started" and event.timestamp >= taken_over
+        for run in kept
+        for event in demo.ledger.events(run.id, limit=1000)
     )
 
 
@@ -244,8 +257,7 @@ def main() -> int:
         demo = Demo(options.workspace.resolve(), options.id, console)
         kill_midway(demo, repository)
         resume(demo)
-        show_tree(demo)
-        show_totals(demo)
+        show_totals(demo, show_tree(demo))
     except NotPossible as problem:
         console.print(f"demo: {escape(str(problem))}", style="red", highlight=False, soft_wrap=True)
         return problem.status

@@ -23,6 +23,7 @@ FILES: dict[str, bytes] = {
     "image.bin": b"\x00\x01\x02",
 }
 NAMES_OF_BYTES: dict[bytes, bytes] = {b"caf\xe9.py": b"import json\n", b"line\nbreak.txt": b"tab\t\n"}
+TRAPS = ("conftest.py", "sitecustomize.py", "json.py")
 EXPECTED_TEXT = {
     ("docs/a name with blanks.txt", 1, "trailing-whitespace"),
     ("docs/conflict.txt", 1, "conflict-marker"),
@@ -61,9 +62,7 @@ def make_repository(folder: Path) -> Path:
     folder.mkdir()
     git(folder, "init", "--quiet")
     more = {
-        "conftest.py": trap,
-        "sitecustomize.py": trap,
-        "json.py": trap,
+        **{name: f"# {name}\n".encode() + trap for name in TRAPS},
         "ruff.toml": b'lint.select = []\nexclude = ["*"]\n',
         "radon.cfg": b"[radon]\nexclude = *\ncc_min = F\n",
     }

@@ -17,6 +17,7 @@ from runstone.audit.inspecting import (
     worth_judging,
 )
 from runstone.audit.listing import Listing, find_repository, list_files, tool_versions
+from runstone.audit.markdown import visible
 from runstone.audit.processes import Output, find_tool, run_process
 from runstone.audit.reading import digest
 from runstone.audit.records import Inspection, JsonObject
@@ -27,6 +28,7 @@ from runstone.audit.writing import write_report
 
 # Names of their own: a workspace may have an agent "inspector", too.
 INSPECTOR, CROSS_CHECKER = "repo-audit/inspector", "repo-audit/cross-checker"
+MAX_TITLE = 200  # characters; of a longer path the end says more
 FIRST_TOOLS = ("ruff", "compile", "radon")
 SECOND_TOOLS = ("pyflakes", "ruff", "compile")
 
@@ -66,7 +68,8 @@ async def repo_audit(ctx: Any, input: JsonObject) -> JsonObject:
     async with ctx.phase("inspect", concurrency=request.concurrency):
         inspections = await ctx.map(INSPECTOR, first_inputs(root, listing, versions), title=_title)
     async with ctx.phase("cross-check", concurrency=request.concurrency):
-        cross_checks = await ctx.map(CROSS_CHECKER, second_inputs(root, listing, inspections, versions))
+        judged = second_inputs(root, listing, inspections, versions)
+        cross_checks = await ctx.map(CROSS_CHECKER, judged, title=_title)
     async with ctx.phase("report"):
         audit = Audit(
             root,
@@ -148,6 +151,10 @@ def tool_call(ctx: Any) -> ToolCall:
 async def _places(ctx: Any, call: ToolCall, path: str, report: str | None) -> list[str]:
     root = await find_repository(path, call)
     return [root, report_place(report, root=root, workspace=ctx.workspace, run_id=ctx.run_id)]
+
+
+def _title(input: JsonObject) -> str:
+    return visible(input["file"]["path"])[-MAX_TITLE:]
 
 
 def _only(versions: Versions, names: Sequence[str]) -> Versions:
