@@ -441,8 +441,17 @@ def test_lines_that_cannot_be_recorded_end_the_command() -> None:
     with pytest.raises(OSError, match="disk full"):
         call(shell("echo 1; sleep 60"), None, recorder)
     assert recorder.everything_ended()
-    with pytest.raises(OSError, match="disk full"):  # also where the command has ended before
-        call(shell("echo 1"), None, Recorder(on_line=full))
+
+
+def test_a_line_that_cannot_be_recorded_after_the_end_is_no_success() -> None:
+    async def late(_: str) -> None:
+        await asyncio.to_thread(wait_until, recorder.everything_ended, "the end of the command")
+        await asyncio.sleep(0.1)  # and until its exit was noticed here, too
+        raise OSError("disk full")
+
+    recorder = Recorder(on_line=late)
+    with pytest.raises(OSError, match="disk full"):
+        call(shell("echo 1"), None, recorder)
 
 
 # --- the result -------------------------------------------------------
