@@ -13,6 +13,7 @@ from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
 from runstone.engine.registry import Entry, Listed
+from runstone.errors import WorkspaceNotFound
 
 _TRUST = click.option(
     "--trust",
@@ -36,8 +37,7 @@ def workflows() -> None:
 @with_session
 def list_agents(session: Session, trust: bool) -> None:
     """List the agents of runstone.toml, its modules, and the bundled workflows."""
-    with session.reading() as ledger:
-        session.define(ledger.workspace.root, None, trust=trust)
+    session.define(session.root(), None, trust=trust)
     _list(runstone.default_registry().agents(), session.output)
 
 
@@ -46,8 +46,7 @@ def list_agents(session: Session, trust: bool) -> None:
 @with_session
 def list_workflows(session: Session, trust: bool) -> None:
     """List the workflows of runstone.toml, its modules, and the bundled ones."""
-    with session.reading() as ledger:
-        session.define(ledger.workspace.root, None, trust=trust)
+    session.define(session.root(), None, trust=trust)
     _list(runstone.default_registry().workflows(), session.output)
 
 
@@ -73,11 +72,9 @@ def definition_table(found: Iterable[Listed]) -> Table:
 @with_session
 def show_agent(session: Session, name: str, trust: bool) -> None:
     """Show the agent NAME and how its runs stand."""
-    with session.reading() as ledger:
-        session.define(ledger.workspace.root, name, trust=trust)
-        entry = runstone.default_registry().get_agent(name)
-        counts = ledger.counts(agent_id=name)
-    _show(entry, counts, session.output)
+    session.define(session.root(), name, trust=trust)
+    entry = runstone.default_registry().get_agent(name)
+    _show(entry, _counts(session, agent_id=name), session.output)
 
 
 @workflows.command("show")
@@ -86,11 +83,18 @@ def show_agent(session: Session, name: str, trust: bool) -> None:
 @with_session
 def show_workflow(session: Session, name: str, trust: bool) -> None:
     """Show the workflow NAME, its phases where they are declared, and how its runs stand."""
-    with session.reading() as ledger:
-        session.define(ledger.workspace.root, name, trust=trust)
-        entry = runstone.default_registry().get_workflow(name)
-        counts = ledger.counts(definition_id=name)
-    _show(entry, counts, session.output)
+    session.define(session.root(), name, trust=trust)
+    entry = runstone.default_registry().get_workflow(name)
+    _show(entry, _counts(session, definition_id=name), session.output)
+
+
+def _counts(session: Session, **filters: str) -> dict[str, int]:
+    """How its runs stand; what can be run may be asked for before there is a workspace."""
+    try:
+        with session.reading() as ledger:
+            return ledger.counts(**filters)
+    except WorkspaceNotFound:
+        return {}
 
 
 def _show(entry: Entry, counts: dict[str, int], output: Output) -> None:

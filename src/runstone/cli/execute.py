@@ -64,7 +64,7 @@ def resume(session: Session, run: str | None, every: bool, trust: bool, **more: 
     if (run is None) != every:
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
         raise click.UsageError(wrong)
-    asked = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
+    asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
     with session.changing() as ledger:
         found = executing.interrupted(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         slots = _define(session, ledger, found, trust)

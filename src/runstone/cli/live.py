@@ -68,7 +68,9 @@ class LogView:
         self._at = 0.0
 
     def show(self, progress: Progress) -> None:
-        statuses = [progress.run.status, *(phase.status for phase in progress.phases)]
+        # A run that waits for its children is at work to whoever reads this.
+        status = progress.run.status if progress.run.status in SETTLED else "working"
+        statuses = [status, *(phase.status for phase in progress.phases)]
         if statuses == self._statuses and time.monotonic() - self._at < _LOG_S:
             return
         lines = plain_lines(progress)

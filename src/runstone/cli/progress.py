@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from runstone.cli import run_tables, text
+from runstone.cli.subjects import subject
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import AgentRun, PhaseState, RunTelemetry
 from runstone.domain.runs import ENDED
@@ -39,7 +40,9 @@ class Progress(NamedTuple):
     run: AgentRun
     phases: list[PhaseState]
     children: Counts
-    running: list[AgentRun]
+    running: int
+    at_work: list[tuple[AgentRun, str]]
+    """The first of the running children, with what each is about."""
     telemetry: RunTelemetry
     now: datetime
 
@@ -61,7 +64,8 @@ def look(ledger: Ledger, run_id: str) -> Progress:
         reused=telemetry.reused.get("children", 0),
     )
     phases = ledger.phases(run_id) if run.kind == "workflow" else []
-    return Progress(run, phases, children, running, telemetry, datetime.now(UTC))
+    at_work = [(child, subject(ledger, child)) for child in running[:_SHOWN]]
+    return Progress(run, phases, children, len(running), at_work, telemetry, datetime.now(UTC))
 
 
 def counts_of(phase: PhaseState) -> Counts:
@@ -86,7 +90,7 @@ def headline(progress: Progress) -> list[Cell]:
         run_tables.status_cell(run.status),
         Cell(text.clean(run_tables.name_of(run)), "strong"),
         Cell(text.short_id(run.id), "dim"),
-        Cell(text.duration(progress.telemetry.active_ms)),
+        Cell(text.duration(progress.telemetry.elapsed_ms)),
     ]
     if run.attempt > 1:
         cells.append(Cell(f"attempt {run.attempt}", "dim"))
@@ -138,12 +142,13 @@ def bar(done: int, total: int) -> str:
 def live_lines(progress: Progress, columns: int, rows: int) -> list[list[Cell]]:
     """What a terminal shows while the run goes on: never more than `rows` lines."""
     lines: list[list[Cell]] = [headline(progress), *progress_table(progress).lines(columns)]
-    at_work = progress.running[:_SHOWN]
-    for run in at_work:
+    for run, about in progress.at_work:
         took = run_tables.elapsed(run, progress.now)
-        lines.append([Cell("  ●", "live"), Cell(text.clean(run_tables.name_of(run))), Cell(took, "dim")])
-    if len(progress.running) > len(at_work):
-        lines.append([Cell(f"  … and {len(progress.running) - len(at_work)} more", "dim")])
+        name = text.clean(run_tables.name_of(run, about))
+        lines.append([Cell("  ●", "live"), Cell(name), Cell(took, "dim")])
+    more = progress.running - len(progress.at_work)
+    if more > 0:
+        lines.append([Cell(f"  … and {more} more", "dim")])
     return lines[: max(1, rows - 1)]
 
 
@@ -155,7 +160,8 @@ def plain_lines(progress: Progress) -> list[str]:
         if phase.status != "pending"
     ]
     if not parts:
-        parts = [(progress.run.status, progress.children)]
+        status = progress.run.status
+        parts = [(status if status in SETTLED else "children", progress.children)]
     return [f"{text.clean(name)}{_told(counts)}" for name, counts in parts]
 
 

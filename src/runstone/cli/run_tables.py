@@ -1,5 +1,6 @@
 """Runs as rows: lists and trees. Pure functions over records."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -25,6 +26,7 @@ class RunRow(NamedTuple):
     """A run with what a list shows beside it."""
 
     run: AgentRun
+    about: str
     children: int
     subtree: Totals
 
@@ -36,8 +38,8 @@ def status_cell(status: str) -> Cell:
 
 
 def title_of(run: AgentRun) -> str:
-    """The title where it says more than the agent's name; else the summary, else nothing."""
-    return (run.title if run.title != agent_of(run) else None) or run.summary or ""
+    """The title, unless it only repeats the agent's name."""
+    return run.title or "" if run.title != agent_of(run) else ""
 
 
 def elapsed_ms(run: AgentRun, now: datetime) -> float:
@@ -70,11 +72,11 @@ def run_table(rows: list[RunRow], now: datetime) -> Table:
         ],
         [],
     )  # fmt: skip
-    for run, children, subtree in rows:
+    for run, about, children, subtree in rows:
         spent = text.tokens(subtree.tokens) if subtree.tokens else ""
         table.add(
             Cell(text.short_id(run.id), "dim" if run.superseded else "strong"), status_cell(run.status),
-            Cell(run.kind, "dim"), agent_of(run), title_of(run), Cell(text.age(run.created_at, now), "dim"),
+            Cell(run.kind, "dim"), agent_of(run), about or run.summary or "", Cell(text.age(run.created_at, now), "dim"),
             elapsed(run, now), str(run.attempt), count(children), spent, text.cost(subtree),
         )  # fmt: skip
     return table
@@ -85,7 +87,7 @@ def agent_of(run: AgentRun) -> str:
     return run.agent_id or getattr(run, "definition_id", None) or ""
 
 
-def tree_table(root: TreeNode, now: datetime, *, limit: int) -> Table:
+def tree_table(root: TreeNode, subjects: Mapping[str, str], now: datetime, *, limit: int) -> Table:
     """A run and all below it, a line each; of more than `limit` lines the rest is counted in the last."""
     table = Table(
         [
@@ -95,12 +97,12 @@ def tree_table(root: TreeNode, now: datetime, *, limit: int) -> Table:
         ],
         [],
     )  # fmt: skip
-    lines = _outline(root)
+    lines = outline(root)
     for guide, node in lines[:limit]:
         run = node.run
         spent = text.tokens(node.subtree.tokens) if node.subtree.tokens else ""
         table.add(
-            Cell(name_of(run), "" if guide else "strong", guide), status_cell(run.status),
+            Cell(name_of(run, subjects.get(run.id, "")), "" if guide else "strong", guide), status_cell(run.status),
             Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
             str(run.attempt), spent, text.cost(node.subtree), note_of(node),
         )  # fmt: skip
@@ -109,7 +111,7 @@ def tree_table(root: TreeNode, now: datetime, *, limit: int) -> Table:
     return table
 
 
-def _outline(root: TreeNode) -> list[tuple[str, TreeNode]]:
+def outline(root: TreeNode) -> list[tuple[str, TreeNode]]:
     """Every node with the guides in front of it. Iterative: a chain of runs may be deeper than Python's stack."""
     lines: list[tuple[str, TreeNode]] = []
     stack: list[tuple[str, str, TreeNode]] = [("", "", root)]
@@ -124,12 +126,10 @@ def _outline(root: TreeNode) -> list[tuple[str, TreeNode]]:
     return lines
 
 
-def name_of(run: AgentRun) -> str:
-    """What a tree calls a run: its title, with its agent."""
-    agent, title = agent_of(run), run.title or ""
-    if agent and title and agent != title:
-        return f"{agent}: {title}"
-    return title or agent or run.kind
+def name_of(run: AgentRun, about: str = "") -> str:
+    """What a tree calls a run: its agent, and what it is about."""
+    agent, about = agent_of(run), about or title_of(run)
+    return f"{agent}: {about}" if agent and about else about or agent or run.kind
 
 
 def note_of(node: TreeNode) -> Cell:

@@ -11,6 +11,7 @@ from runstone.cli.command import Command, with_session
 from runstone.cli.run_detail import RunDetail
 from runstone.cli.run_tables import RunRow
 from runstone.cli.session import Session
+from runstone.cli.subjects import subject, subjects
 from runstone.cli.table import Cell
 from runstone.domain.records import AgentRun, Page
 from runstone.domain.runs import BUCKETS, RUN_KINDS, STATUSES
@@ -95,7 +96,7 @@ def _say_more(session: Session, page: Page[AgentRun]) -> None:
 
 def _row(ledger: Ledger, run: AgentRun) -> RunRow:
     children = sum(ledger.counts(parent_id=run.id).values())
-    return RunRow(run, children, ledger.telemetry(run.id).subtree)
+    return RunRow(run, subject(ledger, run), children, ledger.telemetry(run.id).subtree)
 
 
 @click.command(cls=Command)
@@ -151,6 +152,8 @@ def tree(session: Session, run: str, limit: int) -> None:
     output = session.output
     with session.reading() as ledger:
         node = ledger.tree(ledger.resolve(run))
+        shown = (one.run for _, one in run_tables.outline(node)[:limit]) if output.text else ()
+        about = subjects(ledger, shown)
     if output.mode == "json":
         return output.document(node)
     if output.mode == "jsonl":
@@ -159,7 +162,7 @@ def tree(session: Session, run: str, limit: int) -> None:
             for one in node.walk()
         )
         return output.items(rows)
-    return output.table(run_tables.tree_table(node, datetime.now(UTC), limit=limit))
+    return output.table(run_tables.tree_table(node, about, datetime.now(UTC), limit=limit))
 
 
 @click.command(cls=Command)
