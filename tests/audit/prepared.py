@@ -13,7 +13,7 @@ FILES: dict[str, bytes] = {
     "app/clean.py": b"def fine() -> int:\n    return 1\n",
     "app/broken.py": b"def f(:\n    pass\n",
     "app/faulty.py": b"import os\nimport re\n\n\ndef f(items=[]):\n    unused = 1\n    return missing\n",
-    "app/tangled.py": b"def tangled(a):\n" + b"    if a:\n        print(a)\n" * 14,
+    "app/tangled.py": b"def tangled(a):\n" + b"    if a:\n        print(a)\n" * 16,
     "docs/a name with blanks.txt": b"blank \nfine\n",
     "docs/conflict.txt": b"<<<<<<< mine\na\n=======\nb\n>>>>>>> theirs\n",
     "docs/endings.txt": b"one\r\ntwo\n",

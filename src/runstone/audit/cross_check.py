@@ -14,13 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from runstone.audit.git_tree import SAFE_GIT
-from runstone.audit.python_checks import COMPLEX, UnknownOutput, finding
+from runstone.audit.python_checks import UnknownOutput, finding
 from runstone.audit.records import Finding
 
 GIT_RULES = {"trailing-whitespace": "trailing whitespace.", "conflict-marker": "leftover conflict marker"}
 SYNTAX = {("ruff", "invalid-syntax"), ("compile", "syntax-error")}
+MCCABE = 10
 MAX_STATEMENT = 100  # lines of one import statement; a name seen again farther away is another statement
-COMPLEXITY_OPTIONS = ("--config", f"lint.mccabe.max-complexity={COMPLEX}")
+COMPLEXITY_OPTIONS = ("--config", f"lint.mccabe.max-complexity={MCCABE}")
 
 # pyflakes prints sentences and no rule names; ruff's F rules are the same checks by number.
 _PYFLAKES_RULES = [
