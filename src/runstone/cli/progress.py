@@ -154,15 +154,11 @@ def live_lines(progress: Progress, columns: int, rows: int) -> list[list[Cell]]:
 
 def plain_lines(progress: Progress) -> list[str]:
     """The same for a log: a line for each phase that has begun, or one for all children."""
-    parts = [
-        (f"{phase.name} {phase.status}", counts_of(phase))
-        for phase in progress.phases
-        if phase.status != "pending"
-    ]
-    if not parts:
-        status = progress.run.status
-        parts = [(status if status in SETTLED else "children", progress.children)]
-    return [f"{text.clean(name)}{_told(counts)}" for name, counts in parts]
+    begun = [phase for phase in progress.phases if phase.status != "pending"]
+    lines = [f"{text.clean(phase.name)} {phase.status}{_told(counts_of(phase))}" for phase in begun]
+    if not lines and progress.children.total:
+        lines = [f"children{_told(progress.children)}"]
+    return lines
 
 
 def _told(counts: Counts) -> str:

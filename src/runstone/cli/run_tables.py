@@ -76,8 +76,9 @@ def run_table(rows: list[RunRow], now: datetime) -> Table:
         spent = text.tokens(subtree.tokens) if subtree.tokens else ""
         table.add(
             Cell(text.short_id(run.id), "dim" if run.superseded else "strong"), status_cell(run.status),
-            Cell(run.kind, "dim"), agent_of(run), about or run.summary or "", Cell(text.age(run.created_at, now), "dim"),
-            elapsed(run, now), str(run.attempt), count(children), spent, text.cost(subtree),
+            Cell(run.kind, "dim"), agent_of(run), about or run.summary or "",
+            Cell(text.age(run.created_at, now), "dim"), elapsed(run, now), str(run.attempt), count(children),
+            spent, text.cost(subtree),
         )  # fmt: skip
     return table
 

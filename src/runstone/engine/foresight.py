@@ -10,11 +10,13 @@ import msgspec
 
 from runstone.domain import keys, phases, workflows
 from runstone.domain.phases import ChildSpec, Known
-from runstone.domain.records import JournalEntry
-from runstone.domain.resume import Claims, PlanEntry, ResumePolicy, action_for
+from runstone.domain.records import AgentRun, JournalEntry
+from runstone.domain.resume import Claims, PlanEntry, ResumePolicy, action_for, phases_from
 from runstone.domain.workflows import PhaseDefinition, WorkflowDefinition
+from runstone.engine.phase_states import phase_states
 from runstone.engine.registry import Registry
 from runstone.errors import AgentNotFound, InputRefused
+from runstone.store.reads import Reader
 
 ResultOf = Callable[[JournalEntry], Any]
 """The stored result of a finished record."""
@@ -63,21 +65,31 @@ def foresee(
         return Known(failed=True) if action == "raise" else None
 
     told = phases.forecast(definition, given, find)
+    # The one child of a phase whose input is not known yet is new for certain where no record of the phase is left.
+    left = {record.phase for record in claims.left}
     for phase in told:
         unknown = [spec for spec in phase.start if spec.input is phases.UNKNOWN]
         start += [_started(definition.phase(phase.name), None) for _ in unknown]
     return Foreseen(
         claimed=tuple(claimed),
         start=tuple(start),
-        exact=all(phase.exact for phase in told),
+        exact=all(phase.exact or (phase.start and phase.name not in left) for phase in told),
         warnings=tuple(f"phase {p.name}: {p.reason}" for p in told if p.reason is not None and not p.exact),
     )
 
 
-def affected(definition: WorkflowDefinition, first: str) -> list[str]:
-    """The phases that `from_phase` does again: that one, and what depends on it. Raises InvalidDefinition."""
-    below = definition.descendants(definition.phase(first).name) | {first}
-    return [phase.name for phase in definition.phases if phase.name in below]
+def phases_again(
+    reader: Reader, run: AgentRun, definition: WorkflowDefinition | None, first: str | None
+) -> list[str]:
+    """The phases that `from_phase` does again: `first`, and what depends on it by the definition.
+
+    Code says nothing of dependencies: there it is every phase that had begun after it. Raises InvalidInput.
+    """
+    if first is None or definition is None:
+        return phases_from([phase.name for phase in phase_states(reader, run)], first)
+    order = [phase.name for phase in definition.phases]
+    again = {*phases_from(order, first)[:1], *definition.descendants(first)}
+    return [name for name in order if name in again]
 
 
 def child_key(phase: PhaseDefinition, input: Any, registry: Registry) -> str | None:

@@ -52,6 +52,9 @@ class Write:
     size = 256
     """Bytes that the write holds in the queue, about."""
 
+    light = False
+    """It refuses before it stages anything, so that nothing needs to be noted to take it back (plain events)."""
+
     urgent = False
     """Goes first in its batch (heartbeats)."""
 

@@ -279,6 +279,11 @@ class Batch:
 
     def decide(self, write: Write) -> Outcome:
         """Lets one write decide. A refusal takes back what it staged."""
+        if write.light:
+            try:
+                return Outcome(write.decide(self))
+            except Exception as error:
+                return Outcome(error=error)
         self._marks = {name: len(rows) for name, rows in self.staged.items()}
         self._clean = set(self.dirty)
         self._undo, self._touched = [], {}

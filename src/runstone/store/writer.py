@@ -90,7 +90,11 @@ class Receipt:
 
     def __await__(self) -> Generator[Any, None, Any]:
         if self._outcome is _PENDING:
-            yield from self._writer.future(self).__await__()
+            future = self._writer.future(self)
+            if not future.done():
+                # As `yield from future` does it, without an iterator per await: this is the hottest path.
+                future._asyncio_future_blocking = True
+                yield future
         return self._value()
 
     def _value(self) -> Any:
@@ -182,15 +186,16 @@ class Writer:
         loop = asyncio.get_running_loop()
         group = receipt._group
         assert group is not None
+        shared = group.loops.get(loop)
+        if shared is not None:
+            return shared  # settled in this very loop, so it cannot be missed
         with self._lock:
-            shared = group.loops.get(loop)
-            if shared is None or group.done:
-                shared = _Settled(loop=loop)
-                if group.done:
-                    shared.set_result(None)
-                    return shared
-                group.loops[loop] = shared
-                loop.call_later(GUARD_S, self._guard, group)
+            shared = _Settled(loop=loop)
+            if group.done:
+                shared.set_result(None)
+                return shared
+            group.loops[loop] = shared
+        loop.call_later(GUARD_S, self._guard, group)
         return shared
 
     def _guard(self, group: Group) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ class SQLiteDatabase:
                 text = self._sql[name]
                 sql = self._many[name, count] = text if count == 1 else statements.many_rows(text, count)
             chunk = rows[start : start + count]
-            self._execute(sql, chunk[0] if count == 1 else [value for row in chunk for value in row])
+            self._execute(sql, chunk[0] if count == 1 else list(chain.from_iterable(chunk)))
             start, left = start + count, left - count
 
     def _execute(self, sql: str, params: Any = None) -> None:

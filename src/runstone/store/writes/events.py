@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from runstone.domain import codec, runs
 from runstone.domain.runs import Head
 from runstone.domain.telemetry import Usage
@@ -10,40 +12,33 @@ from runstone.store.batch import Batch
 from runstone.store.writes import texts
 
 
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event on its way in, its payload already encoded."""
 
-    __slots__ = ("at", "event_key", "importance", "payload", "tool", "type")
-
-    def __init__(
-        self,
-        type: str,
-        payload: bytes,
-        importance: int,
-        at: int,
-        event_key: str | None = None,
-        tool: tuple[str, bool] | None = None,
-    ) -> None:
-        self.type = type
-        self.payload = payload
-        self.importance = importance
-        self.at = at
-        self.event_key = event_key
-        self.tool = tool  # a tool call that ended: its name, and whether it failed
+    type: str
+    payload: bytes
+    importance: int
+    at: int
+    event_key: str | None = None
+    tool: tuple[str, bool] | None = None
+    """A tool call that ended: its name, and whether it failed."""
 
 
 class Append(Write):
     """Appends a caller's events. The value is the last (seq, position)."""
 
-    __slots__ = ("attempt", "events", "run_id", "size")
+    __slots__ = ("attempt", "events", "light", "run_id", "size")
 
     def __init__(self, run_id: str, attempt: int | None, events: list[NewEvent]) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.events = events
-        self.size = 200
+        size, light = 200, True
         for event in events:
-            self.size += 200 + len(event.payload)
+            size += 200 + len(event.payload)
+            if event.event_key is not None:
+                light = False
+        self.size, self.light = size, light
 
     def decide(self, batch: Batch) -> tuple[int, int]:
         head = batch.cache.heads.get(self.run_id) or batch.head(self.run_id)
