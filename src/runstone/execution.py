@@ -26,7 +26,7 @@ _engines = weakref.WeakKeyDictionary()
 async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float = PARK_AFTER_S) -> AsyncIterator[LocalEngine]:
     """The engine of this ledger in this event loop, shared by all who use it at the same time."""
     here = _engines.setdefault(asyncio.get_running_loop(), {})
-    engine, users = here.get(id(ledger)) or (LocalEngine(ledger, slots=slots, park_after_s=park_after_s), [])
+    engine, users = here.get(id(ledger)) or (_new_engine(ledger, slots, park_after_s), [])
     here[id(ledger)] = engine, users
     users.append(None)
     try:
@@ -36,6 +36,12 @@ async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float =
         if not users:
             del here[id(ledger)]
             await engine.close()
+
+
+def _new_engine(ledger: Ledger, slots: int, park_after_s: float) -> LocalEngine:
+    return LocalEngine(
+        ledger.core, ledger.supervisor, ledger.workspace.root, slots=slots, park_after_s=park_after_s
+    )
 
 
 async def run(

@@ -93,7 +93,7 @@ class Context:
     @property
     def workspace(self) -> Any:
         """The workspace's folder (a Path)."""
-        return self.engine.ledger.workspace.root
+        return self.engine.workspace
 
     @property
     def idempotency_key(self) -> str | None:

@@ -12,9 +12,11 @@ from runstone.engine import agents
 from runstone.engine.context import Context
 from runstone.engine.handle import RunHandle
 from runstone.engine.outcome import error_of
+from runstone.engine.phase_states import phase_states
 from runstone.engine.registry import Entry
 from runstone.errors import Fenced, StoreError
 from runstone.store.blobs import pack
+from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.journal import DropRecords
 from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun
 
@@ -50,7 +52,7 @@ async def _claims(engine: "LocalEngine", tree: "Tree", head: Head) -> Claims:
     entries = engine.core.reader.journal(head.run_id)
     if head.run_id == tree.root_id and not tree.applied:
         tree.applied = True
-        order = [phase.name for phase in engine.ledger.phases(head.run_id)]
+        order = [phase.name for phase in phase_states(engine.core.reader, engine.core.reader.run(head.run_id))]
         dropped = unusable(entries, tree.policy, phases_from(order, tree.policy.from_phase))
         if dropped:
             numbers = [entry.number for entry in dropped]
@@ -208,7 +210,7 @@ class Attempt:
         """Orders that the run's end fulfils or makes moot."""
         for command in self.engine.core.reader.commands(self.ctx.run_id):
             if command.status in ("requested", "acknowledged"):
-                self.engine.ledger.commands.move(command.id, "applied")
+                await self.engine.core.submit(MoveCommand(command.id, "applied"), [])
 
     # --- how it was ended ----------------------------------------------------------------------------------------
 

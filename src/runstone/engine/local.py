@@ -9,7 +9,8 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,17 +19,17 @@ from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import ResumePolicy
 from runstone.domain.runs import ENDED
 from runstone.engine.context import Context, running
+from runstone.engine.core import Core
 from runstone.engine.executor import execute
 from runstone.engine.handle import current
+from runstone.engine.orphans import end_orphans
 from runstone.engine.parking import all_parked
 from runstone.engine.registry import Entry, Registry
+from runstone.engine.supervisor import Supervisor
 from runstone.errors import AgentNotFound, IllegalTransition, RunIsLive, WorkflowNotFound
 from runstone.store.writes.boards import RequestStop
 from runstone.store.writes.lifecycle import ClaimRun, Claimed, RecordEvents, ResumeRun
 from runstone.store.writes.limits import PhaseFull
-
-if TYPE_CHECKING:
-    from runstone.ledger import Ledger
 
 SLOTS = 32
 """Runs that execute at a time in one process; one that waits for children holds no slot."""
@@ -96,10 +97,18 @@ class Slots:
 class LocalEngine:
     """Runs trees in the event loop in which it was made."""
 
-    def __init__(self, ledger: "Ledger", *, slots: int = SLOTS, park_after_s: float = PARK_AFTER_S) -> None:
-        self.ledger = ledger
-        self.core = ledger.core
-        self.supervisor = ledger.supervisor
+    def __init__(
+        self,
+        core: Core,
+        supervisor: Supervisor,
+        workspace: Path,
+        *,
+        slots: int = SLOTS,
+        park_after_s: float = PARK_AFTER_S,
+    ) -> None:
+        self.core = core
+        self.supervisor = supervisor
+        self.workspace = workspace
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.slots = Slots(slots)
@@ -220,7 +229,7 @@ class LocalEngine:
     async def _run_once(self, run: AgentRun, tree: Tree, limit: int | None) -> None:
         """Claims the run and executes one attempt; another claimer's win, or a full phase, is waited out."""
         if run.attempt:
-            await asyncio.to_thread(self.ledger.end_orphans, run.id)
+            await asyncio.to_thread(end_orphans, self.core, self.supervisor, run.id)
         entry = self.entry_of(tree, run)
         hash_ = self.definition_hash(entry) if entry.kind == "workflow" else None
         payload = {"definition_hash": hash_} if hash_ is not None else {}
@@ -325,6 +334,3 @@ def _look_at_error(task: "asyncio.Task[Any]") -> None:
     """A drive whose error nobody waits for any more is no news: its run's row says what happened."""
     if not task.cancelled():
         task.exception()
-
-
-EngineFactory = Callable[["Ledger"], LocalEngine]
