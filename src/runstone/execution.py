@@ -190,13 +190,9 @@ def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, regi
         entry = registry.get_workflow(existing.definition_id or "")
         if LocalEngine.definition_hash(entry) != existing.definition_hash:
             raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
-    if policy.failed == "fail" or policy.interrupted == "fail":
-        for entry in ledger.journal(existing.id):
-            bad = {"failed"} if policy.failed == "fail" else set()
-            bad |= {"interrupted"} if policy.interrupted == "fail" else set()
-            if not entry.dropped and not entry.superseded and entry.child_status in bad:
-                raise RunFailed(
-                    f"child {entry.child_run_id} is {entry.child_status} and the policy says fail", run_id=existing.id
-                )
-
-
+    bad = {status for status in ("failed", "interrupted") if getattr(policy, status) == "fail"}
+    for record in ledger.journal(existing.id) if bad else ():
+        if not record.dropped and not record.superseded and record.child_status in bad:
+            raise RunFailed(
+                f"child {record.child_run_id} is {record.child_status} and the policy says fail", run_id=existing.id
+            )

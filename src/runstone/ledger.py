@@ -92,7 +92,8 @@ class Ledger:
     @property
     def supervisor(self) -> Supervisor:
         """Leases of this process."""
-        assert self.core and self._supervisor is not None
+        if self._supervisor is None:
+            raise StoreReadOnly("this ledger was opened for reading", hint="open it without readonly=True")
         return self._supervisor
 
     @property

@@ -75,7 +75,7 @@ def _create(root: Path, *, notice: bool) -> Workspace:
     except OSError as error:
         raise StoreReadOnly(f"{folder} cannot be created: {error.strerror}") from error
     if notice and not (folder / DATABASE).exists():
-        print(f"runstone: created the workspace {folder}", file=sys.stderr)
+        sys.stderr.write(f"runstone: created the workspace {folder}\n")
     return Workspace(root.resolve(), created=True)
 
 
