@@ -161,7 +161,7 @@ def show_tree(demo: Demo) -> list[AgentRun]:
             "run now": [run for run in children if run.id not in kept],
         }
         told = ", ".join(f"{len(runs)} {how}" for how, runs in groups.items() if runs)
-        branch = drawn.add(f"[bold]{escape(phase.name)}[/] {colored(phase.status)} {told}")
+        branch = drawn.add(f"[bold]{escape(phase.name)}[/] {colored(phase.status)} {told}".rstrip())
         for how, runs in groups.items():
             for run in runs[:SHOWN]:
                 branch.add(
