@@ -134,7 +134,7 @@ def to_json(value: Any, indent: int | None = None) -> str:
 def plain(value: Any) -> Any:
     """Records and structs as JSON values, also inside lists and objects."""
     if hasattr(value, "to_dict"):
-        return value.to_dict()
+        return plain(value.to_dict())
     if isinstance(value, dict):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

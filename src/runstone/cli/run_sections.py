@@ -153,7 +153,5 @@ def command_table(commands: Iterable[Command]) -> Table:
     )
     for one in commands:
         reason = one.reason or one.payload.get("reason") or ""
-        table.add(
-            one.verb, one.status, text.moment(one.requested_at), one.requested_by or "", one.reason or ""
-        )
+        table.add(one.verb, one.status, text.moment(one.requested_at), one.requested_by or "", str(reason))
     return table
