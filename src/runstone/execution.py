@@ -11,7 +11,7 @@ from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.engine import planning
-from runstone.engine.local import PARK_AFTER_S, SLOTS, LocalEngine, Tree
+from runstone.engine.local import SLOTS, LocalEngine, Tree
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
 from runstone.errors import AgentNotFound, DefinitionChanged, IllegalTransition, InvalidInput, RunFailed, RunMismatch
@@ -23,7 +23,7 @@ _engines = weakref.WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float = PARK_AFTER_S) -> AsyncIterator[LocalEngine]:
+async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float | None = None) -> AsyncIterator[LocalEngine]:
     """The engine of this ledger in this event loop, shared by all who use it at the same time."""
     here = _engines.setdefault(asyncio.get_running_loop(), {})
     engine, users = here.get(id(ledger)) or (_new_engine(ledger, slots, park_after_s), [])
@@ -38,7 +38,7 @@ async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float =
             await engine.close()
 
 
-def _new_engine(ledger: Ledger, slots: int, park_after_s: float) -> LocalEngine:
+def _new_engine(ledger: Ledger, slots: int, park_after_s: float | None) -> LocalEngine:
     return LocalEngine(
         ledger.core, ledger.supervisor, ledger.workspace.root, slots=slots, park_after_s=park_after_s
     )
@@ -56,13 +56,14 @@ async def run(
     budget: dict[str, Any] | None = None,
     registry: Registry | None = None,
     slots: int = SLOTS,
-    park_after_s: float = PARK_AFTER_S,
+    park_after_s: float | None = None,
 ) -> Any:
     """Runs a workflow or an agent in this process and gives its result.
 
     With the `run_id` of a run that exists: a completed one gives its stored result, a live one is waited for, any other
     is resumed with the default policy; another name or input raises `RunMismatch`. `budget` holds max_cost_usd,
-    max_tokens and max_children. Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
+    max_tokens and max_children. `slots` runs execute at a time. A run whose code only waits is parked: for timers and
+    children of other processes after a second, with `park_after_s` after that time and for any children. Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
     """
     registry = registry or default_registry()
     entry = _find(registry, name)
@@ -85,7 +86,7 @@ async def resume(
     budget: dict[str, Any] | None = None,
     registry: Registry | None = None,
     slots: int = SLOTS,
-    park_after_s: float = PARK_AFTER_S,
+    park_after_s: float | None = None,
 ) -> Any:
     """Goes on with a run, without doing finished work again, and gives its result.
 
@@ -113,7 +114,7 @@ def plan(
     return planning.plan(ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry())
 
 
-async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float) -> Any:
+async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:
     async with engine_of(ledger, slots=slots, park_after_s=park_after_s) as engine:
         done = await engine.drive(run_id, tree)
         if done.status != "completed":

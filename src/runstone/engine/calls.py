@@ -19,6 +19,8 @@ class Call(asyncio.Future[Any]):
         self.key = key
         self.child_ids: list[str] = []
         """The children that it waits for, known once they exist."""
+        self.open_ids: set[str] = set()
+        """Those of them that have not ended."""
         self.mode = "all"
         self.wake_at: int | None = None
         """When a timer fires, microseconds UTC."""

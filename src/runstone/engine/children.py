@@ -51,6 +51,7 @@ async def run_children(ctx: "Context", call: Call, items: Sequence[Item], *, sin
     ctx.claimed_pks += [item.pk for item in items if item.pk is not None]
     open_items = [item for item in items if item.action in ("start", "attach", "retry")]
     call.child_ids = [item.run_id for item in open_items if item.run_id is not None]
+    call.open_ids = set(call.child_ids)
     if open_items:
         await _drive_all(ctx, call, open_items)
     return _results(call, items, single=single)
@@ -152,6 +153,7 @@ async def _drive(ctx: "Context", call: Call, item: Item) -> None:
         break
     _take_outcome(ctx, item, run)
     call.live -= 1
+    call.open_ids.discard(item.run_id)
 
 
 async def _blocked(ctx: "Context", call: Call, reason: str, run: AgentRun | None = None) -> None:

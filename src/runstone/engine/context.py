@@ -232,6 +232,8 @@ class Context:
         children = [call for call in self.calls if call.kind == "child"]
         if any(call.blocked for call in children):
             return all(call.live == 0 for call in children)
+        if self.engine.keeps_parents:
+            return all(self.engine.idle.issuperset(call.open_ids) for call in children)
         return True
 
     def _item(self, agent: str, input: Any, key: str | None, options: dict[str, Any], more: dict[str, Any]) -> Item:

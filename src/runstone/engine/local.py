@@ -35,7 +35,8 @@ SLOTS = 32
 """Runs that execute at a time in one process; one that waits for children holds no slot."""
 
 PARK_AFTER_S = 1.0
-"""A run whose every branch waits is kept in memory so long, as children often end soon."""
+"""A run whose every branch waits is kept in memory so long. One that waits for children which this process brings on is
+kept until they have ended: parking it would free nothing, and its code would begin anew each time that it is woken."""
 
 _LOOK_S = 1.0
 """So often a wait looks at the ledger even if nothing was signalled: a lease that runs out changes no row."""
@@ -104,15 +105,19 @@ class LocalEngine:
         workspace: Path,
         *,
         slots: int = SLOTS,
-        park_after_s: float = PARK_AFTER_S,
+        park_after_s: float | None = None,
     ) -> None:
+        """`park_after_s` parks runs after that time also while this process brings their children on."""
         self.core = core
         self.supervisor = supervisor
         self.workspace = workspace
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.slots = Slots(slots)
-        self.park_after_s = park_after_s
+        self.park_after_s = PARK_AFTER_S if park_after_s is None else park_after_s
+        self.keeps_parents = park_after_s is None
+        self.idle: set[str] = set()
+        """Runs that nothing in this process brings on: parked ones, and those of other processes."""
         self._drives: dict[str, asyncio.Task[AgentRun]] = {}
         self._executing: dict[str, Context] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -218,7 +223,11 @@ class LocalEngine:
                 expect = frozenset({"waiting"})
                 await self.core.submit(ResumeRun(run_id, "the time has come", expect=expect), [])
             elif run.status in ("running", "waiting"):
-                await self.until_changed(run_id, run)
+                self.idle.add(run_id)
+                try:
+                    await self.until_changed(run_id, run)
+                finally:
+                    self.idle.discard(run_id)
             else:
                 return run
 
@@ -314,7 +323,7 @@ class LocalEngine:
         self._parking.pop(ctx, None)
         if ctx.suspended or ctx.run_id not in self._executing or not ctx.calls or ctx.park is None:
             return
-        if all_parked(ctx.tasks, ctx.calls, running, ctx) and ctx.may_park():
+        if ctx.may_park() and all_parked(ctx.tasks, ctx.calls, running, ctx):
             ctx.park()
         else:
             delay = max(self.park_after_s, 0.02)

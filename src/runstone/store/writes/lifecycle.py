@@ -351,8 +351,8 @@ class InterruptRun(Write):
             lease = batch.read("lease_of", run=head.pk)
             if lease and lease[0][2] >= batch.now:
                 return []
-        below = waits.never_begun(batch, head)
         above = waits.stranded(batch, head)
+        below = waits.never_begun(batch, above[-1] if above else head)
         cards = batch.read("cards_claimed_by", run=head.pk) if head.task_card_id else []
         end_attempt(batch, head, "run.interrupted", {"reason": self.reason})
         for card in cards:

@@ -58,19 +58,20 @@ def never_begun(batch: Batch, head: Head) -> list[Head]:
 
 
 def stranded(batch: Batch, head: Head) -> list[Head]:
-    """Ancestors parked for children of which none lives any more once `head` is interrupted."""
+    """Ancestors parked for children of which none lives any more once `head` is interrupted.
+
+    A child that has not begun counts as living while somebody works in this tree, who may begin it.
+    """
     found, gone, current = [], {head.pk}, head
+    alive = {"running", "waiting", "awaiting_user"}
+    if batch.read("live_in_tree", root=head.root, self=head.pk, now=batch.now)[0][0]:
+        alive.add("pending")
     while current.parent is not None:
         parent = batch.head_at(current.parent)
         if parent.status != "waiting" or parent.wake_at is not None or parent.status_reason != "children":
             break
         children = [batch.head_at(pk) for (pk,) in batch.read("awaited_by", run=parent.pk)]
-        alive = [
-            c
-            for c in children
-            if c.pk not in gone and c.status in ("running", "pending", "waiting", "awaiting_user")
-        ]
-        if alive:
+        if any(child.status in alive for child in children if child.pk not in gone):
             break
         found.append(parent)
         gone.add(parent.pk)
