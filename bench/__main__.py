@@ -1,17 +1,26 @@
-"""`make bench`: all tables, or those named (`python -m bench appends`)."""
+"""`make bench`: all tables, or those named (`python -m bench appends`). `--quick` shows that they work, not how fast."""
 
 import importlib
 import sys
 
-from bench.table import show
+from bench.table import Pace, machine
 
-TABLES = {"appends": "Durable appends"}
+TABLES = {
+    "appends": "Durable appends",
+    "contention": "Eight processes on one ledger",
+    "steps": "Sequential durable steps",
+    "workflow": "A workflow of 1,000 children",
+    "reuse": "What a resume runs again",
+}
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
+    pace = Pace(seconds=0.1, rounds=1) if "--quick" in arguments else Pace()
+    names = [name for name in arguments if not name.startswith("-")]
+    print(machine(), flush=True)
     for name in names or TABLES:
-        print(show(TABLES[name], importlib.import_module(f"bench.{name}").bench()), flush=True)
-        print()
+        table = importlib.import_module(f"bench.{name}").bench(pace)
+        print(f"\n### {TABLES[name]}\n\n{table}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,27 +5,33 @@ with the same pragmas: it is what the disk and SQLite can do with no validation,
 """
 
 import asyncio
+import contextlib
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 
 import runstone
-from bench.table import Result, alternate, workspace
+from bench.table import Pace, Result, alternate, comparison, workspace
 
 ACTIVE_RUNS = 100
 PAYLOAD = {"call_id": "call_0123456789", "tool": "search", "arguments": "x" * 210, "n": 1234}
 TEXT = '{"call_id":"call_0123456789","tool":"search","arguments":"' + "x" * 210 + '","n":1234}'
-APPENDERS = (1, 10, 100, 1_000)
 AIMS = {1: 0.9, 10: 0.65, 100: 0.75, 1_000: 0.7}
-SECONDS = 1.0
+"""The ratio to reach, by appenders."""
+
+INSERT = "INSERT INTO events (run, seq, attempt, at, type, payload) VALUES (?, ?, ?, ?, ?, ?)"
+SHORT_SWITCH_S = 0.0005
 
 
 class Raw:
-    """The raw limit: `executemany` in a transaction."""
+    """The raw limit: one transaction per batch, with `executemany`, or with a statement per row."""
 
-    def __init__(self, folder: Path, *, rowwise: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.db = apsw.Connection(str(folder / "raw.db"))
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2000", "cache_size = -16000"):
             self.db.execute(f"PRAGMA {pragma}")
@@ -39,17 +45,37 @@ class Raw:
         """Events per second in batches of `size`."""
         count, started = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - started) < seconds:
-            rows = []
-            for index in range(size):
-                run = (count + index) % ACTIVE_RUNS
-                self.seqs[run] += 1
-                rows.append((run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT))
+            rows = self._rows(size, count)
             with self.db:
-                self.db.executemany(
-                    "INSERT INTO events (run, seq, attempt, at, type, payload) VALUES (?, ?, ?, ?, ?, ?)", rows
-                )
+                self.db.executemany(INSERT, rows)
             count += size
         return count / elapsed
+
+    def rowwise_rate(self, size: int, seconds: float) -> float:
+        """Events per second with a statement for each row, written by a thread of its own as a ledger does it."""
+        rates: list[float] = []
+
+        def write() -> None:
+            count, started = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - started) < seconds:
+                with self.db:
+                    for row in self._rows(size, count):
+                        self.db.execute(INSERT, row)
+                count += size
+            rates.append(count / elapsed)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        return rates[0]
+
+    def _rows(self, size: int, first: int) -> list[tuple[Any, ...]]:
+        rows = []
+        for index in range(size):
+            run = (first + index) % ACTIVE_RUNS
+            self.seqs[run] += 1
+            rows.append((run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT))
+        return rows
 
     def close(self) -> None:
         self.db.close()
@@ -63,6 +89,7 @@ class Ours:
         self.runs = [self.ledger.start_run(agent_id="bench") for _ in range(ACTIVE_RUNS)]
 
     def rate(self, appenders: int, seconds: float) -> float:
+        """Events per second."""
         return asyncio.run(self._rate(appenders, seconds))
 
     async def _rate(self, appenders: int, seconds: float) -> float:
@@ -87,27 +114,52 @@ class Ours:
         return count / elapsed
 
     def close(self) -> None:
+        for run in self.runs:
+            run.complete()
         self.ledger.close()
 
 
-def bench() -> list[Result]:
-    """Rows of the table: ours, raw and their ratio, measured in turn."""
-    results = []
+def bench(pace: Pace) -> str:
+    """Ours, raw and their ratio: alone, then beside a busy thread."""
     with workspace() as folder:
         ours, raw = Ours(folder), Raw(folder)
-        for appenders in APPENDERS:
-            pair = alternate(lambda n=appenders: ours.rate(n, SECONDS), lambda n=appenders: raw.rate(n, SECONDS))
-            results.append(Result(f"awaited appends, {appenders:,} appenders", *pair, unit="events/s", aim=AIMS[appenders]))
-        pair = alternate(lambda: ours.many_rate(1_000, SECONDS), lambda: raw.rate(1_000, SECONDS))
-        results.append(Result("emit_many of 1,000", *pair, unit="events/s", aim=0.85))
-        results += beside_a_busy_thread(ours, raw)
+        results = [*_alone(ours, raw, pace), *_beside_a_busy_thread(ours, raw, pace)]
         ours.close()
         raw.close()
-    return results
+    return comparison(results)
 
 
-def beside_a_busy_thread(ours: Ours, raw: Raw) -> list[Result]:
-    """The same with a pure Python thread in the process, which holds the interpreter lock as long as it may."""
+def _alone(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
+    seconds = pace.seconds
+    for n, aim in AIMS.items():
+        pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rate(n, seconds), pace)
+        yield Result(f"awaited appends, {n:,} appenders", pairs, unit="events/s", aim=aim)
+    pairs = alternate(lambda: ours.many_rate(1_000, seconds), lambda: raw.rate(1_000, seconds), pace)
+    yield Result("`emit_many` of 1,000", pairs, unit="events/s", aim=0.85)
+
+
+def _beside_a_busy_thread(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
+    """The aim is against a statement per row; raw `executemany`, and threads that switch sooner, are for information.
+
+    One batch of 1,000 rows takes the other sides seconds here, so these lines have fewer rounds.
+    """
+    seconds, few = pace.seconds, pace.fewer(3)
+    with _busy_thread():
+        for n in (100, 1_000):
+            name = f"beside a busy thread, {n:,} appenders"
+            pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rowwise_rate(n, seconds), few)
+            yield Result(name, pairs, unit="events/s", aim=10.0, other="a statement per row")
+            pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rate(n, seconds), few)
+            yield Result("the same", pairs, unit="events/s", other="raw `executemany`")
+        with _switching_after(SHORT_SWITCH_S):
+            pairs = alternate(lambda: ours.rate(1_000, seconds), lambda: raw.rowwise_rate(1_000, seconds), few)
+            name = f"the same with `sys.setswitchinterval({SHORT_SWITCH_S})`"
+            yield Result(name, pairs, unit="events/s", other="a statement per row")
+
+
+@contextlib.contextmanager
+def _busy_thread() -> Iterator[None]:
+    """A pure Python thread in the process, which holds the interpreter lock as long as it may."""
     stop = threading.Event()
 
     def work() -> None:
@@ -118,12 +170,17 @@ def beside_a_busy_thread(ours: Ours, raw: Raw) -> list[Result]:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        results = []
-        for appenders in (100, 1_000):
-            pair = alternate(lambda n=appenders: ours.rate(n, SECONDS), lambda n=appenders: raw.rate(n, SECONDS))
-            name = f"the same beside a busy thread, {appenders:,}"
-            results.append(Result(name, *pair, unit="events/s", aim=10.0, other="a statement per row"))
-        return results
+        yield
     finally:
         stop.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def _switching_after(seconds: float) -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,42 +1,61 @@
-"""How figures are taken and shown: two sides in turn in one process, medians, and the ratio pair by pair."""
+"""How figures are taken and shown: two sides in turn, medians, and the ratio pair by pair."""
 
 import contextlib
 import gc
+import os
+import platform
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROUNDS = 5
+import apsw
 
 
-class Result(NamedTuple):
-    """One line: medians of both sides, and the median, smallest and largest ratio of the pairs."""
+class Pace(NamedTuple):
+    """How long one figure is measured, and how many pairs of figures there are."""
 
-    name: str
+    seconds: float = 1.0
+    rounds: int = 5
+
+    def fewer(self, rounds: int) -> "Pace":
+        """The same with at most so many rounds, for sides of which one takes long."""
+        return self._replace(rounds=min(rounds, self.rounds))
+
+
+class Pairs(NamedTuple):
+    """Medians of both sides, and the median, smallest and largest ratio of the pairs."""
+
     ours: float
     theirs: float
     ratio: float
     low: float
     high: float
+
+
+class Result(NamedTuple):
+    """One line: what was measured, and against what."""
+
+    name: str
+    pairs: Pairs
     unit: str = "per s"
     aim: float | None = None
     other: str = "raw"
 
 
-def alternate(ours: Callable[[], float], theirs: Callable[[], float], rounds: int = ROUNDS) -> tuple[float, ...]:
-    """(ours, theirs, ratio, lowest, highest): measured A B, B A, ... after one uncounted round, rates per second."""
+def alternate(ours: Callable[[], float], theirs: Callable[[], float], pace: Pace) -> Pairs:
+    """Rates per second of both sides, measured A B, B A, ... after one uncounted round."""
     ours(), theirs()
     pairs = []
-    for turn in range(rounds):
+    for turn in range(pace.rounds):
         gc.collect()
         first, second = (ours, theirs) if turn % 2 == 0 else (theirs, ours)
         a, b = first(), second()
         pairs.append((a, b) if turn % 2 == 0 else (b, a))
     ratios = [a / b for a, b in pairs]
     medians = statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
-    return (*medians, statistics.median(ratios), min(ratios), max(ratios))
+    return Pairs(*medians, statistics.median(ratios), min(ratios), max(ratios))
 
 
 @contextlib.contextmanager
@@ -46,13 +65,32 @@ def workspace() -> Iterator[Path]:
         yield Path(folder)
 
 
-def show(title: str, results: list[Result]) -> str:
-    """The results as a Markdown table."""
-    lines = [f"### {title}", "", "| what | ours | other | ratio (lowest to highest) | aim |", "|---|---|---|---|---|"]
-    for r in results:
-        aim = "" if r.aim is None else f"{r.aim:g}" + ("" if r.ratio >= r.aim else " (missed)")
-        lines.append(
-            f"| {r.name} | {r.ours:,.0f} {r.unit} | {r.theirs:,.0f} ({r.other}) | {r.ratio:.2f} "
-            f"({r.low:.2f} to {r.high:.2f}) | {aim} |"
-        )
-    return "\n".join(lines)
+def machine() -> str:
+    """Processors, load, Python and SQLite: ratios hold beyond one machine, rates don't."""
+    load = os.getloadavg()[0]
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores (load {load:.1f} at the start), "
+        f"Python {platform.python_version()}, APSW {apsw.apsw_version()}, SQLite {apsw.sqlite_lib_version()}"
+    )
+
+
+def comparison(results: Iterable[Result]) -> str:
+    """Results as a Markdown table."""
+    return markdown(("what", "ours", "other", "ratio (lowest to highest)", "aim"), map(_line, results))
+
+
+def _line(result: Result) -> tuple[str, ...]:
+    pairs = result.pairs
+    aim = "" if result.aim is None else f"{result.aim:g}" + ("" if pairs.ratio >= result.aim else " (missed)")
+    return (
+        result.name,
+        f"{pairs.ours:,.0f} {result.unit}",
+        f"{pairs.theirs:,.0f} ({result.other})",
+        f"{pairs.ratio:.2f} ({pairs.low:.2f} to {pairs.high:.2f})",
+        aim,
+    )
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))
