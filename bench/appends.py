@@ -31,21 +31,23 @@ SHORT_SWITCH_S = 0.0005
 class Raw:
     """The raw limit: one transaction per batch, with `executemany`, or with a statement per row."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, first_run: int = 0) -> None:
         self.db = apsw.Connection(str(folder / "raw.db"))
+        self.db.set_busy_timeout(60_000)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2000", "cache_size = -16000"):
             self.db.execute(f"PRAGMA {pragma}")
         self.db.execute(
-            "CREATE TABLE events (position INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, "
+            "CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, "
             "attempt INTEGER NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE (run, seq))"
         )
+        self.first_run = first_run
         self.seqs = [0] * ACTIVE_RUNS
 
     def rate(self, size: int, seconds: float) -> float:
         """Events per second in batches of `size`."""
         count, started = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - started) < seconds:
-            rows = self._rows(size, count)
+            rows = self.rows(size, count)
             with self.db:
                 self.db.executemany(INSERT, rows)
             count += size
@@ -59,7 +61,7 @@ class Raw:
             count, started = 0, time.perf_counter()
             while (elapsed := time.perf_counter() - started) < seconds:
                 with self.db:
-                    for row in self._rows(size, count):
+                    for row in self.rows(size, count):
                         self.db.execute(INSERT, row)
                 count += size
             rates.append(count / elapsed)
@@ -69,12 +71,13 @@ class Raw:
         thread.join()
         return rates[0]
 
-    def _rows(self, size: int, first: int) -> list[tuple[Any, ...]]:
+    def rows(self, size: int, first: int) -> list[tuple[Any, ...]]:
+        """The next `size` rows, over all active runs in turn."""
         rows = []
         for index in range(size):
             run = (first + index) % ACTIVE_RUNS
             self.seqs[run] += 1
-            rows.append((run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT))
+            rows.append((self.first_run + run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT))
         return rows
 
     def close(self) -> None:
