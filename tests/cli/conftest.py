@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
         state = str(folder.parent / "state")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTONE_")}
         self.env = {**clean, "RUNSTONE_STATE_DIR": state, "PYTHONIOENCODING": "utf-8", "NO_COLOR": ""}
@@ -54,15 +56,23 @@ class Shell:
         """Begins a command and leaves it running."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, "-m", "runstone", *words]
-        return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **(pipes | more))
+        process = subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **(pipes | more))
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what a failed test left behind."""
+        for process in self.started:
+            process.kill()
+            process.wait(30)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
 
     def __call__(self, *words: str, code: int = 0, **more: Any) -> "Said":
         """Runs a command to its end, which must be with that exit code."""
         process = self.start(*words, **more)
-        try:
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        out, err = process.communicate(timeout=60)
         assert process.returncode == code, f"{words} ended with {process.returncode}\n{out}\n{err}"
         assert "Traceback" not in err
         return Said(out, err)
@@ -86,14 +96,16 @@ class Said(NamedTuple):
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     """A folder whose runstone.toml names one agent and one workflow in code, and one command."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o755)
     (folder / "crew.py").write_text(MODULE)
     toml = 'modules = ["crew"]\n[agents.echo]\ncommand = ["sh", "-c", "echo one; echo two >&2; echo 3"]\n'
     (folder / "runstone.toml").write_text(toml)
-    return Shell(folder)
+    shell = Shell(folder)
+    yield shell
+    shell.close()
 
 
 def read(ledger: runstone.Ledger, parent: str) -> None:

@@ -18,6 +18,10 @@ R = TypeVar("R")
 _META = "runstone.global."
 
 
+class PipeClosed(Exception):
+    """The reader of stdout went away (`| head`). Under this name click does not take it for an error."""
+
+
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Keeps a global option for the whole command line; the last place that names it wins."""
     if value not in (None, False) and param.name is not None:
@@ -88,7 +92,7 @@ class Root(Group):
             code = super().main(given, prog_name or "runstone", standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             code = exit_codes.SIGINT
-        except BrokenPipeError:
+        except PipeClosed:
             _drop_stdout()
             code = 128 + signal.SIGPIPE
         except Exception as error:
@@ -97,7 +101,7 @@ class Root(Group):
 
 
 def _drop_stdout() -> None:
-    """The reader of stdout went away (`| head`); the interpreter's own flush at exit must not complain of it."""
+    """The interpreter's own flush at exit must not complain of the closed pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -122,6 +126,9 @@ def with_session(function: Callable[..., R]) -> Callable[..., R]:
         flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
         if flags.get("json") and flags.get("jsonl"):
             raise click.UsageError("--json and --jsonl exclude each other")
-        return function(Session(flags.get("workspace"), output_of(flags)), *args, **kwargs)
+        try:
+            return function(Session(flags.get("workspace"), output_of(flags)), *args, **kwargs)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
 
     return update_wrapper(call, function)

@@ -93,13 +93,11 @@ def _report_outcome(output: Output, ledger: Ledger, run_id: str, outcome: RunOut
 
 def _conclude(output: Output, ledger: Ledger, run_id: str) -> None:
     """One line on how the run stands; the ledger says it, not this process."""
-    if output.text and not output.quiet:
-        try:
-            progress = look(ledger, run_id)
-        except NotFound:
-            return
-        output.status(*closing_line(progress))
-        output.hint(f"see it: runstone runs tree {text.short_id(run_id)}")
+    try:
+        output.status(*closing_line(look(ledger, run_id)))
+    except NotFound:
+        return
+    output.hint(f"see it: runstone runs tree {text.short_id(run_id)}")
 
 
 def print_result(output: Output, run: AgentRun, result: Any) -> None:

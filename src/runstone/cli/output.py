@@ -107,18 +107,18 @@ class Output:
     # --- messages --------------------------------------------------------------------------------------------------
 
     def note(self, message: str, style: str = "dim") -> None:
-        """A message on stderr; not with --quiet."""
-        if not self.quiet:
+        """A message to people on stderr; not with --quiet, nor beside JSON."""
+        if self.text and not self.quiet:
             self.message(message, style)
 
     def status(self, *cells: Cell) -> None:
-        """A line of cells on stderr; not with --quiet."""
-        if not self.quiet:
+        """A line of cells on stderr, as `note`."""
+        if self.text and not self.quiet:
             _write(sys.stderr, self.styled(cells, sys.stderr))
 
     def hint(self, message: str) -> None:
-        """What to type next: for people, so only where stderr is a terminal and data is text."""
-        if self.text and sys.stderr.isatty():
+        """What to type next: for people, so only where stderr is a terminal."""
+        if sys.stderr.isatty():
             self.note(message)
 
     def message(self, message: str, style: str = "") -> None:

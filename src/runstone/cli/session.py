@@ -38,12 +38,16 @@ class Session:
     @contextmanager
     def changing(self, *, create: bool = False) -> Iterator[Ledger]:
         """The ledger, opened for writing; with `create`, in a new workspace where there is none."""
-        with runstone.open(self.workspace, create=create) as ledger:
-            self._say_which(ledger)
+        # Named, so that it is this command that says whether a workspace was created, and how.
+        with runstone.open(self.root() if create else self.workspace, create=create) as ledger:
+            if ledger.workspace.created:
+                self.output.note(f"created the workspace {ledger.workspace.folder}", "")
+            else:
+                self._say_which(ledger)
             yield ledger
 
     def _say_which(self, ledger: Ledger) -> None:
-        if sys.stderr.isatty() and self.output.text:
+        if sys.stderr.isatty():
             self.output.note(f"workspace {ledger.workspace.root}")
 
     def root(self) -> Path:
