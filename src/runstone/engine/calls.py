@@ -1,11 +1,11 @@
-"""Durable calls: what `ctx.child`, `ctx.step` and the others give back. Awaitable, and a future and a coroutine at once.
+"""Durable calls: what `ctx.child`, `ctx.step` and the others give back.
 
-The record of a call is claimed when it is called, not when it is awaited, so `gather`, `asyncio.wait` and
-`TaskGroup.create_task` all take it as it is.
+The record of a call is claimed when it is called, not when it is awaited. A call is a future, which `gather` and
+`asyncio.wait` take as it is (`wait` refuses coroutines); the engine's task factory lets a TaskGroup take it, too.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable
 from typing import Any
 
 
@@ -31,7 +31,6 @@ class Call(asyncio.Future[Any]):
         self.failure_pks: list[int] = []
         """Failed children that it raises for."""
         self.on_cancel: Callable[[], None] | None = None
-        self._steps: Generator[Any, None, Any] | None = None
         # A failure that nobody awaits is the parent's business at its end, not a warning of the loop.
         self.add_done_callback(_retrieve)
 
@@ -41,24 +40,10 @@ class Call(asyncio.Future[Any]):
             self.on_cancel()
         return cancelled
 
-    # TaskGroup.create_task and asyncio.run want a coroutine.
 
-    def send(self, value: Any) -> Any:
-        if self._steps is None:
-            self._steps = self.__await__()
-        return self._steps.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        if self._steps is None:
-            self._steps = self.__await__()
-        return self._steps.throw(*error)
-
-    def close(self) -> None:
-        if self._steps is not None:
-            self._steps.close()
-
-
-Coroutine.register(Call)
+async def awaited(call: Call) -> Any:
+    """The call as a coroutine, for what takes nothing else: `create_task`, and with it a TaskGroup."""
+    return await call
 
 
 def _retrieve(call: "asyncio.Future[Any]") -> None:

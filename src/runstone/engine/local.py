@@ -18,6 +18,7 @@ from runstone.domain import keys
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import ResumePolicy
 from runstone.domain.runs import ENDED
+from runstone.engine.calls import Call, awaited
 from runstone.engine.context import Context, running
 from runstone.engine.core import Core
 from runstone.engine.executor import execute
@@ -132,6 +133,7 @@ class LocalEngine:
     def _make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
         """Tells the run whose code makes a task of it, so that parking knows all its branches."""
         make = self._factory or _plain_task
+        coro = awaited(coro) if isinstance(coro, Call) else coro
         task = make(loop, coro, **options)
         context = options.get("context")
         owner = running.get() if context is None else context.get(running)
