@@ -18,7 +18,12 @@ def boards() -> None:
 
 @boards.command("list")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="At most so many.",
 )
 @with_session
 def list_(session: Session, limit: int) -> None:

@@ -28,6 +28,7 @@ _LOOK_S = 0.2
     "--limit",
     type=click.IntRange(min=1),
     default=100,
+    metavar="N",
     show_default=True,
     help="At most so many; not with -f.",
 )

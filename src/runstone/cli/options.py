@@ -13,9 +13,17 @@ BUDGET = [
     click.option(
         "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start nothing new above this cost."
     ),
-    click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="... above this many tokens."),
     click.option(
-        "--max-children", type=click.IntRange(min=0), metavar="N", help="... above this many children."
+        "--max-tokens",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Start nothing new above this many tokens.",
+    ),
+    click.option(
+        "--max-children",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Start nothing new above this many children.",
     ),
 ]
 POLICY = [

@@ -56,7 +56,12 @@ _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
     help="By which time.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="At most so many.",
 )
 @click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
 @with_session
@@ -141,7 +146,12 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
 @click.command(cls=Command)
 @click.argument("run", type=RunId())
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="At most so many lines."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=200,
+    show_default=True,
+    help="At most so many lines.",
 )
 @with_session
 def tree(session: Session, run: str, limit: int) -> None:
@@ -168,7 +178,12 @@ def tree(session: Session, run: str, limit: int) -> None:
 @click.command(cls=Command)
 @click.argument("text")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="At most so many.",
 )
 @with_session
 def search(session: Session, text: str, limit: int) -> None:

@@ -19,7 +19,12 @@ def threads() -> None:
 
 @threads.command("list")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="At most so many.",
 )
 @click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
 @with_session
@@ -61,7 +66,12 @@ def thread_table(found: list[Thread], now: datetime) -> Table:
     "--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only messages after this one."
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="At most so many.",
 )
 @click.option("--tail", "last", type=click.IntRange(min=1), metavar="N", help="Only the last N messages.")
 @with_session
