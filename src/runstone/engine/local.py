@@ -134,7 +134,7 @@ class LocalEngine:
         """Tells the run whose code makes a task of it, so that parking knows all its branches."""
         make = self._factory or _plain_task
         coro = awaited(coro) if isinstance(coro, Call) else coro
-        task = make(loop, coro, **options)
+        task: Any = make(loop, coro, **options)
         context = options.get("context")
         owner = running.get() if context is None else context.get(running)
         if owner is not None:
