@@ -5,14 +5,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from runstone.domain import codec
-from runstone.domain.resume import Claims, phases_from, unusable
+from runstone.domain.resume import Claims
 from runstone.domain.runs import Head
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine import agents
+from runstone.engine.claiming import taken_away
 from runstone.engine.context import Context
 from runstone.engine.handle import RunHandle
 from runstone.engine.outcome import error_of
-from runstone.engine.phase_states import phase_states
 from runstone.engine.registry import Entry
 from runstone.errors import Fenced, StoreError
 from runstone.store.blobs import pack
@@ -31,7 +31,7 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
     """Executes the attempt that was claimed. Whatever happens, the ledger says it before this returns."""
     handle = _handle(engine, claimed.head)
     try:
-        claims = await _claims(engine, tree, claimed.head)
+        claims = await _claims(engine, tree, claimed.head, entry)
     except BaseException as error:
         handle.interrupt(f"it could not begin: {error}")
         raise
@@ -45,20 +45,17 @@ def _handle(engine: "LocalEngine", head: Head) -> RunHandle:
     return RunHandle(engine.core, engine.supervisor, head.run_id, head.attempt, state=state, saved=saved)
 
 
-async def _claims(engine: "LocalEngine", tree: "Tree", head: Head) -> Claims:
+async def _claims(engine: "LocalEngine", tree: "Tree", head: Head, entry: Entry) -> Claims:
     """The run's records, less those that the policy takes from this attempt."""
     if head.attempt == 1:
         return Claims(())
-    entries = engine.core.reader.journal(head.run_id)
     if head.run_id == tree.root_id and not tree.applied:
         tree.applied = True
-        order = [phase.name for phase in phase_states(engine.core.reader, engine.core.reader.run(head.run_id))]
-        dropped = unusable(entries, tree.policy, phases_from(order, tree.policy.from_phase))
-        if dropped:
-            numbers = [entry.number for entry in dropped]
+        run = engine.core.reader.run(head.run_id)
+        numbers = [gone.number for gone in taken_away(engine.core.reader, run, entry.definition, tree.policy)]
+        if numbers:
             await engine.core.submit(DropRecords(head.run_id, head.attempt, numbers), [])
-            entries = [entry for entry in entries if entry.number not in set(numbers)]
-    return Claims(entries)
+    return Claims(engine.core.reader.journal(head.run_id))
 
 
 class Attempt:

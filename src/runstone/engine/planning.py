@@ -2,73 +2,140 @@
 
 from typing import Any
 
+import msgspec
+
+from runstone.domain import codec
 from runstone.domain.records import AgentRun, JournalEntry, WorkflowRun
-from runstone.domain.resume import Plan, PlanEntry, ResumePolicy, action_for, phases_from, plan_entry, unusable
+from runstone.domain.resume import Plan, PlanEntry, ResumePolicy, action_for, plan_entry
+from runstone.domain.workflows import WorkflowDefinition
+from runstone.engine.claiming import taken_away
+from runstone.engine.foresight import foresee
 from runstone.engine.local import LocalEngine
-from runstone.engine.phase_states import phase_states
 from runstone.engine.registry import Registry
-from runstone.errors import NotFound, RunstoneError
+from runstone.errors import NotFound
 from runstone.store.reads import Reader
 
 
 def plan(reader: Reader, run_id: str, policy: ResumePolicy, registry: Registry) -> Plan:
-    """What a resume of the run would reuse, run again and start. "At least" for code, exact for declarative phases."""
+    """What a resume of the run would reuse, run again and start. "At least" for code, exact for declarative phases.
+
+    Raises `InvalidInput` for a phase or record that the policy names and the run does not know.
+    """
     run = reader.run(run_id)
-    found: dict[str, list[PlanEntry]] = {"reuse": [], "rerun": [], "raise": [], "superseded": []}
-    entries = reader.journal(run_id)
-    order = [phase.name for phase in phase_states(reader, run)]
-    dropped = {e.number for e in unusable(entries, policy, phases_from(order, policy.from_phase))}
-    _sort(reader, run, [e for e in entries if e.number not in dropped], policy, found, None)
+    found = _Found(reader, policy, registry)
+    if run.status == "completed":
+        found.as_recorded(run)
+    else:
+        found.resumed(run)
     return Plan(
         run_id=run_id,
         status=run.status,
-        reuse=tuple(found["reuse"]),
-        rerun=tuple(found["rerun"]),
-        raised=tuple(found["raise"]),
-        superseded=tuple(found["superseded"]),
-        start=tuple(plan_entry(e) for e in entries if e.number in dropped and e.kind == "child"),
-        warnings=tuple(_warnings(run, registry)),
+        reuse=tuple(found.groups["reuse"]),
+        rerun=tuple(found.groups["rerun"]),
+        raised=tuple(found.groups["raise"]),
+        superseded=tuple(found.groups["superseded"]),
+        start=tuple(found.start),
+        exact=found.exact,
+        warnings=tuple(found.warnings),
     )
 
 
-def _sort(
-    reader: Reader,
-    run: AgentRun,
-    entries: list[JournalEntry],
-    policy: ResumePolicy,
-    found: dict[str, list[PlanEntry]],
-    parent: str | None,
-) -> None:
-    """Sorts a run's records, and those of the children that would go on, by what becomes of them."""
-    ended = frozenset((run.error or {}).get("caused_by", ()))
-    for entry in entries:
-        if entry.dropped or entry.kind == "timer":
-            continue
-        shown = plan_entry(entry, parent)
-        if entry.superseded:
-            found["superseded"].append(shown)
-            continue
-        action = action_for(entry, policy, ended)
-        if action in ("reuse", "raise"):
-            found[action].append(shown)
-            continue
-        found["rerun"].append(shown)
-        if entry.child_run_id is not None:
-            child = reader.run(entry.child_run_id)
-            _sort(reader, child, reader.journal(child.id), policy, found, child.id)
+class _Found:
+    """Records sorted by what becomes of them: reuse, rerun, raise, superseded; and what would be started."""
+
+    def __init__(self, reader: Reader, policy: ResumePolicy, registry: Registry) -> None:
+        self.reader = reader
+        self.policy = policy
+        self.registry = registry
+        self.groups: dict[str, list[PlanEntry]] = {"reuse": [], "rerun": [], "raise": [], "superseded": []}
+        self.start: list[PlanEntry] = []
+        self.warnings: list[str] = []
+        self.exact = True
+
+    def as_recorded(self, run: AgentRun) -> None:
+        """A completed run gives its stored result: nothing runs."""
+        for entry in self.reader.journal(run.id):
+            if not entry.dropped and entry.kind != "timer":
+                group = "superseded" if entry.superseded else "reuse" if entry.finished else "raise"
+                self.groups[group].append(plan_entry(entry))
+
+    def resumed(self, run: AgentRun) -> None:
+        """The run itself, with what the policy takes from its next attempt."""
+        definition = self._definition(run)
+        dropped = {entry.number for entry in taken_away(self.reader, run, definition, self.policy)}
+        entries = [entry for entry in self.reader.journal(run.id) if not entry.dropped]
+        if definition is None:
+            again = [entry for entry in entries if entry.number in dropped and entry.kind == "child"]
+            self.start += [plan_entry(entry) for entry in again]
+        self._next(run, definition, [entry for entry in entries if entry.number not in dropped], None)
+
+    def _next(
+        self,
+        run: AgentRun,
+        definition: WorkflowDefinition | None,
+        entries: list[JournalEntry],
+        parent: str | None,
+    ) -> None:
+        """The next attempt of a run."""
+        if definition is not None:
+            self._sort(run, self._foreseen(run, definition, entries, parent), parent)
+            return
+        self.exact = self.exact and not isinstance(run, WorkflowRun) and not entries
+        self.groups["superseded"] += [plan_entry(entry, parent) for entry in entries if entry.superseded]
+        self._sort(run, [entry for entry in entries if not entry.superseded], parent)
+
+    def _definition(self, run: AgentRun) -> WorkflowDefinition | None:
+        """The declarative definition as it is registered now, with a warning where it is another one."""
+        if not isinstance(run, WorkflowRun):
+            return None
+        try:
+            entry = self.registry.get_workflow(run.definition_id or "")
+        except NotFound as error:
+            self.warnings.append(str(error))
+            return None
+        if LocalEngine.definition_hash(entry) != run.definition_hash:
+            self.warnings.append(f"the definition of {entry.name} changed since the run was started")
+        return entry.definition
+
+    def _foreseen(
+        self, run: AgentRun, definition: WorkflowDefinition, entries: list[JournalEntry], parent: str | None
+    ) -> list[JournalEntry]:
+        """What a declarative workflow would claim; what it would leave is noted, and what it would start."""
+        told = foresee(
+            definition,
+            self.reader.value(run.input_ref),
+            entries,
+            policy=self.policy,
+            ended_parent=_ended(run),
+            registry=self.registry,
+            result_of=self._result,
+        )
+        self.start += [msgspec.structs.replace(entry, parent_run_id=parent) for entry in told.start]
+        self.exact = self.exact and told.exact
+        self.warnings += told.warnings
+        claimed = {entry.number for entry in told.claimed}
+        left = [entry for entry in entries if entry.number not in claimed]
+        self.groups["superseded"] += [plan_entry(entry, parent) for entry in left]
+        return list(told.claimed)
+
+    def _result(self, entry: JournalEntry) -> Any:
+        return codec.decode(entry.value) if entry.value is not None else self.reader.value(entry.ref)
+
+    def _sort(self, run: AgentRun, entries: list[JournalEntry], parent: str | None) -> None:
+        """Sorts records that are asked for again, and those of the children that go on, by what becomes of them."""
+        ended = _ended(run)
+        for entry in entries:
+            if entry.kind == "timer":
+                continue
+            action = action_for(entry, self.policy, ended)
+            group = action if action in ("reuse", "raise") else "rerun"
+            self.groups[group].append(plan_entry(entry, parent))
+            if group == "rerun" and entry.child_run_id is not None:
+                child = self.reader.run(entry.child_run_id)
+                below = [one for one in self.reader.journal(child.id) if not one.dropped]
+                self._next(child, self._definition(child), below, child.id)
 
 
-def _warnings(run: AgentRun, registry: Registry) -> list[str]:
-    warnings: list[str] = []
-    if not isinstance(run, WorkflowRun):
-        return warnings
-    entry: Any = None
-    try:
-        entry = registry.get_workflow(run.definition_id or "")
-    except NotFound as error:
-        return [str(error)]
-    except RunstoneError as error:
-        return [f"{error}"]
-    if LocalEngine.definition_hash(entry) != run.definition_hash:
-        warnings.append(f"the definition of {entry.name} changed since the run was started")
-    return warnings
+def _ended(run: AgentRun) -> frozenset[str]:
+    """Children whose failure ended the run's last attempt."""
+    return frozenset((run.error or {}).get("caused_by", ()))
