@@ -49,6 +49,8 @@ class Context:
         self.gates: dict[str, asyncio.Semaphore] = {}
         self.limits: dict[str, int] = {}
         self.claimed_pks: list[int] = []
+        self.has_asked = False
+        """Whether the code asked for a child."""
         self.suspended = False
         self.stop_reason: str | None = None
         self.park: Callable[[], None] | None = None
@@ -252,6 +254,7 @@ class Context:
     def _children(self, items: Sequence[Item], *, single: bool) -> Call:
         self.check()
         self.durable("ctx.child" if single else "ctx.map")
+        self.has_asked = True
         for item in items:
             item.record = self.claims.claim(item.hint.key, item.hint.phase, item.hint.previous)
         name = items[0].hint.name if items else "map"

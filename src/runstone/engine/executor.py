@@ -166,7 +166,10 @@ class Attempt:
         if ctx.handle._summary is not None:
             payload["summary"] = ctx.handle._summary
         blob = None if data is None else pack(data)
-        await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=ctx.claimed_pks))
+        # A first attempt that asked for no child has none to supersede. Not to look for them matters: a read sends what
+        # its batch holds so far, and the ends of many children would each go out in statements of their own.
+        claimed = ctx.claimed_pks if ctx.attempt > 1 or ctx.has_asked else None
+        await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:
         ctx, told = self.ctx, error_of(error)
