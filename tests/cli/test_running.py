@@ -234,5 +234,9 @@ def test_completion_proposes_runs_by_any_part_of_their_id(shell: Shell) -> None:
         "COMP_CWORD": "3",
     }
     assert "plain,job" in shell().out
+    shell.env |= {"COMP_WORDS": f"runstone --workspace {shell.folder} runs show jo", "COMP_CWORD": "5"}
+    shell.folder = shell.folder.parent
+    assert "plain,job" in shell().out
+    shell.folder /= "folder"
     Path(shell.folder, ".runstone", "ledger.db").rename(shell.folder / "elsewhere")
     assert shell().out.strip() == ""

@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from runstone.ledger import Ledger
+
+WORKSPACE: Final = "runstone.global.workspace"
+"""Where a command line's --workspace is kept, also while a shell asks for completions."""
 
 
 class RunId(click.ParamType[str]):
@@ -24,7 +27,7 @@ class RunId(click.ParamType[str]):
         from runstone.errors import RunstoneError
 
         try:
-            with runstone.open(ctx.params.get("workspace"), readonly=True, create=False) as ledger:
+            with runstone.open(ctx.meta.get(WORKSPACE), readonly=True, create=False) as ledger:
                 found = ledger.list_runs(limit=200).items
         except RunstoneError:
             return []  # no ledger, no proposals; the command itself will say why

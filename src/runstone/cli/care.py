@@ -3,9 +3,10 @@
 import click
 from click.shell_completion import get_completion_class
 
-from runstone.cli import exit_codes
+from runstone.cli import exit_codes, text
 from runstone.cli.command import Command, with_session
 from runstone.cli.session import Session
+from runstone.cli.table import Cell
 
 
 @click.command(cls=Command)
@@ -29,7 +30,7 @@ def verify(session: Session, upgrade: bool) -> int:
         output.items(findings)
     else:
         for finding in findings:
-            output.message(finding, "bad")
+            output.line(Cell(text.clean(finding), "bad"))
         output.note(f"{place}: {f'{len(findings)} findings' if findings else 'nothing is wrong'}", "")
     return exit_codes.ERROR if findings else exit_codes.OK
 

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
-from runstone.cli import exit_codes, problems
+from runstone.cli import arguments, exit_codes, problems
 from runstone.cli.output import Mode, Output, prepare_streams
 from runstone.cli.session import Session
 
 R = TypeVar("R")
 
-_META = "runstone.global."
+_META = arguments.WORKSPACE.removesuffix("workspace")
 
 
 class PipeClosed(Exception):

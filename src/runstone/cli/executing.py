@@ -16,7 +16,7 @@ from runstone.cli.progress import closing_line, look
 from runstone.cli.run_tables import agent_of
 from runstone.domain import keys
 from runstone.domain.records import AgentRun
-from runstone.errors import AgentNotFound, NotFound, RunOutcome, RunstoneError
+from runstone.errors import AgentNotFound, NotFound, RunInterrupted, RunOutcome, RunstoneError
 from runstone.ledger import Ledger
 
 
@@ -72,13 +72,17 @@ def drive(output: Output, ledger: Ledger, start: Start) -> int:
         with Watcher(ledger, start.run_id, output):
             result = asyncio.run(_until_signalled(start.begin()))
     except (KeyboardInterrupt, Terminated) as stop:
-        output.message(f"interrupted; go on with it: runstone resume {start.run_id}")
-        return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
+        left = RunInterrupted(f"run {start.run_id} is interrupted", run_id=start.run_id)
+        return report(left, output, _code_of(stop))
     except RunOutcome as outcome:
         return _report_outcome(output, ledger, start.run_id, outcome)
     _conclude(output, ledger, start.run_id)
     print_result(output, ledger.get_run(start.run_id), result)
     return exit_codes.OK
+
+
+def _code_of(stop: BaseException) -> int:
+    return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
 
 
 def _report_outcome(output: Output, ledger: Ledger, run_id: str, outcome: RunOutcome) -> int:
@@ -119,8 +123,8 @@ def drive_all(output: Output, ledger: Ledger, starts: list[Start]) -> int:
     try:
         results = asyncio.run(_until_signalled(_gather(starts)))
     except (KeyboardInterrupt, Terminated) as stop:
-        output.message("interrupted; go on: runstone resume --all")
-        return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
+        left = RunInterrupted("the runs are interrupted", hint="go on with them: runstone resume --all")
+        return report(left, output, _code_of(stop))
     code = exit_codes.OK
     documents = []
     for start, result in zip(starts, results, strict=True):

@@ -75,9 +75,11 @@ def _json_only(details: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def report(error: BaseException, output: Output) -> int:
-    """Prints the problem on stderr and gives the exit code."""
+def report(error: BaseException, output: Output, code: int | None = None) -> int:
+    """Prints the problem on stderr and gives the exit code; `code` where it is not the one of the error."""
     problem = problem_of(error)
+    if code is not None:
+        problem = problem._replace(exit_code=code)
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     if output.text:
