@@ -20,7 +20,13 @@ class Tail:
     """Events in commit order. Iterate it with `for` or `async for`; `cursor` continues it elsewhere."""
 
     def __init__(
-        self, reader: Reader, signals: Signals, *, after: str | None, timeout: float | None, run_id: str | None
+        self,
+        reader: Reader,
+        signals: Signals,
+        *,
+        after: str | None,
+        timeout: float | None,
+        run_id: str | None,
     ) -> None:
         self._reader = reader
         self._signals = signals
@@ -116,7 +122,9 @@ class Waiter:
                 if run.status in SETTLED or (timeout is not None and waited >= timeout):
                     return run
                 # A lease that runs out changes nothing in the file, so look now and then anyway.
-                if not changed.wait(step := 1.0 if timeout is None else min(1.0, max(0.01, timeout - waited))):
+                if not changed.wait(
+                    step := 1.0 if timeout is None else min(1.0, max(0.01, timeout - waited))
+                ):
                     waited += step
         finally:
             self._signals.unsubscribe(number)

@@ -64,7 +64,9 @@ class Boards:
     def __init__(self, ledger: "Ledger") -> None:
         self._ledger = ledger
 
-    def create(self, board_id: str | None = None, *, title: str | None = None, thread_id: str | None = None) -> Board:
+    def create(
+        self, board_id: str | None = None, *, title: str | None = None, thread_id: str | None = None
+    ) -> Board:
         """Creates a board; again under the same id it is the same board."""
         core = self._ledger.core
         name = core.new_id() if board_id is None else keys.check_id(board_id, "board_id")
@@ -103,7 +105,9 @@ class Boards:
     def _save(self, card_id: str, board_id: str | None, fields: dict[str, Any], revision: int | None) -> None:
         known = {"title", "body", "status", "position", "assignee", "labels", "run_id"}
         if unknown := fields.keys() - known:
-            raise InvalidInput(f"a card has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+            raise InvalidInput(
+                f"a card has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+            )
         changes, blob = dict(fields), None
         if "title" in changes:
             bounded("title", changes["title"])
@@ -137,11 +141,20 @@ class Commands:
         self._ledger = ledger
 
     def give(
-        self, run_id: str, verb: str, *, scope: str, by: str | None, reason: str | None, idempotency_key: str | None
+        self,
+        run_id: str,
+        verb: str,
+        *,
+        scope: str,
+        by: str | None,
+        reason: str | None,
+        idempotency_key: str | None,
     ) -> Command:
         """Orders a run to stop, with all below it where `scope` is subtree."""
         if verb not in self.VERBS or scope not in ("run", "subtree"):
-            raise InvalidInput(f"a command is one of {', '.join(self.VERBS)}, for run or subtree, not {verb!r} {scope!r}")
+            raise InvalidInput(
+                f"a command is one of {', '.join(self.VERBS)}, for run or subtree, not {verb!r} {scope!r}"
+            )
         ledger = self._ledger
         ledger.reconcile()
         payload = {"scope": scope} | ({"reason": bounded("reason", reason)} if reason else {})
@@ -164,7 +177,9 @@ class Commands:
 
     def _cascade(self, run: AgentRun, by: str | None) -> None:
         try:
-            self._request(run.id, {"scope": "run", "reason": "parent stopped", "cascade": True}, by=by, key=None)
+            self._request(
+                run.id, {"scope": "run", "reason": "parent stopped", "cascade": True}, by=by, key=None
+            )
         except IllegalTransition:
             return  # it ended in this moment
 

@@ -35,7 +35,9 @@ def verify(ledger: "Ledger") -> list[str]:
     found = [f"SQLite: {row[0]}" for row in reader.rows("integrity") if row[0] != "ok"]
     if found:
         return found  # what a damaged file says beyond that is worth nothing
-    found += [f"row {row[1]} of {row[0]} refers to a missing {row[2]}" for row in reader.rows("broken_references")]
+    found += [
+        f"row {row[1]} of {row[0]} refers to a missing {row[2]}" for row in reader.rows("broken_references")
+    ]
     found += migrate.verify_records(reader.db)  # type: ignore[arg-type]
     for check, sentence in _CHECKS.items():
         found += [sentence.format(*row) for row in reader.rows(check)]
@@ -66,7 +68,10 @@ def _fold_of(reader: Reader, pk: int) -> list[str]:
     except RunstoneError as error:
         return [f"the events of run {stored.run_id} cannot be folded: {error}"]
     wrong = [n for n in names if n not in _NOT_FOLDED and getattr(folded, n) != getattr(stored, n)]
-    return [f"run {stored.run_id}: {n} is {getattr(stored, n)!r}, its events say {getattr(folded, n)!r}" for n in wrong]
+    return [
+        f"run {stored.run_id}: {n} is {getattr(stored, n)!r}, its events say {getattr(folded, n)!r}"
+        for n in wrong
+    ]
 
 
 def fold(reader: Reader, stored: Head) -> Head:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from runstone.errors import NotJournalable, UnknownCodec
+from runstone.errors import InvalidInput, NotJournalable, UnknownCodec
 
 MAX_VALUE_BYTES = 64 * 1024 * 1024
 """One value may be 64 MB; more belongs in a file that a value names."""
@@ -21,8 +21,17 @@ MAX_VALUE_BYTES = 64 * 1024 * 1024
 ROW_TEXT_BYTES = 4096
 """No text in a ledger row is longer; longer text is a message or a blob."""
 
+MAX_DEPTH = 200
+"""Lists and objects within each other; a value is read by code that has less stack left than the one that wrote it."""
+
 PLAIN, ZSTD = 0, 1
 """Codecs of stored blobs. A number above these is a later version's: `UnknownCodec`, never a guess."""
+
+_SHALLOW = 2 * MAX_DEPTH
+"""No shorter JSON is nested too deep."""
+
+_MAX_BITS = 13_287
+"""4,000 digits: Python refuses to read integers of more than 4,300."""
 
 _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="sorted")
@@ -33,11 +42,18 @@ def encode(value: Any) -> bytes:
     """JSON bytes of `value`. Raises `NotJournalable`, naming the place of what is not JSON."""
     try:
         data = _encoder.encode(value)
-        if _decoder.decode(data) == value:
+        if _decoder.decode(data) == value and (len(data) <= _SHALLOW or not _is_deep(value)):
             return data
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         pass  # the walk below finds the place and says what is wrong with it
     return _encoder.encode(_convert(value, "$", 0))
+
+
+def utf8(text: str, what: str) -> bytes:
+    """UTF-8 of a text. Raises `InvalidInput` for what is no text and `NotJournalable` for lone surrogates."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{what} must be text, not {type(text).__name__}")
+    return _text(text, what).encode()
 
 
 def decode(data: bytes | str) -> Any:
@@ -63,44 +79,60 @@ def clip(text: str, limit: int = ROW_TEXT_BYTES) -> str:
 
 def _convert(value: Any, place: str, depth: int) -> Any:
     """`value` with Structs and dataclasses made plain; raises at the first thing that is not JSON."""
-    if depth > 200:
-        raise NotJournalable(f"{place[:120]}… is nested more than 200 deep")
-    kind = type(value)
-    if value is None or kind in (bool, str):
-        return _text(value, place) if kind is str else value
-    if kind is int:
-        if not -(2**63) <= value < 2**64:
-            raise NotJournalable(f"{place} is an integer of more than 64 bits")
-        return value
-    if kind is float:
-        if not math.isfinite(value):
-            raise NotJournalable(f"{place} is {value}, which JSON does not have")
-        return value
-    if kind is list:
-        return [_convert(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
-    if kind is dict:
-        return _convert_dict(value, place, depth)
+    fields = None if isinstance(value, list) else _fields(value, place)
+    if fields is None and not isinstance(value, list):
+        return _scalar(value, place)
+    if depth >= MAX_DEPTH:
+        raise NotJournalable(f"{place[:120]}… is nested more than {MAX_DEPTH} deep")
+    if fields is not None:
+        return {name: _convert(item, f"{place}.{name}", depth + 1) for name, item in fields.items()}
+    return [_convert(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
+
+
+def _fields(value: Any, place: str) -> dict[str, Any] | None:
+    """What an object holds; None for what is no object."""
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise NotJournalable(f"{place} has the key {name!r:.80}; keys must be text")
+        return {_text(str.__str__(name), place): item for name, item in value.items()}
     if isinstance(value, msgspec.Struct):
-        return {
-            name: _convert(getattr(value, name), f"{place}.{name}", depth + 1)
-            for name in value.__struct_fields__
-        }
+        return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _convert(getattr(value, field.name), f"{place}.{field.name}", depth + 1)
-            for field in dataclasses.fields(value)
-        }
-    if isinstance(value, str):  # a str enum or another subclass: its text is its value
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return None
+
+
+def _scalar(value: Any, place: str) -> Any:
+    """A plain value. A subclass (an IntEnum, a str enum, NumPy's float64) counts as the number or text that it is."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if value.bit_length() > _MAX_BITS:
+            raise NotJournalable(f"{place} is an integer of more than 4,000 digits")
+        return int.__int__(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotJournalable(f"{place} is {float.__float__(value)}, which JSON does not have")
+        return float.__float__(value)
+    if isinstance(value, str):
         return _text(str.__str__(value), place)
-    raise NotJournalable(f"{place} is a {kind.__name__}, which JSON does not have")
+    raise NotJournalable(f"{place} is a {type(value).__name__}, which JSON does not have")
 
 
-def _convert_dict(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
-    for name in value:
-        if not isinstance(name, str):
-            raise NotJournalable(f"{place} has the key {name!r}; keys must be text")
-        _text(name, place)
-    return {name: _convert(item, f"{place}.{name}", depth + 1) for name, item in value.items()}
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested more than `MAX_DEPTH` deep; level by level, without recursion."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        nested = [
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, dict | list)
+        ]
+        if not nested:
+            return False
+        level = [item for items in nested for item in items]
+    return True
 
 
 def _text(value: str, place: str) -> str:

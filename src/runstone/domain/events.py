@@ -50,7 +50,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
         "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int
     ),
     "run.superseded": _own("The parent finished without asking for this child again."),
-    "run.pruned": _own("The events before this one were removed; `row` is what they had added up to.", row=dict),
+    "run.pruned": _own(
+        "The events before this one were removed; `row` is what they had added up to.", row=dict
+    ),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(
         "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int
@@ -91,6 +93,15 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "definition.changed": _own("The definition differs from the one that the run was started with.", HIGH),
     "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, budget=dict),
     "budget.changed": _own("The run's budget was changed.", budget=dict),
+    "ledger.reset": _own(
+        "Given by `tail`, never stored: the cursor belongs to another ledger.", HIGH, reason=str, cursor=str
+    ),
+    "ledger.gap": _own(
+        "Given by `tail`, never stored: events after the cursor were removed.",
+        HIGH,
+        after=int,
+        removed_up_to=int,
+    ),
     "retry.stopped": _own(
         "No further try: the last one failed alike and recorded nothing new.", HIGH, reason=str
     ),
@@ -102,9 +113,9 @@ _seen_types: set[str] = set()  # types that passed the pattern; bounded below
 
 def check_emit(event_type: str, payload: Any) -> int:
     """Checks a caller's event and gives its default importance. Raises `InvalidEvent`."""
-    entry = CATALOGUE.get(event_type)
+    entry = CATALOGUE.get(event_type) if isinstance(event_type, str) else None
     if entry is None:
-        if event_type not in _seen_types:
+        if not isinstance(event_type, str) or event_type not in _seen_types:
             _check_new_type(event_type)
         return NORMAL
     if entry.own:
@@ -112,20 +123,24 @@ def check_emit(event_type: str, payload: Any) -> int:
     if type(payload) is not dict:
         raise InvalidEvent(f"the payload of {event_type} must be an object, not {type(payload).__name__}")
     for name, kind in entry.required.items():
-        if not isinstance(payload.get(name), kind):
+        if not _is(payload.get(name), kind):
             raise InvalidEvent(
                 f"{event_type} needs `{name}` ({kind.__name__}); it has {payload.get(name)!r:.80}"
             )
     for name, kind in entry.optional.items():
-        if payload.get(name) is not None and not isinstance(payload[name], kind):
+        if payload.get(name) is not None and not _is(payload[name], kind):
             raise InvalidEvent(f"`{name}` of {event_type} must be {kind.__name__}, not {payload[name]!r:.80}")
     return entry.importance
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
 
 
 def _check_new_type(event_type: str) -> None:
     if not isinstance(event_type, str) or len(event_type) > 100 or not _TYPE.match(event_type):
         raise InvalidEvent(f"{event_type!r:.120} is not a dotted event type such as tool.started")
-    if event_type.split(".")[0] in _OWN_DOMAINS - {"log"}:
+    if event_type.split(".", maxsplit=1)[0] in _OWN_DOMAINS - {"log"}:
         raise InvalidEvent(f"{event_type} is in a domain that Runstone writes itself", hint=_hint(event_type))
     if len(_seen_types) < 10_000:
         _seen_types.add(event_type)
@@ -133,4 +148,4 @@ def _check_new_type(event_type: str) -> None:
 
 def _hint(event_type: str) -> str:
     calls = {"usage": "run.usage()", "message": "run.message()", "checkpoint": "run.checkpoint()"}
-    return f"use {calls.get(event_type.split('.')[0], 'run.complete(), run.fail() or run.pause()')} or a type of your own"
+    return f"use {calls.get(event_type.split('.', maxsplit=1)[0], 'run.complete(), run.fail() or run.pause()')} or a type of your own"

@@ -32,7 +32,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
 
-class AgentRun(Record):
+class AgentRun(Record, frozen=True, kw_only=True):
     """A run of kind subagent, worker_thread, background_agent, team_member or workflow_child."""
 
     id: str
@@ -77,14 +77,14 @@ class AgentRun(Record):
         return self.status == "running"
 
 
-class WorkflowRun(AgentRun):
+class WorkflowRun(AgentRun, frozen=True, kw_only=True):
     """A run of kind workflow: the same, with its definition. Input and phases are read with `ledger.input` and `.phases`."""
 
     definition_id: str | None
     definition_hash: str | None
 
 
-class PhaseState(Record):
+class PhaseState(Record, frozen=True, kw_only=True):
     """A phase of a workflow run, derived from its events and children; planned phases are `pending`."""
 
     name: str
@@ -98,7 +98,7 @@ class PhaseState(Record):
     reason: str | None
 
 
-class RunEvent(Record):
+class RunEvent(Record, frozen=True, kw_only=True):
     """An immutable record of a run. `seq` orders it in its run, `position` across the workspace."""
 
     run_id: str
@@ -112,7 +112,7 @@ class RunEvent(Record):
     event_key: str | None
 
 
-class Totals(Record):
+class Totals(Record, frozen=True, kw_only=True):
     """Sums of requests. `complete` is False when the cost of some request is unknown: the cost is then a lower bound."""
 
     requests: int = 0
@@ -153,7 +153,7 @@ class Totals(Record):
         }
 
 
-class ModelTotals(Record):
+class ModelTotals(Record, frozen=True, kw_only=True):
     """Totals of one provider and model."""
 
     provider: str
@@ -162,7 +162,7 @@ class ModelTotals(Record):
     subtree: Totals
 
 
-class RunTelemetry(Record):
+class RunTelemetry(Record, frozen=True, kw_only=True):
     """What a run cost, by itself and with all below it."""
 
     run_id: str
@@ -190,7 +190,7 @@ class RunTelemetry(Record):
         return {**value, "own": self.own.to_dict(), "subtree": self.subtree.to_dict(), "models": models}
 
 
-class Attempt(Record):
+class Attempt(Record, frozen=True, kw_only=True):
     """One try of a run by one owner."""
 
     run_id: str
@@ -203,7 +203,7 @@ class Attempt(Record):
     reason: str | None
 
 
-class Lease(Record):
+class Lease(Record, frozen=True, kw_only=True):
     """An owner's time-limited right to write to a run."""
 
     run_id: str
@@ -213,7 +213,7 @@ class Lease(Record):
     expires_at: datetime
 
 
-class ProcessRecord(Record):
+class ProcessRecord(Record, frozen=True, kw_only=True):
     """A process group that a run started."""
 
     run_id: str
@@ -227,7 +227,7 @@ class ProcessRecord(Record):
     signal: int | None
 
 
-class Checkpoint(Record):
+class Checkpoint(Record, frozen=True, kw_only=True):
     """A saved state of a run; read it with `ledger.state(run_id, number)`."""
 
     run_id: str
@@ -240,7 +240,7 @@ class Checkpoint(Record):
     created_at: datetime
 
 
-class Thread(Record):
+class Thread(Record, frozen=True, kw_only=True):
     """A conversation."""
 
     id: str
@@ -252,7 +252,7 @@ class Thread(Record):
     updated_at: datetime
 
 
-class Message(Record):
+class Message(Record, frozen=True, kw_only=True):
     """A message of a thread."""
 
     id: str
@@ -266,7 +266,7 @@ class Message(Record):
     extra: Any
 
 
-class Board(Record):
+class Board(Record, frozen=True, kw_only=True):
     """A task board."""
 
     id: str
@@ -277,7 +277,7 @@ class Board(Record):
     updated_at: datetime
 
 
-class Card(Record):
+class Card(Record, frozen=True, kw_only=True):
     """A card of a board. `run_ids` are the runs that refer to it; `claimed_by` is the one that works on it."""
 
     id: str
@@ -295,7 +295,7 @@ class Card(Record):
     updated_at: datetime
 
 
-class Command(Record):
+class Command(Record, frozen=True, kw_only=True):
     """A durable order to a run."""
 
     id: str
@@ -311,7 +311,7 @@ class Command(Record):
     ended_at: datetime | None
 
 
-class JournalEntry(Record):
+class JournalEntry(Record, frozen=True, kw_only=True):
     """What a run knows of one child or step."""
 
     number: int
@@ -344,7 +344,7 @@ class JournalEntry(Record):
         return self.kind != "child" or self.child_status == "completed"
 
 
-class TreeNode(Record):
+class TreeNode(Record, frozen=True, kw_only=True):
     """A run with its children, in the order in which they were created."""
 
     run: AgentRun
@@ -370,7 +370,7 @@ class TreeNode(Record):
         }
 
 
-class SearchHit(Record):
+class SearchHit(Record, frozen=True, kw_only=True):
     """A text that fits a full-text query."""
 
     source: str

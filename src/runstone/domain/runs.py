@@ -191,6 +191,10 @@ def _text(value: Any) -> str:
     return codec.encode(value).decode()
 
 
+def _clipped(reason: str | None) -> str | None:
+    return None if reason is None else codec.clip(reason)
+
+
 def _created(head: Head, payload: dict[str, Any], at: int) -> None:
     for name in IDENTITY:
         if name in payload:
@@ -224,17 +228,17 @@ def _end_attempt(head: Head, at: int) -> None:
 def _parked(status: str) -> Any:
     def fold(head: Head, payload: dict[str, Any], at: int) -> None:
         _end_attempt(head, at)
-        head.status, head.status_reason = status, payload.get("reason")
+        head.status, head.status_reason = status, _clipped(payload.get("reason"))
         head.wake_at = payload.get("wake_at")
         if payload.get("error") is not None:
-            head.error_json = _text(payload["error"])
+            head.error_json = _text(clip_error(payload["error"]))
             head.tries += 1
 
     return fold
 
 
 def _resumed(head: Head, payload: dict[str, Any], at: int) -> None:
-    head.status, head.status_reason, head.wake_at = "pending", payload.get("reason"), None
+    head.status, head.status_reason, head.wake_at = "pending", _clipped(payload.get("reason")), None
     head.completed_at = None
     if "options" in payload:
         head.options_json = _text(payload["options"])
@@ -243,7 +247,7 @@ def _resumed(head: Head, payload: dict[str, Any], at: int) -> None:
 def _ended(status: str) -> Any:
     def fold(head: Head, payload: dict[str, Any], at: int) -> None:
         _end_attempt(head, at)
-        head.status, head.status_reason, head.wake_at = status, payload.get("reason"), None
+        head.status, head.status_reason, head.wake_at = status, _clipped(payload.get("reason")), None
         head.completed_at = at
         if payload.get("summary") is not None:
             head.summary = codec.clip(payload["summary"])
@@ -258,7 +262,7 @@ def _ended(status: str) -> Any:
 
 def _interrupted(head: Head, payload: dict[str, Any], at: int) -> None:
     _end_attempt(head, at)
-    head.status, head.status_reason, head.wake_at = "interrupted", payload.get("reason"), None
+    head.status, head.status_reason, head.wake_at = "interrupted", _clipped(payload.get("reason")), None
 
 
 def _updated(head: Head, payload: dict[str, Any], at: int) -> None:
@@ -324,12 +328,28 @@ _FOLD: Final = {
 
 
 def clip_error(error: dict[str, Any]) -> dict[str, Any]:
-    """The error as the row keeps it: code, message and what caused it, each within the bound of a row."""
-    kept = {name: error[name] for name in ("code", "type", "hint") if error.get(name)}
+    """The error as the row keeps it: code, message and what caused it, all within the bound of a row.
+
+    The event has the whole of it. A character takes up to six bytes in JSON (`\\u0000`).
+    """
+    kept: dict[str, Any] = {
+        name: codec.clip(str(error[name]), 100) for name in ("code", "type") if error.get(name)
+    }
     kept["message"] = codec.clip(str(error.get("message", "")), 2048)
-    if error.get("caused_by"):
-        kept["caused_by"] = list(error["caused_by"])[:32]
-    return kept
+    if error.get("hint"):
+        kept["hint"] = codec.clip(str(error["hint"]), 300)
+    causes = list(error.get("caused_by") or ())[:32]
+    if _too_long(kept, causes):
+        kept["message"], kept["hint"] = codec.clip(kept["message"], 300), ""
+    while causes and _too_long(kept, causes):
+        causes = causes[: len(causes) // 2]
+    return {
+        name: value for name, value in {**kept, "caused_by": causes}.items() if value or name == "message"
+    }
+
+
+def _too_long(error: dict[str, Any], causes: list[str]) -> bool:
+    return len(codec.encode({**error, "caused_by": causes})) > codec.ROW_TEXT_BYTES
 
 
 def shown_status(status: str, lease_live: bool) -> str:

@@ -16,6 +16,8 @@ from runstone.errors import InvalidInput
 WHOLE: Final = -1
 LENGTH: Final = -2
 
+MAX_PATH_BYTES: Final = 500
+
 
 class Place(msgspec.Struct, frozen=True):
     """One changed place; `value` None means that it is gone."""
@@ -26,12 +28,17 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Saved:
-    """What the last checkpoint held: a hash for each place, so that a save stores only what changed."""
+    """What the last checkpoint held: a hash for each place, so that a save stores only what changed.
+
+    It is not changed by a save: each gives a new one, so that one which is refused leaves nothing behind. Of a list's
+    names only the first `counts[path]` are its own: a later `Saved` may share the list and have added more.
+    """
 
     def __init__(self) -> None:
         self.number = 0
         self.values: dict[str, str] = {}
-        self.lists: dict[str, list[str]] = {}
+        self.names: dict[str, list[str]] = {}
+        self.counts: dict[str, int] = {}
 
     def changes(self, state: Any) -> "tuple[list[Place], Saved]":
         """The places of `state` that differ, and what is saved once they are stored. Linear in the state."""
@@ -42,54 +49,65 @@ class Saved:
         places: list[Place] = []
         after = Saved()
         after.number = self.number + 1
-        for path, value in state.items():
+        for key, value in state.items():
+            path = _path(key)
             if type(value) is list:
-                after.lists[path] = self._changed_list(path, value, places)
+                after.names[path] = self._changed_list(path, value, places)
+                after.counts[path] = len(value)
             else:
                 data = codec.encode(value)
                 after.values[path] = name = _name(data)
                 if self.values.get(path) != name:
                     places.append(Place(path, WHOLE, data))
-        codec.encode(list(state))  # the keys themselves must be text
         places += self._gone(after)
         return places, after
 
     def _changed_list(self, path: str, value: list[Any], places: list[Place]) -> list[str]:
-        before = self.lists.get(path)
+        before, count = self.names.get(path, []), self.counts.get(path, 0)
         names = []
         for index, item in enumerate(value):
             data = codec.encode(item)
             name = _name(data)
             names.append(name)
-            if before is None or index >= len(before) or before[index] != name:
+            if index >= count or before[index] != name:
                 places.append(Place(path, index, data))
-        if before is None or len(before) != len(value):
+        if count != len(value) or path not in self.counts:
             places.append(Place(path, LENGTH, str(len(value)).encode()))
         return names
 
     def _gone(self, after: "Saved") -> Iterable[Place]:
         for path in self.values.keys() - after.values.keys():
             yield Place(path, WHOLE, None)
-        for path in self.lists.keys() - after.lists.keys():
+        for path in self.counts.keys() - after.counts.keys():
             yield Place(path, LENGTH, None)
 
     def appended(self, append: dict[str, list[Any]]) -> "tuple[list[Place], Saved]":
         """The places of items added at the end of top-level lists. Linear in what is added."""
         places: list[Place] = []
-        after = Saved()
-        after.number, after.values, after.lists = self.number + 1, self.values, self.lists
-        added: list[tuple[str, list[str]]] = []
-        for path, items in append.items():
-            if path in self.values or not isinstance(items, list):
+        added: dict[str, list[str]] = {}
+        for key, items in append.items():
+            path = _path(key)
+            if path in self.values or "" in self.values or not path or not isinstance(items, list):
                 raise InvalidInput(f"append= adds items to lists; {path!r} is none")
-            start = len(self.lists.get(path, ()))
+            start = self.counts.get(path, 0)
             encoded = [codec.encode(item) for item in items]
             places += [Place(path, start + index, data) for index, data in enumerate(encoded)]
             places.append(Place(path, LENGTH, str(start + len(items)).encode()))
-            added.append((path, [_name(data) for data in encoded]))
-        for path, names in added:  # only once all of it was taken
-            after.lists.setdefault(path, []).extend(names)
-        return places, after
+            added[path] = [_name(data) for data in encoded]
+        return places, self._with(added)
+
+    def _with(self, added: dict[str, list[str]]) -> "Saved":
+        after = Saved()
+        after.number, after.values = self.number + 1, self.values
+        after.names, after.counts = dict(self.names), dict(self.counts)
+        for path, names in added.items():
+            count = self.counts.get(path, 0)
+            shared = after.names.setdefault(path, [])
+            if len(shared) != count:  # a save that was given up has added to it
+                shared = after.names[path] = shared[:count]
+            shared.extend(names)
+            after.counts[path] = count + len(names)
+        return after
 
 
 def assemble(rows: Iterable[tuple[str, int, bytes | None]]) -> tuple[Any, Saved]:
@@ -108,11 +126,18 @@ def assemble(rows: Iterable[tuple[str, int, bytes | None]]) -> tuple[Any, Saved]
             lists.setdefault(path, {})[item] = value
     for path, length in lengths.items():
         items = [lists[path][index] for index in range(length)] if length else []
-        state[path], saved.lists[path] = (
-            [codec.decode(item) for item in items],
-            [_name(item) for item in items],
-        )
+        state[path] = [codec.decode(item) for item in items]
+        saved.names[path], saved.counts[path] = [_name(item) for item in items], length
     return (state[""] if set(state) == {""} else state), saved
+
+
+def _path(key: Any) -> str:
+    """A top-level key, which stands in every row of its place."""
+    if not isinstance(key, str) or len(codec.utf8(key, "a state's top-level key")) > MAX_PATH_BYTES:
+        raise InvalidInput(
+            f"a state's top-level keys are texts of at most {MAX_PATH_BYTES} bytes, not {key!r:.80}"
+        )
+    return str.__str__(key)
 
 
 def _name(data: bytes) -> str:

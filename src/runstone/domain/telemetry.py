@@ -5,7 +5,7 @@ Money inside is integer picodollars (1e-12 USD), so that sums are exact: the sma
 thousands of them, and 64 bits hold nine million dollars.
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,9 @@ import msgspec
 from runstone.errors import InvalidInput
 
 PICO: Final = Decimal(10) ** 12
+
+MAX_COST_USD: Final = 100_000
+"""Of one request; the sums of a tree have 64 bits."""
 
 COUNTS: Final = (
     "input_tokens",
@@ -27,9 +30,12 @@ COST_SOURCES: Final = ("reported", "priced", "unknown")
 
 def to_picousd(cost_usd: float | int | str | Decimal) -> int:
     """Exact picodollars of an amount in USD; a float is taken as its shortest decimal form."""
-    amount = Decimal(str(cost_usd))
-    if not amount.is_finite() or amount < 0:
-        raise InvalidInput(f"cost_usd must be a finite amount of at least 0, not {cost_usd!r}")
+    try:
+        amount = Decimal(str(cost_usd))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= MAX_COST_USD:
+        raise InvalidInput(f"cost_usd must be an amount from 0 to {MAX_COST_USD:,}, not {cost_usd!r:.80}")
     return int((amount * PICO).to_integral_value())
 
 

@@ -25,7 +25,7 @@ _ORDER = (
     "insert_owner",
     "insert_blob",
     "save_run",
-    "insert_thread",
+    "save_thread",
     "insert_message",
     "insert_event",
     "insert_attempt",
@@ -61,6 +61,7 @@ class Cache:
     def __init__(self) -> None:
         self.heads: dict[str, Head] = {}
         self.by_pk: dict[int, Head] = {}
+        self.threads: dict[str, tuple[int, int]] = {}
         self.next: dict[str, int] = {}
         self.awaited: set[int] = set()
         self._awaited_known = False
@@ -68,6 +69,7 @@ class Cache:
     def clear(self) -> None:
         self.heads.clear()
         self.by_pk.clear()
+        self.threads.clear()
         self.next.clear()
         self.awaited.clear()
         self._awaited_known = False
@@ -110,8 +112,9 @@ class Batch:
         self._undo: list[Callable[[], None]] | None = None
         self._touched: dict[int, Head] = {}
         self._marks: dict[str, int] = {}
-        self._clean: set[int] = set()
-        if not cache.next or len(cache.heads) > HEADS_KEPT:
+        self._dirtied: list[int] = []
+        self._requests: set[tuple[int, str]] = set()
+        if not cache.next or len(cache.heads) > HEADS_KEPT or len(cache.threads) > HEADS_KEPT:
             cache.clear()
             cache.next = {table: number + 1 for table, number in db.rows("sequences")}
 
@@ -136,6 +139,8 @@ class Batch:
         return head
 
     def _load(self, query: str, value: Any) -> Head | None:
+        if "delete_run" in self.staged:
+            self.flush()  # a run that was removed in this batch must not be found again
         rows = self.db.rows(query, {"value": value})
         if not rows:
             return None
@@ -148,6 +153,21 @@ class Batch:
         if self.staged or self.dirty or self._totals or self._tools:
             self.flush()
         return self.db.rows(query, params)
+
+    def thread(self, thread_id: str) -> tuple[int, int] | None:
+        """(integer key, seq of the last message) of a thread, or None."""
+        known = self.cache.threads.get(thread_id)
+        if known is None and (rows := self.read("thread_by_id", thread_id=thread_id)):
+            known = self.cache.threads[thread_id] = rows[0]
+        return known
+
+    def request_known(self, root: int, request_id: str) -> bool:
+        """Whether the tree has accounted for the request. A look-up, without sending what is staged."""
+        if "move_usage" in self.staged:
+            self.flush()
+        if (root, request_id) in self._requests:
+            return True
+        return bool(self.db.rows("request_known", {"root": root, "request_id": request_id}))
 
     def ancestors(self, head: Head) -> list[Head]:
         """The run and its ancestors, from the run to the root."""
@@ -186,7 +206,9 @@ class Batch:
         if self._undo is not None and head.pk not in self._touched:
             self._touched[head.pk] = before = _COPY(head)
             self._undo.append(lambda: self._restore(head, before))
-        self.dirty[head.pk] = head
+        if head.pk not in self.dirty:
+            self.dirty[head.pk] = head
+            self._dirtied.append(head.pk)
 
     @staticmethod
     def _restore(head: Head, before: Head) -> None:
@@ -230,6 +252,9 @@ class Batch:
         event_key: str | None = None,
     ) -> tuple[int, int]:
         """Stages the event's row under the next seq and position."""
+        if self._undo is not None and head.pk not in self._touched:
+            before = head.last_seq
+            self._undo.append(lambda: setattr(head, "last_seq", before))
         next_ = self.cache.next
         position = next_.get("events", 1)
         next_["events"] = position + 1
@@ -252,28 +277,48 @@ class Batch:
         self.staged.setdefault("insert_blob", []).append(blob)
         return str(blob[0])
 
+    def set_thread(self, thread_id: str, pk: int, last_seq: int) -> None:
+        """Notes a thread's last seq for the writes that follow."""
+        before = self.cache.threads.get(thread_id)
+        self.cache.threads[thread_id] = (pk, last_seq)
+        self._on_refusal(lambda: _put_back(self.cache.threads, thread_id, before))
+
+    def note_request(self, root: int, request_id: str) -> None:
+        """Notes a provider request for the reports that follow in this batch."""
+        key = (root, request_id)
+        self._requests.add(key)
+        self._on_refusal(lambda: self._requests.discard(key))
+
+    def _on_refusal(self, undo: Callable[[], None]) -> None:
+        if self._undo is not None:
+            self._undo.append(undo)
+
     def add_totals(self, head: Head, provider: str, model: str, counts: Iterable[int]) -> None:
         """Adds one request's counts to the run (own and subtree) and to the subtree of every ancestor."""
         counts = list(counts)
-        _add(self._totals, (head.pk, 0, provider, model), counts)
+        self._sum(self._totals, (head.pk, 0, provider, model), counts)
         self.raise_totals(head, provider, model, counts)
 
     def raise_totals(self, head: Head, provider: str, model: str, counts: Iterable[int]) -> None:
         """Adds counts to the subtree of the run and of every ancestor: work in proportion to the depth."""
         counts = list(counts)
         for ancestor in self.ancestors(head):
-            _add(self._totals, (ancestor.pk, 1, provider, model), counts)
+            self._sum(self._totals, (ancestor.pk, 1, provider, model), counts)
 
     def add_tool(self, head: Head, tool: str, failed: bool) -> None:
         """Adds one tool call to the run and to the subtree of every ancestor."""
-        _add(self._tools, (head.pk, 0, tool), [1, int(failed)])
+        self._sum(self._tools, (head.pk, 0, tool), [1, int(failed)])
         self.raise_tools(head, tool, [1, int(failed)])
 
     def raise_tools(self, head: Head, tool: str, counts: Iterable[int]) -> None:
         """Adds tool calls to the subtree of the run and of every ancestor."""
         counts = list(counts)
         for ancestor in self.ancestors(head):
-            _add(self._tools, (ancestor.pk, 1, tool), counts)
+            self._sum(self._tools, (ancestor.pk, 1, tool), counts)
+
+    def _sum(self, sums: dict[tuple[Any, ...], list[int]], key: tuple[Any, ...], counts: list[int]) -> None:
+        _add(sums, key, counts)
+        self._on_refusal(lambda: _add(sums, key, [-count for count in counts]))
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -285,7 +330,7 @@ class Batch:
             except Exception as error:
                 return Outcome(error=error)
         self._marks = {name: len(rows) for name, rows in self.staged.items()}
-        self._clean = set(self.dirty)
+        self._dirtied = []
         self._undo, self._touched = [], {}
         try:
             return Outcome(write.decide(self))
@@ -294,8 +339,8 @@ class Batch:
                 undo()
             for name, rows in self.staged.items():
                 del rows[self._marks.get(name, 0) :]
-            for pk in set(self.dirty) - self._clean:
-                del self.dirty[pk]
+            for pk in self._dirtied:
+                self.dirty.pop(pk, None)
             return Outcome(error=error)
         finally:
             self._undo, self._touched = None, {}
@@ -306,13 +351,13 @@ class Batch:
             self.staged["save_run"] = [_head_row(head) for head in self.dirty.values()]
             self.dirty = {}
         if self._totals:
-            self.staged["add_totals"] = [(*key, *counts) for key, counts in self._totals.items()]
+            self.staged["add_totals"] = [(*key, *sums) for key, sums in self._totals.items() if any(sums)]
             self._totals = {}
         if self._tools:
-            self.staged["add_tools"] = [(*key, *counts) for key, counts in self._tools.items()]
+            self.staged["add_tools"] = [(*key, *sums) for key, sums in self._tools.items() if any(sums)]
             self._tools = {}
         staged, self.staged = self.staged, {}
-        self._marks, self._clean = {}, set()  # what was sent belongs to accepted writes
+        self._marks, self._dirtied, self._requests = {}, [], set()  # what was sent belongs to accepted writes
         for statement in _ORDER:
             if rows := staged.pop(statement, None):
                 self.db.insert(statement, rows)
@@ -335,3 +380,10 @@ def _add(sums: dict[tuple[Any, ...], list[int]], key: tuple[Any, ...], counts: l
     else:
         for index, count in enumerate(counts):
             have[index] += count
+
+
+def _put_back(kept: dict[str, tuple[int, int]], name: str, value: tuple[int, int] | None) -> None:
+    if value is None:
+        kept.pop(name, None)
+    else:
+        kept[name] = value

@@ -20,7 +20,7 @@ _PLAIN = {
     "kind": "r.kind",
     "agent_id": "r.agent_id",
     "parent_id": "r.parent_run_id",
-    "root_id": "r.root_run_id",
+    "root_id": "r.root",
     "thread_id": "r.parent_thread_id",
     "worker_thread_id": "r.worker_thread_id",
     "board_id": "r.task_board_id",
@@ -48,10 +48,11 @@ def list_runs(
         raise InvalidInput(f"sort is one of {', '.join(SORTS)} and order asc or desc, not {sort!r} {order!r}")
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit is a whole number from 1 to {MAX_PAGE}, not {limit!r}")
-    where, params = _where(filters)
+    chosen = {name: _values(name, value) for name, value in filters.items()}
+    where, params = _where(chosen)
     if not superseded:
         where.append("r.superseded = 0")
-    shape = _shape(filters, sort, order, superseded)
+    shape = _shape(chosen, sort, order, superseded)
     column, place = SORTS[sort]
     if cursor is not None:
         value, pk = _read_cursor(cursor, shape)
@@ -66,35 +67,47 @@ def list_runs(
 
 def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int]:
     """How many runs are in each bucket, superseded ones left out."""
-    where, params = _where({**filters, "status": None, "bucket": None})
+    chosen = {
+        name: _values(name, value) for name, value in filters.items() if name not in ("status", "bucket")
+    }
+    where, params = _where(chosen)
     counts = dict.fromkeys(runs.BUCKETS, 0)
     buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
     for status, count in reader.count_runs(" AND ".join([*where, "r.superseded = 0"]), params):
-        counts[buckets.get(status, "working")] += count
+        bucket = buckets.get(status, status)  # a later version's status is shown as it is
+        counts[bucket] = counts.get(bucket, 0) + count
     return counts
 
 
-def _where(filters: dict[str, Filter]) -> tuple[list[str], dict[str, Any]]:
+def _where(filters: dict[str, list[str] | None]) -> tuple[list[str], dict[str, Any]]:
     where: list[str] = []
     params: dict[str, Any] = {}
-    statuses = _values("status", filters.get("status"))
-    for bucket in _values("bucket", filters.get("bucket")) or []:
+    statuses = filters.get("status")
+    for bucket in filters.get("bucket") or []:
         if bucket not in runs.BUCKETS:
             raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
         statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
     if statuses is not None:
         where.append(_status_clause(statuses, params))
-    for name, value in filters.items():
+    for name, values in filters.items():
         if name in ("status", "bucket"):
             continue
         if name not in _PLAIN:
             raise InvalidInput(f"there is no filter {name!r}; there are status, bucket, {', '.join(_PLAIN)}")
-        chosen = _values(name, value)
-        if chosen is not None:
-            names = [f"{name}_{index}" for index in range(len(chosen))]
-            params |= dict(zip(names, chosen, strict=True))
-            where.append(f"{_PLAIN[name]} IN ({', '.join(f':{n}' for n in names)})" if names else "0")
+        if values is not None:
+            where.append(_plain_clause(name, values, params))
     return where, params
+
+
+def _plain_clause(name: str, values: list[str], params: dict[str, Any]) -> str:
+    if name == "depth" and values == ["0"]:
+        return "r.depth = 0"  # spelled out, as the index of the top-level runs asks for it
+    names = [f"{name}_{index}" for index in range(len(values))]
+    params |= dict(zip(names, values, strict=True))
+    chosen = ", ".join(f":{n}" for n in names)
+    if name == "root_id":
+        chosen = f"SELECT id FROM runs WHERE run_id IN ({chosen})"
+    return f"{_PLAIN[name]} IN ({chosen})" if names else "0"
 
 
 def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
@@ -104,7 +117,11 @@ def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
             raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
         params[f"status_{index}"] = status
         lost = "(l.expires_at IS NULL OR l.expires_at < :now)"
-        parts.append(f"(r.status = :status_{index} AND NOT {lost})" if status == "running" else f"r.status = :status_{index}")
+        parts.append(
+            f"(r.status = :status_{index} AND NOT {lost})"
+            if status == "running"
+            else f"r.status = :status_{index}"
+        )
         if status == "interrupted":
             parts.append(f"(r.status = 'running' AND {lost})")
     return f"({' OR '.join(parts)})" if parts else "0"
@@ -113,14 +130,16 @@ def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
 def _values(name: str, value: Filter) -> list[str] | None:
     if value is None:
         return None
+    if not isinstance(value, str | Iterable):
+        raise InvalidInput(f"{name} takes a text or several, not {value!r:.80}")
     values = [value] if isinstance(value, str) else list(value)
     if len(values) > 200 or not all(isinstance(v, str) for v in values):
         raise InvalidInput(f"{name} takes a text or at most 200 texts")
     return values
 
 
-def _shape(filters: dict[str, Filter], sort: str, order: str, superseded: bool) -> str:
-    kept = {name: _values(name, value) for name, value in sorted(filters.items()) if value is not None}
+def _shape(filters: dict[str, list[str] | None], sort: str, order: str, superseded: bool) -> str:
+    kept = {name: values for name, values in filters.items() if values is not None}
     return hashlib.blake2b(codec.canonical([kept, sort, order, superseded]), digest_size=6).hexdigest()
 
 
@@ -135,6 +154,8 @@ def _read_cursor(cursor: str, shape: str) -> tuple[int, int]:
         numbers = int(value), int(pk)
     except (AttributeError, ValueError, binascii.Error) as error:
         raise InvalidCursor(f"{cursor!r:.80} is no cursor of a list") from error
+    if not all(-(2**63) <= number < 2**63 for number in numbers):
+        raise InvalidCursor(f"{cursor!r:.80} is no cursor of a list")
     if given != shape:
         raise InvalidCursor("the cursor belongs to a list with other filters or another order")
     return numbers

@@ -1,5 +1,6 @@
 """Reading: each thread on its own connection, no transaction held open, no effects."""
 
+import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -32,7 +33,11 @@ from runstone.domain.telemetry import to_usd
 from runstone.errors import AmbiguousId, ForkedLedger, LedgerClosed, NotFound, StoreCorrupt
 from runstone.store import rows
 from runstone.store.base import Database, Row
-from runstone.store.blobs import unpack
+from runstone.store.blobs import decompress, unpack
+
+_NO_LIMIT = 2**62
+_MAX_WORDS = 32
+_UNSEARCHABLE = re.compile('["\\x00\\ud800-\\udfff]')
 
 
 class Reader:
@@ -81,9 +86,9 @@ class Reader:
 
     def resolve(self, text: str) -> str:
         """The run id that a person means: the whole of it, or any part that only one run has."""
-        found = [row[0] for row in self.rows("run_ids_ending", exact=text, part=text)]
-        if text in found:
+        if self.rows("pk_of", run_id=text):
             return text
+        found = [row[0] for row in self.rows("run_ids_with", part=text)]
         if not found:
             raise NotFound(f"there is no run {text}", run_id=text)
         if len(found) > 1:
@@ -103,7 +108,9 @@ class Reader:
 
     def count_runs(self, where: str, params: dict[str, Any]) -> list[tuple[str, int]]:
         """(shown status, count) of the runs that fit."""
-        found = self.db.select("shown_status", "run_tables", where, "GROUP BY 1", {"now": self._clock.now(), **params})
+        found = self.db.select(
+            "shown_status", "run_tables", where, "GROUP BY 1", {"now": self._clock.now(), **params}
+        )
         return [(status, count) for status, count in found]
 
     def run(self, run_id: str) -> AgentRun:
@@ -122,20 +129,18 @@ class Reader:
         top = self.pk(run_id)
         keys = [row[0] for row in self.rows("tree_of", run=top)]
         chosen = codec.encode(keys).decode()
-        found = self.run_rows(
-            "r.id IN (SELECT value FROM json_each(:runs))", "ORDER BY r.id", runs=chosen
-        )
+        found = self.run_rows("r.id IN (SELECT value FROM json_each(:runs))", "ORDER BY r.id", runs=chosen)
         sums = self.totals_of(keys)
         reused = {child for row in found if row[41] for child in self._reused(row)}
         nodes: dict[str, TreeNode] = {}
         below: dict[str | None, list[TreeNode]] = {}
-        for row in reversed(found):  # children have higher keys than their parents, but for late ones: sorted by depth
-            below.setdefault(row[2], [])
         for row in sorted(found, key=lambda row: (-row[4], row[36])):
             record = rows.run(row)
             own, subtree = sums.get((row[36], 0), Totals()), sums.get((row[36], 1), Totals())
             children = tuple(below.get(record.id, ()))
-            node = TreeNode(run=record, own=own, subtree=subtree, reused=record.id in reused, children=children)
+            node = TreeNode(
+                run=record, own=own, subtree=subtree, reused=record.id in reused, children=children
+            )
             nodes[record.id] = node
             below.setdefault(record.parent_run_id, []).append(node)
         return nodes[run_id]
@@ -158,13 +163,15 @@ class Reader:
         for name, version, scope, *counts in self.rows("totals_of", run=pk):
             models.setdefault((name, version), [Totals(), Totals()])[scope] = rows.totals(tuple(counts))
         tools = self.rows("tools_of", run=pk)
-        until = self._until(record, pk)
+        until = self._until(record, row[0][27], pk)
         reuse = codec.decode(reused) if reused else {"children": 0, "tokens": 0, "cost_picousd": 0}
         return RunTelemetry(
             run_id=run_id,
             own=sum((own for own, _ in models.values()), Totals()),
             subtree=sum((subtree for _, subtree in models.values()), Totals()),
-            models=tuple(ModelTotals(provider=p, model=m, own=o, subtree=s) for (p, m), (o, s) in models.items()),
+            models=tuple(
+                ModelTotals(provider=p, model=m, own=o, subtree=s) for (p, m), (o, s) in models.items()
+            ),
             tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 0},
             tool_failures={tool: failed for tool, scope, _, failed in tools if scope == 0 and failed},
             subtree_tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 1},
@@ -173,13 +180,17 @@ class Reader:
             model=model,
             provider=provider,
             error=record.error,
-            reused={"children": reuse["children"], "tokens": reuse["tokens"], "cost_usd": to_usd(reuse["cost_picousd"])},
+            reused={
+                "children": reuse["children"],
+                "tokens": reuse["tokens"],
+                "cost_usd": to_usd(reuse["cost_picousd"]),
+            },
         )
 
-    def _until(self, record: AgentRun, pk: int) -> int:
+    def _until(self, record: AgentRun, completed_at: int | None, pk: int) -> int:
         """To when time counts: the end, now, or the last that is known of a run that nobody holds."""
-        if record.completed_at is not None:
-            return int(record.completed_at.timestamp() * 1_000_000)
+        if completed_at is not None:
+            return completed_at
         if record.status in ("interrupted", "paused"):
             last = self.rows("last_event_at", run=pk)
             return int(last[0][0]) if last else self._clock.now()
@@ -208,7 +219,9 @@ class Reader:
 
     def journal(self, run_id: str) -> list[JournalEntry]:
         """What a run knows, with how its children stand."""
-        return [rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), now=self._clock.now())]
+        return [
+            rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), now=self._clock.now())
+        ]
 
     # --- values --------------------------------------------------------------------------------------------------
 
@@ -232,21 +245,31 @@ class Reader:
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[RunEvent]:
         """Events of a run with `seq` above `after`, by `seq`."""
-        found = self.rows("events_after", run=self.pk(run_id), after=after, limit=limit)
+        found = self.rows("events_after", run=self.pk(run_id), after=min(after, _NO_LIMIT), limit=limit)
         return [self._event(run_id, row) for row in found]
 
     def events_before(self, run_id: str, *, before: int | None = None, limit: int = 100) -> list[RunEvent]:
         """The last events of a run with `seq` below `before`, by `seq`."""
-        found = self.rows("events_before", run=self.pk(run_id), before=before or 2**62, limit=limit)
+        found = self.rows(
+            "events_before", run=self.pk(run_id), before=_NO_LIMIT if before is None else before, limit=limit
+        )
         return [self._event(run_id, row) for row in reversed(found)]
 
     def events_from(self, position: int, limit: int) -> list[RunEvent]:
         """Events of the workspace above a position, in commit order."""
-        return [self._event(row[10], row) for row in self.rows("events_from_position", after=position, limit=limit)]
+        return [
+            self._event(row[10], row)
+            for row in self.rows("events_from_position", after=position, limit=limit)
+        ]
 
     def last_position(self) -> int:
-        """The newest position."""
+        """The newest position that was ever given."""
         return int(self.rows("last_position")[0][0])
+
+    def removed_up_to(self) -> int:
+        """The newest position whose event was ever removed; 0 if none was."""
+        found = self.rows("meta", name="removed_up_to")
+        return int(found[0][0]) if found else 0
 
     def epoch(self) -> str:
         """The ledger's epoch, part of every cursor."""
@@ -280,10 +303,14 @@ class Reader:
             return None, Saved()
         number = numbers[-1] if number is None else number
         if number not in numbers:
-            raise NotFound(f"run {run_id} has no checkpoint {number}", hint="list them: runstone runs show RUN")
+            raise NotFound(
+                f"run {run_id} has no checkpoint {number}", hint="list them: runstone runs show RUN"
+            )
         found = self.rows("state_at", run=pk, number=number)
         try:
-            places = [(path, item, self._place(codec_, value, ref)) for path, item, codec_, value, ref, _ in found]
+            places = [
+                (path, item, self._place(codec_, value, ref)) for path, item, codec_, value, ref, _ in found
+            ]
             value, saved = state.assemble(places)
         except (KeyError, NotFound) as error:
             raise StoreCorrupt(f"checkpoint {number} of run {run_id} lacks a part: {error}") from error
@@ -293,15 +320,18 @@ class Reader:
     def _place(self, number: int, value: bytes | None, ref: str | None) -> bytes | None:
         if ref is not None:
             return self.blob(ref)
-        from runstone.store.blobs import decompress
-
         return None if value is None else decompress(number, value)
 
     # --- threads, boards, commands -------------------------------------------------------------------------------
 
-    def threads(self, *, thread_id: str | None = None, before: int | None = None, limit: int = 50) -> list[tuple[Thread, int]]:
-        """Threads from the newest, each with its integer key."""
-        found = self.rows("threads_list", thread_id=thread_id, before=before or 2**62, limit=limit)
+    def threads(
+        self, *, thread_id: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[tuple[Thread, int]]:
+        """Threads from the newest, each with its integer key; or the one of that id."""
+        if thread_id is not None:
+            found = self.rows("one_thread", thread_id=thread_id)
+        else:
+            found = self.rows("threads_list", before=_NO_LIMIT if before is None else before, limit=limit)
         return [
             (Thread(id=i, title=t, run_id=r, messages=n, created_at=at(c), updated_at=at(u)), pk)
             for i, t, r, n, c, u, pk in found
@@ -309,30 +339,45 @@ class Reader:
 
     def messages(self, thread_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:
         """Messages of a thread with `seq` above `after`."""
-        return [self._message(thread_id, row) for row in self.rows("messages_after", thread_id=thread_id, after=after, limit=limit)]
+        found = self.rows("messages_after", thread_id=thread_id, after=min(after, _NO_LIMIT), limit=limit)
+        return [self._message(thread_id, row) for row in found]
 
     def last_messages(self, thread_id: str, limit: int) -> list[Message]:
         """The newest messages of a thread, in order."""
-        return [self._message(thread_id, row) for row in self.rows("messages_last", thread_id=thread_id, limit=limit)]
+        return [
+            self._message(thread_id, row)
+            for row in self.rows("messages_last", thread_id=thread_id, limit=limit)
+        ]
 
     def _message(self, thread_id: str, row: Row) -> Message:
-        seq, role, text, ref, run_id, attempt, when, extra = row
+        seq, role, text, ref, run_id, attempt, when, extra, extra_ref = row
         return Message(
             id=f"{thread_id}#{seq}", thread_id=thread_id, seq=seq, role=role, text=self.text(text, ref), run_id=run_id,
-            attempt=attempt, timestamp=at(when), extra=rows.json_or_none(extra),
+            attempt=attempt, timestamp=at(when),
+            extra=self.value(extra_ref) if extra_ref is not None else rows.json_or_none(extra),
         )  # fmt: skip
 
-    def boards(self, *, board_id: str | None = None, thread_id: str | None = None, limit: int = 100) -> list[Board]:
-        """Boards, from the first."""
-        found = self.rows("boards_list", board_id=board_id, thread_id=thread_id, limit=limit)
+    def boards(
+        self, *, board_id: str | None = None, thread_id: str | None = None, limit: int = 100
+    ) -> list[Board]:
+        """Boards, from the first; or the one of that id."""
+        if board_id is not None:
+            found = [row[1:] for row in self.rows("board_by_id", board_id=board_id)]
+        else:
+            found = self.rows("boards_list", thread_id=thread_id, limit=limit)
         return [
             Board(id=i, thread_id=thread, title=t, revision=n, created_at=at(c), updated_at=at(u))
             for i, thread, t, n, c, u in found
         ]
 
-    def cards(self, *, board_id: str | None = None, card_id: str | None = None, limit: int = 500) -> list[Card]:
-        """Cards by their position."""
-        found = self.rows("cards_list", board_id=board_id, card_id=card_id, limit=limit)
+    def cards(
+        self, *, board_id: str | None = None, card_id: str | None = None, limit: int = 500
+    ) -> list[Card]:
+        """The cards of a board by their position; or the one of that id."""
+        if card_id is not None:
+            found = self.rows("one_card", card_id=card_id)
+        else:
+            found = self.rows("cards_of_board", board_id=board_id, limit=limit)
         return [rows.card(row, self.text(row[5], row[6])) for row in found]
 
     def commands(self, run_id: str) -> list[Command]:
@@ -347,18 +392,27 @@ class Reader:
 
     def search(self, query: str, limit: int = 20) -> list[SearchHit]:
         """Titles, prompts, summaries, errors and messages that hold all words of `query`, newest first."""
-        words = " ".join(f'"{word}"' for word in query.replace('"', " ").split())
+        # Each word is quoted, so that nothing in it is an operator; what holds no letter or digit finds nothing anyway.
+        words = [word for word in _UNSEARCHABLE.sub(" ", query).split() if any(map(str.isalnum, word))]
         if not words:
             return []
-        hits = []
-        for source, run_id, thread_id, seq, _, text, title, summary, error in self.rows("search_texts", query=words, limit=limit):
-            message = json_or_text(error)
-            excerpt = {"message": text, "title": title, "summary": summary, "error": message}.get(source) or title or ""
-            message_id = f"{thread_id}#{seq}" if thread_id is not None else None
-            hits.append(SearchHit(source=source, run_id=run_id, message_id=message_id, excerpt=codec.clip(excerpt, 300)))
-        return hits
+        quoted = " ".join(f'"{word}"' for word in words[:_MAX_WORDS])
+        return [self._hit(row) for row in self.rows("search_texts", query=quoted, limit=limit)]
+
+    def _hit(self, row: Row) -> SearchHit:
+        source, run_id, thread_id, seq, text, text_ref, title, summary, error, prompt_ref = row
+        if source == "message":
+            excerpt = self.text(text, text_ref)
+        elif source == "prompt":
+            excerpt = self.text(None, prompt_ref)
+        else:
+            excerpt = {"title": title, "summary": summary, "error": _message_of(error)}.get(source) or title
+        message_id = f"{thread_id}#{seq}" if thread_id is not None else None
+        return SearchHit(
+            source=source, run_id=run_id, message_id=message_id, excerpt=codec.clip(excerpt or "", 300)
+        )
 
 
-def json_or_text(error: str | None) -> str:
+def _message_of(error: str | None) -> str:
     """The message of a stored error."""
     return "" if error is None else str(codec.decode(error).get("message", ""))

@@ -9,13 +9,16 @@ import secrets
 import time
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
 
-from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt
+from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, StoreError
 from runstone.store import crashpoints
+from runstone.store.blobs import decompress
 from runstone.store.sqlite.database import SQLiteDatabase, typed
+from runstone.store.writes import texts
 
 APPLICATION_ID = 0x52756E53  # "RunS": `file` and SQLite tools can tell whose file it is
 
@@ -88,6 +91,7 @@ def upgrade(db: SQLiteDatabase, *, up_to: int | None = None) -> None:
     if not check(db, up_to=steps[-1].number):
         return
     before = version(db)
+    db.raw.create_scalar_function("searchable", _searchable, 2, deterministic=True)
     if before:
         backup(db, db.path.with_name(f"{db.path.stem}-before-{steps[-1].number:04}.db"))
     for step in steps:
@@ -118,6 +122,15 @@ def _apply(db: SQLiteDatabase, step: Migration) -> None:
     except BaseException:
         db.rollback()
         raise
+
+
+def _searchable(*blob: Any) -> str:
+    """What the full-text index takes of a blob (codec, data); a damaged one is left out, and `verify` names it."""
+    number, data = blob
+    try:
+        return texts.indexed(decompress(number, data).decode(errors="replace"))
+    except StoreError:
+        return ""
 
 
 def verify_records(db: SQLiteDatabase) -> list[str]:

@@ -64,7 +64,8 @@ INSERT INTO leases (run, attempt, owner, expires_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (run) DO UPDATE SET attempt = excluded.attempt, owner = excluded.owner, expires_at = excluded.expires_at
 
 -- name: delete_lease
-DELETE FROM leases WHERE run IN (VALUES (?))
+-- Of one attempt: the next one's, opened in the same batch, stays.
+DELETE FROM leases WHERE (run, attempt) IN (VALUES (?, ?))
 
 -- name: renew_leases
 -- One statement for all attempts of a process.
@@ -119,14 +120,14 @@ ON CONFLICT (run, scope, provider, model) DO UPDATE SET
 INSERT INTO tools (run, scope, tool, calls, failed) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (run, scope, tool) DO UPDATE SET calls = calls + excluded.calls, failed = failed + excluded.failed
 
--- name: insert_thread
-INSERT INTO threads (id, thread_id, title, run, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)
-
--- name: touch_thread
-UPDATE threads SET updated_at = given.column2 FROM (VALUES (?, ?)) AS given WHERE threads.id = given.column1
+-- name: save_thread
+-- An upsert and no UPDATE ... FROM, as a batch may hold several rows for a thread: the last one counts.
+INSERT INTO threads (id, thread_id, title, run, created_at, updated_at, last_seq) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, last_seq = excluded.last_seq
 
 -- name: insert_message
-INSERT INTO messages (id, thread, seq, role, run, attempt, at, text, text_ref, extra_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO messages (id, thread, seq, role, run, attempt, at, text, text_ref, extra_json, extra_ref)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_checkpoint
 INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -166,6 +167,17 @@ INSERT INTO search (rowid, body) VALUES (?, ?)
 
 -- name: event_by_key
 SELECT seq, position FROM events WHERE run = :run AND event_key = :event_key
+
+-- name: repeated_requests
+-- Requests that trees about to be attached have in common with the tree above, or with each other.
+SELECT u.id, u.run, u.provider, u.model, u.request_id, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens,
+  u.reasoning_tokens, u.cost_picousd
+FROM usage u WHERE u.root IN (SELECT value FROM json_each(:roots)) AND EXISTS (
+  SELECT 1 FROM usage o WHERE o.request_id = u.request_id AND (
+    o.root = :root OR (o.id < u.id AND o.root IN (SELECT value FROM json_each(:roots)))))
+
+-- name: forget_request
+DELETE FROM usage WHERE id IN (VALUES (?))
 
 -- name: unattached_children
 -- Runs that named this parent before it was known.
@@ -227,13 +239,16 @@ SELECT coalesce(sum(cost_picousd), 0),
 FROM totals WHERE run = :run AND scope = 1
 
 -- name: thread_by_id
-SELECT id, (SELECT coalesce(max(seq), 0) FROM messages WHERE thread = t.id) FROM threads t WHERE thread_id = :thread_id
+SELECT id, last_seq FROM threads WHERE thread_id = :thread_id
 
 -- name: last_checkpoint
 SELECT coalesce(max(number), 0) FROM checkpoints WHERE run = :run
 
 -- name: board_by_id
 SELECT id, board_id, thread_id, title, revision, created_at, updated_at FROM boards WHERE board_id = :board_id
+
+-- name: board_of_card
+SELECT board_id FROM boards WHERE id = :board
 
 -- name: card_by_id
 SELECT c.id, c.card_id, c.board, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, c.claimed_by,
@@ -266,9 +281,6 @@ WHERE j.run = :run AND r.detached = 0 AND r.superseded = 0 AND r.id NOT IN (SELE
 -- name: texts_of_run
 SELECT id FROM texts WHERE run = :run AND source = :source AND message IS NULL
 
--- name: search_row
-SELECT t.id, t.source FROM texts t WHERE t.id = :id
-
 -- --- read by anyone -------------------------------------------------------------------------------------------------
 
 -- name: meta
@@ -289,9 +301,9 @@ runs r LEFT JOIN leases l ON l.run = r.id
 -- name: shown_status
 CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE r.status END, count(*)
 
--- name: run_ids_ending
--- Ids that hold the text that a person typed.
-SELECT run_id FROM runs WHERE run_id = :exact OR instr(run_id, :part) > 0 ORDER BY run_id = :exact DESC LIMIT 3
+-- name: run_ids_with
+-- Ids that hold the text that a person typed; looks at all ids, which an index holds.
+SELECT run_id FROM runs WHERE instr(run_id, :part) > 0 LIMIT 3
 
 -- name: events_after
 SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
@@ -306,7 +318,8 @@ SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importa
 FROM events e JOIN runs r ON r.id = e.run WHERE e.position > :after ORDER BY e.position LIMIT :limit
 
 -- name: last_position
-SELECT coalesce(max(position), 0) FROM events
+-- The newest position ever given, also where its event was removed.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
 
 -- name: pk_of
 SELECT id FROM runs WHERE run_id = :run_id
@@ -394,31 +407,39 @@ WHERE p.run = :run AND p.since <= :number GROUP BY p.path, p.item ORDER BY p.pat
 
 -- name: threads_list
 SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
-FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE (:thread_id IS NULL OR t.thread_id = :thread_id) AND t.id < :before
-ORDER BY t.id DESC LIMIT :limit
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.id < :before ORDER BY t.id DESC LIMIT :limit
+
+-- name: one_thread
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.thread_id = :thread_id
 
 -- name: messages_after
-SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json
+SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
 FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
 WHERE t.thread_id = :thread_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
 
 -- name: messages_last
 SELECT * FROM (
-  SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json
+  SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
   FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
   WHERE t.thread_id = :thread_id ORDER BY m.seq DESC LIMIT :limit) ORDER BY seq
 
 -- name: boards_list
 SELECT board_id, thread_id, title, revision, created_at, updated_at FROM boards
-WHERE (:board_id IS NULL OR board_id = :board_id) AND (:thread_id IS NULL OR thread_id = :thread_id) ORDER BY id LIMIT :limit
+WHERE :thread_id IS NULL OR thread_id = :thread_id ORDER BY id LIMIT :limit
 
--- name: cards_list
+-- name: cards_of_board
 SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
   (SELECT json_group_array(run_id) FROM (SELECT run_id FROM runs WHERE task_card_id = c.card_id ORDER BY id)), c.revision,
   c.created_at, c.updated_at
 FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by
-WHERE (:board_id IS NULL OR b.board_id = :board_id) AND (:card_id IS NULL OR c.card_id = :card_id)
-ORDER BY c.position, c.id LIMIT :limit
+WHERE b.board_id = :board_id ORDER BY c.position, c.id LIMIT :limit
+
+-- name: one_card
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT json_group_array(run_id) FROM (SELECT run_id FROM runs WHERE task_card_id = c.card_id ORDER BY id)), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by WHERE c.card_id = :card_id
 
 -- name: commands_of
 SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
@@ -442,7 +463,7 @@ SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND status = 'waiting'
 SELECT r.run_id FROM runs r WHERE r.root = :root AND r.status = 'pending' AND r.attempt > 0
 
 -- name: search_texts
-SELECT t.source, r.run_id, th.thread_id, m.seq, t.id, m.text, r.title, r.summary, r.error_json
+SELECT t.source, r.run_id, th.thread_id, m.seq, m.text, m.text_ref, r.title, r.summary, r.error_json, r.prompt_ref
 FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
 LEFT JOIN threads th ON th.id = m.thread
 WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit
@@ -461,12 +482,24 @@ SELECT position FROM events WHERE run = :run AND seq < :floor LIMIT :limit
 -- name: delete_event
 DELETE FROM events WHERE position IN (VALUES (?))
 
+-- name: removed_up_to
+-- The newest position that was ever removed: a cursor below it has missed something.
+INSERT INTO meta (name, value) VALUES ('removed_up_to', ?)
+ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))
+
+-- name: newest_position_of
+SELECT max(position) FROM events WHERE run = :run
+
 -- name: old_messages
 SELECT m.id, x.id FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN texts x ON x.message = m.id
 WHERE t.run = :run LIMIT :limit
 
 -- name: old_texts
-SELECT id FROM texts WHERE run = :run LIMIT :limit
+-- What the index knows of a run besides messages; messages in other threads stay, and stay findable.
+SELECT id FROM texts WHERE run = :run AND message IS NULL
+
+-- name: forget_run_in_texts
+UPDATE texts SET run = NULL WHERE run IN (VALUES (?))
 
 -- name: delete_message
 DELETE FROM messages WHERE id IN (VALUES (?))
@@ -548,9 +581,10 @@ SELECT r.run_id FROM (
   FROM usage GROUP BY run, provider, model) s
 FULL JOIN (SELECT * FROM totals WHERE scope = 0) t ON t.run = s.run AND t.provider = s.provider AND t.model = s.model
 JOIN runs r ON r.id = coalesce(s.run, t.run)
-WHERE NOT EXISTS (SELECT 1 FROM events p WHERE p.run = r.id AND p.type = 'run.pruned') AND (
-  (t.requests, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens, t.cost_picousd,
-   t.unknown_costs) IS NOT (s.n, s.i, s.cr, s.cw, s.o, s.rt, s.c, s.u))
+WHERE (coalesce(t.requests, 0), coalesce(t.input_tokens, 0), coalesce(t.cache_read_tokens, 0), coalesce(t.cache_write_tokens, 0),
+    coalesce(t.output_tokens, 0), coalesce(t.reasoning_tokens, 0), coalesce(t.cost_picousd, 0), coalesce(t.unknown_costs, 0))
+  <> (coalesce(s.n, 0), coalesce(s.i, 0), coalesce(s.cr, 0), coalesce(s.cw, 0), coalesce(s.o, 0), coalesce(s.rt, 0),
+    coalesce(s.c, 0), coalesce(s.u, 0))
 
 -- name: wrong_subtree_totals
 -- Subtree totals that are not the run's own and its children's subtrees together.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from runstone.domain import codec, runs
+from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, NotFound, RevisionConflict
 from runstone.store.base import Write
 from runstone.store.batch import Batch
@@ -73,23 +74,18 @@ class SaveCard(Write):
         rows = batch.read("card_by_id", card_id=self.card_id)
         card = dict(zip(lineage.CARD_FIELDS, rows[0], strict=True)) if rows else self._new(batch)
         if rows and self.revision is None:
-            return int(card["revision"])
+            return int(card["revision"])  # adding again is harmless
         if rows:
             _compare("card", self.card_id, card["revision"], self.revision)
-        changes = dict(self.changes)
-        if "run_id" in changes:
-            run_id = changes.pop("run_id")
-            changes["claimed_by"] = self._claimer(batch, card, run_id)
-            changes.setdefault("status", "in_progress" if run_id else "todo")
-        card |= changes
-        if card["status"] not in CARD_STATUSES:
-            raise InvalidInput(f"card status {card['status']!r} is none of {', '.join(CARD_STATUSES)}")
-        if card["status"] != "in_progress":
-            card["claimed_by"] = None  # a card that is moved on is free again: no claim is left behind
+        claimer = self._claimer(batch, card)
+        refers = self._reference(batch, card, claimer)
+        self._change(card, claimer)
         if self.blob is not None:
             card["body"], card["body_ref"] = None, batch.put_blob(self.blob)
         card |= {"revision": card["revision"] + 1, "updated_at": batch.now}
         batch.stage("save_card", *(card[name] for name in lineage.CARD_FIELDS))
+        if claimer is not None and refers:
+            batch.record(claimer, "run.updated", refers)
         return int(card["revision"])
 
     def _new(self, batch: Batch) -> dict[str, Any]:
@@ -104,16 +100,43 @@ class SaveCard(Write):
             "revision": 0, "created_at": batch.now, "updated_at": batch.now,
         }  # fmt: skip
 
-    def _claimer(self, batch: Batch, card: dict[str, Any], run_id: str | None) -> int | None:
+    def _claimer(self, batch: Batch, card: dict[str, Any]) -> Head | None:
+        """The run that claims the card by this change, if it may."""
+        run_id = self.changes.get("run_id")
         if run_id is None:
             return None
         head = batch.head(run_id)
+        if head.status in (*runs.ENDED, "interrupted"):
+            # Nothing would ever give the claim back: it is given back when a run ends or is interrupted.
+            raise IllegalTransition(f"run {run_id} is {head.status}; it cannot work on a card", run_id=run_id)
         if card["claimed_by"] not in (None, head.pk):
             holder = batch.head_at(card["claimed_by"])
             raise RevisionConflict(
                 f"card {self.card_id} is claimed by run {holder.run_id}", run_id=holder.run_id
             )
-        return head.pk
+        if self.changes.get("status", "in_progress") != "in_progress":
+            raise InvalidInput(f"a run claims a card that is in_progress, not {self.changes['status']}")
+        return head
+
+    def _reference(self, batch: Batch, card: dict[str, Any], claimer: Head | None) -> dict[str, Any]:
+        """What the claiming run says of the card that it works on; nothing if it says so already."""
+        if claimer is None or claimer.task_card_id == self.card_id:
+            return {}
+        board_id = batch.read("board_of_card", board=card["board"])[0][0]
+        return {"task_board_id": board_id, "task_card_id": self.card_id}
+
+    def _change(self, card: dict[str, Any], claimer: Head | None) -> None:
+        """Applies the changes. A card that is moved off in_progress is free again: no claim is left behind."""
+        changes = {name: value for name, value in self.changes.items() if name != "run_id"}
+        if claimer is not None:
+            changes |= {"claimed_by": claimer.pk, "status": "in_progress"}
+        elif "run_id" in self.changes and card["claimed_by"] is not None:
+            changes = {"claimed_by": None, "status": "todo", **changes}
+        card |= changes
+        if card["status"] not in CARD_STATUSES:
+            raise InvalidInput(f"card status {card['status']!r} is none of {', '.join(CARD_STATUSES)}")
+        if card["status"] != "in_progress":
+            card["claimed_by"] = None
 
 
 def _compare(what: str, name: str, have: int, asked: int | None) -> None:
@@ -162,6 +185,7 @@ class RequestStop(Write):
                 f"run {head.run_id} is {head.status} already", run_id=head.run_id, status=head.status
             )
         parked = not head.live
+        cards = lineage.cards_of(batch, head) if parked else []
         woken = waits.met_by(batch, head) if parked else []
         order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}
         batch.record(head, "command.requested", order)
@@ -174,6 +198,7 @@ class RequestStop(Write):
                 "run.cancelled",
                 {"reason": reason, "by": self.by, "cascade": self.payload.get("cascade")},
             )
+            lineage.release_cards(batch, cards)
             batch.record(head, "command.applied", {"command_id": self.command_id, "verb": "stop"})
             waits.wake(batch, woken)
         status = "applied" if parked else "requested"

@@ -7,8 +7,10 @@ import msgspec
 from runstone.domain import codec, runs
 from runstone.domain.runs import Head
 from runstone.domain.telemetry import Usage
+from runstone.errors import InvalidInput
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
+from runstone.store.blobs import pack
 from runstone.store.writes import texts
 
 
@@ -22,6 +24,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     event_key: str | None = None
     tool: tuple[str, bool] | None = None
     """A tool call that ended: its name, and whether it failed."""
+    blob: Row | None = None
+    """A long payload, packed."""
 
 
 class Append(Write):
@@ -34,10 +38,13 @@ class Append(Write):
         self.attempt = attempt
         self.events = events
         size, light = 200, True
-        for event in events:
+        for index, event in enumerate(events):
             size += 200 + len(event.payload)
             if event.event_key is not None:
                 light = False
+            if len(event.payload) > codec.ROW_TEXT_BYTES:
+                # Packed here, in the caller's thread: what is too large is refused at once, and no commit waits for it.
+                events[index] = msgspec.structs.replace(event, payload=b"", blob=pack(event.payload))
         self.size, self.light = size, light
 
     def decide(self, batch: Batch) -> tuple[int, int]:
@@ -45,24 +52,35 @@ class Append(Write):
         if self.attempt is not None and (head.attempt != self.attempt or head.status != "running"):
             runs.check_fence(head, self.attempt)
         last = (0, 0)
+        if self.light:
+            for event in self.events:
+                last = self._append(batch, head, event)
+            return last
+        known = self._known(batch, head)
         for event in self.events:
-            last = self._append(batch, head, event)
+            key = event.event_key
+            last = known.get(key) or self._append(batch, head, event)
+            if key is not None:
+                known[key] = last
         return last
 
+    def _known(self, batch: Batch, head: Head) -> dict[str | None, tuple[int, int]]:
+        """Where the events are that the run has already, by their keys."""
+        found: dict[str | None, tuple[int, int]] = {}
+        for event in self.events:
+            if event.event_key is not None:
+                for seq, position in batch.read("event_by_key", run=head.pk, event_key=event.event_key):
+                    found[event.event_key] = (seq, position)
+        return found
+
     def _append(self, batch: Batch, head: Head, event: NewEvent) -> tuple[int, int]:
-        if event.event_key is not None and (
-            known := batch.read("event_by_key", run=head.pk, event_key=event.event_key)
-        ):
-            return int(known[0][0]), int(known[0][1])
         at = event.at
         if at - head.updated_at >= runs.TOUCH_US:
             batch.touch(head)
             head.updated_at = at
-        data = event.payload
-        if len(data) <= codec.ROW_TEXT_BYTES:
-            text, ref = data.decode(), None
-        else:
-            text, ref = batch.text_or_blob(data)
+        text, ref = (
+            (event.payload.decode(), None) if event.blob is None else (None, batch.put_blob(event.blob))
+        )
         if event.tool is not None:
             batch.add_tool(head, *event.tool)
         return batch.event_row(
@@ -73,18 +91,20 @@ class Append(Write):
 class ReportUsage(Write):
     """Accounts for one provider request, once in its tree. The value says whether it was new."""
 
-    __slots__ = ("attempt", "run_id", "usage")
+    __slots__ = ("attempt", "new_id", "run_id", "usage")
 
-    def __init__(self, run_id: str, attempt: int | None, usage: Usage) -> None:
+    def __init__(self, run_id: str, attempt: int | None, usage: Usage, *, new_id: bool = False) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.usage = usage
+        self.new_id = new_id  # the request id was made for this report, so that nobody can know it
 
     def decide(self, batch: Batch) -> bool:
         head, usage = batch.head(self.run_id), self.usage
         # Spent is spent: a fenced or late attempt's usage counts, so there is no fence here.
-        if batch.read("request_known", root=head.root, request_id=usage.request_id):
+        if not self.new_id and batch.request_known(head.root, usage.request_id):
             return False
+        batch.note_request(head.root, usage.request_id)
         attempt = head.attempt if self.attempt is None else self.attempt
         batch.record(head, "usage.reported", usage.payload(), at=usage.at, attempt=attempt, importance=0)
         batch.stage("insert_usage", head.pk, head.root, usage.request_id, attempt, usage.at, *usage.columns())
@@ -93,19 +113,27 @@ class ReportUsage(Write):
 
 
 class NewMessage:
-    """A message on its way in, its text already packed where it is long."""
+    """A message on its way in; what is long of it is packed already."""
 
-    __slots__ = ("at", "blob", "extra", "role", "text")
+    __slots__ = ("at", "blob", "extra", "extra_blob", "role", "searched", "text")
 
     def __init__(self, role: str, text: str, at: int, extra: bytes | None = None) -> None:
-        from runstone.store.blobs import pack
-
-        raw = text.encode()
+        raw = codec.utf8(text, "a message's text")
+        short = len(raw) <= codec.ROW_TEXT_BYTES
         self.role = role
         self.at = at
-        self.extra = None if extra is None else extra.decode()
-        self.text = text if len(raw) <= codec.ROW_TEXT_BYTES else None
-        self.blob: Row | None = None if self.text is not None else pack(raw)
+        self.text = text if short else None
+        self.blob: Row | None = None if short else pack(raw)
+        self.searched = texts.indexed(text)
+        long_extra = extra is not None and len(extra) > codec.ROW_TEXT_BYTES
+        self.extra = None if extra is None or long_extra else extra.decode()
+        self.extra_blob: Row | None = pack(extra) if extra is not None and long_extra else None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds in the queue, about."""
+        blobs = sum(len(blob[3]) for blob in (self.blob, self.extra_blob) if blob is not None)
+        return 300 + 2 * len(self.searched) + len(self.extra or "") + blobs
 
 
 class AppendMessages(Write):
@@ -122,12 +150,14 @@ class AppendMessages(Write):
         attempt: int | None = None,
         worker: bool = False,
     ) -> None:
+        if not messages:
+            raise InvalidInput("there is no message to append")
         self.thread_id = thread_id
         self.messages = messages
         self.run_id = run_id
         self.attempt = attempt
         self.worker = worker
-        self.size = 300 + sum(300 + len(m.text or "") + (len(m.blob[3]) if m.blob else 0) for m in messages)
+        self.size = 300 + sum(message.size for message in messages)
 
     def decide(self, batch: Batch) -> str:
         head = None
@@ -135,17 +165,15 @@ class AppendMessages(Write):
             head = batch.head(self.run_id)
             if self.attempt is not None:
                 runs.check_fence(head, self.attempt)
-        rows = batch.read("thread_by_id", thread_id=self.thread_id)
-        thread, seq = rows[0] if rows else (batch.number("threads"), 0)
-        if not rows:
-            owner = head.pk if head is not None and self.worker else None
-            batch.stage("insert_thread", thread, self.thread_id, None, owner, batch.now, batch.now)
+        thread, before = batch.thread(self.thread_id) or (batch.number("threads"), 0)
+        seq = before + len(self.messages)
+        owner = head.pk if head is not None and self.worker else None
+        batch.stage("save_thread", thread, self.thread_id, None, owner, batch.now, batch.now, seq)
+        batch.set_thread(self.thread_id, thread, seq)
         if head is not None and self.worker and head.worker_thread_id != self.thread_id:
             batch.record(head, "run.updated", {"worker_thread_id": self.thread_id})
-        for message in self.messages:
-            seq += 1
-            self._stage(batch, head, thread, seq, message)
-        batch.stage("touch_thread", thread, batch.now)
+        for number, message in enumerate(self.messages, before + 1):
+            self._stage(batch, head, thread, number, message)
         message_id = f"{self.thread_id}#{seq}"
         if head is not None:
             payload: dict[str, Any] = {"thread_id": self.thread_id, "message_id": message_id}
@@ -155,12 +183,14 @@ class AppendMessages(Write):
         return message_id
 
     def _stage(self, batch: Batch, head: Head | None, thread: int, seq: int, message: NewMessage) -> None:
-        ref = batch.put_blob(message.blob) if message.blob is not None else None
+        ref, extra_ref = (
+            None if b is None else batch.put_blob(b) for b in (message.blob, message.extra_blob)
+        )
         number = batch.number("messages")
         run = head.pk if head is not None else None
         batch.stage(
             "insert_message",
-            number, thread, seq, message.role, run, self.attempt, message.at, message.text, ref, message.extra,
+            number, thread, seq, message.role, run, self.attempt, message.at, message.text, ref, message.extra, extra_ref,
         )  # fmt: skip
-        if message.text is not None and message.text.strip():
-            texts.add(batch, "message", message.text, run=run, message=number)
+        if message.searched.strip():
+            texts.add(batch, "message", message.searched, run=run, message=number)

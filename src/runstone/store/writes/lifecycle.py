@@ -45,7 +45,7 @@ def create(batch: Batch, new: NewRun, known_parent: Head | None = None) -> Head:
     """
     parent_id = new.identity.get("parent_run_id")
     parent = known_parent or (batch.find(parent_id) if parent_id else None)
-    orphans = batch.read("unattached_children", run_id=new.run_id) if known_parent is None else []
+    orphans = lineage.Orphans(batch, new.run_id, parent) if known_parent is None else None
     head = batch.new_head(run_id=new.run_id, kind=new.kind)
     head.parent = parent.pk if parent is not None else None
     head.root = parent.root if parent is not None else head.pk
@@ -69,8 +69,8 @@ def create(batch: Batch, new: NewRun, known_parent: Head | None = None) -> Head:
         batch.record(
             parent, "child.started", {name: value for name, value in child.items() if value is not None}
         )
-    for (pk,) in orphans:
-        lineage.attach(batch, batch.head_at(pk), head)
+    if orphans is not None and orphans.heads:
+        orphans.attach(batch, head)
     return head
 
 
@@ -259,7 +259,7 @@ class EndRun(Write):
         runs.check_move(head, self.event_type)
         woken = waits.met_by(batch, head)
         leftover = waits.unclaimed(batch, head, self.claimed) if self.claimed is not None else []
-        cards = batch.read("cards_claimed_by", run=head.pk) if head.task_card_id else []
+        cards = lineage.cards_of(batch, head)
         for event_type, payload in self.before:
             batch.record(head, event_type, payload)
         payload = dict(self.payload)
@@ -267,8 +267,7 @@ class EndRun(Write):
             payload["result_ref"] = batch.put_blob(self.blob)
         end_attempt(batch, head, self.event_type, payload)
         texts.of_ended_run(batch, head, (payload.get("error") or {}).get("message"))
-        for card in cards:
-            lineage.release_card(batch, card, done=head.status == "completed")
+        lineage.release_cards(batch, cards, done=head.status == "completed")
         for child in leftover:
             batch.record(child, "run.superseded", {})
         waits.wake(batch, woken)
@@ -284,7 +283,7 @@ def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, An
         outcome = "failed" if error else head.status
         reason = payload.get("reason") or error.get("message")
         batch.stage("end_attempt", head.pk, number, batch.now, outcome, reason and str(reason)[:1000])
-        batch.stage("delete_lease", head.pk)
+        batch.stage("delete_lease", head.pk, number)
 
 
 class ParkRun(Write):
@@ -353,10 +352,9 @@ class InterruptRun(Write):
                 return []
         above = waits.stranded(batch, head)
         below = waits.never_begun(batch, above[-1] if above else head)
-        cards = batch.read("cards_claimed_by", run=head.pk) if head.task_card_id else []
+        cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]
         end_attempt(batch, head, "run.interrupted", {"reason": self.reason})
-        for card in cards:
-            lineage.release_card(batch, card, done=False)
+        lineage.release_cards(batch, cards)
         for child in below:
             batch.record(child, "run.interrupted", {"reason": "parent interrupted before it began"})
         for parent in above:
@@ -394,6 +392,7 @@ class UpdateRun(Write):
         stale = batch.read("texts_of_run", run=head.pk, source="title") if "title" in self.changes else []
         for (number,) in stale:
             batch.stage("delete_text", number)
+            batch.stage("delete_texts", number)
         batch.record(head, "run.updated", self.changes)
         if self.changes.get("title"):
             texts.add(batch, "title", self.changes["title"], run=head.pk)

@@ -27,7 +27,9 @@ class PruneRun(Write):
     def decide(self, batch: Batch) -> bool:
         head = batch.head(self.run_id)
         if head.status not in (*runs.ENDED, "interrupted"):
-            raise IllegalTransition(f"run {head.run_id} is {head.status}; only ended runs are pruned", run_id=head.run_id)
+            raise IllegalTransition(
+                f"run {head.run_id} is {head.status}; only ended runs are pruned", run_id=head.run_id
+            )
         floor = batch.read("pruned_floor", run=head.pk)[0][0]
         if floor is None or floor < head.last_seq:
             batch.record(head, "run.pruned", {"row": _row(head)})
@@ -37,6 +39,8 @@ class PruneRun(Write):
         places = batch.read("old_places", run=head.pk, limit=CHUNK)
         for (position,) in events:
             batch.stage("delete_event", position)
+        if events:
+            batch.stage("removed_up_to", str(max(position for (position,) in events)))
         for message, text in messages:
             if text is not None:
                 batch.stage("delete_text", text)
@@ -60,15 +64,20 @@ class RemoveRun(Write):
     def decide(self, batch: Batch) -> None:
         head = batch.head(self.run_id)
         if batch.read("children_pks", run=head.pk):
-            raise IllegalTransition(f"run {head.run_id} has children; they are removed first", run_id=head.run_id)
-        for (number,) in batch.read("old_texts", run=head.pk, limit=CHUNK):
+            raise IllegalTransition(
+                f"run {head.run_id} has children; they are removed first", run_id=head.run_id
+            )
+        newest = batch.read("newest_position_of", run=head.pk)[0][0]
+        for (number,) in batch.read("old_texts", run=head.pk):
             batch.stage("delete_text", number)
             batch.stage("delete_texts", number)
         for statement in (
             "delete_journal_of_child", "delete_journal", "delete_usage", "delete_totals", "delete_tools", "delete_attempts",
-            "delete_processes", "delete_commands", "forget_run_in_messages", "delete_thread", "delete_events", "delete_run",
+            "delete_processes", "delete_commands", "forget_run_in_messages", "forget_run_in_texts", "delete_thread", "delete_events", "delete_run",
         ):  # fmt: skip
             batch.stage(statement, head.pk)
+        batch.stage("removed_up_to", str(newest))
+        batch.cache.threads.clear()
         batch.cache.heads.pop(head.run_id, None)
         batch.cache.by_pk.pop(head.pk, None)
 

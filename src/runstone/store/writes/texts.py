@@ -3,12 +3,20 @@
 from runstone.domain.runs import Head
 from runstone.store.batch import Batch
 
+INDEXED_CHARACTERS = 32_768
+"""Of a longer text the beginning is indexed, so that one message cannot hold up all others' commits."""
+
+
+def indexed(text: str) -> str:
+    """The part of a text that the index takes."""
+    return text[:INDEXED_CHARACTERS]
+
 
 def add(batch: Batch, source: str, body: str, *, run: int | None, message: int | None = None) -> None:
     """Indexes a text."""
     number = batch.number("texts")
     batch.stage("insert_text", number, source, run, message)
-    batch.stage("insert_search", number, body)
+    batch.stage("insert_search", number, indexed(body))
 
 
 def of_new_run(batch: Batch, head: Head, prompt: str | None) -> None:

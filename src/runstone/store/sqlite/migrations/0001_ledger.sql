@@ -67,7 +67,8 @@ CREATE TABLE runs (
   reused_json TEXT,              -- what this attempt reused: children, tokens, cost
   CHECK ((status = 'running') = (attempt_started_at IS NOT NULL)),
   CHECK ((status IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)),
-  CHECK (length(title) <= 4096 AND length(summary) <= 4096 AND length(status_reason) <= 4096)
+  CHECK (octet_length(title) <= 4096 AND octet_length(summary) <= 4096 AND octet_length(status_reason) <= 4096),
+  CHECK (octet_length(options_json) <= 4096 AND octet_length(labels_json) <= 4096 AND octet_length(error_json) <= 4096)
 ) STRICT;
 
 CREATE INDEX runs_by_updated ON runs (updated_at, id);
@@ -75,11 +76,15 @@ CREATE INDEX runs_by_status ON runs (status, updated_at, id);
 CREATE INDEX runs_by_kind ON runs (kind, updated_at, id);
 CREATE INDEX runs_by_agent ON runs (agent_id, updated_at, id) WHERE agent_id IS NOT NULL;
 CREATE INDEX runs_by_parent ON runs (parent, id) WHERE parent IS NOT NULL;
-CREATE INDEX runs_by_unknown_parent ON runs (parent_run_id) WHERE parent IS NULL AND parent_run_id IS NOT NULL;
+CREATE INDEX runs_by_parent_id ON runs (parent_run_id, id) WHERE parent_run_id IS NOT NULL;
 CREATE INDEX runs_by_root ON runs (root, id);
 CREATE INDEX runs_by_created ON runs (created_at, id);
+CREATE INDEX runs_at_top ON runs (updated_at, id) WHERE depth = 0;
+CREATE INDEX runs_by_definition ON runs (definition_id, updated_at, id) WHERE definition_id IS NOT NULL;
+CREATE INDEX runs_by_phase ON runs (phase, id) WHERE phase IS NOT NULL;
 CREATE INDEX runs_by_worker_thread ON runs (worker_thread_id) WHERE worker_thread_id IS NOT NULL;
 CREATE INDEX runs_by_parent_thread ON runs (parent_thread_id) WHERE parent_thread_id IS NOT NULL;
+CREATE INDEX runs_by_board ON runs (task_board_id) WHERE task_board_id IS NOT NULL;
 CREATE INDEX runs_by_card ON runs (task_card_id) WHERE task_card_id IS NOT NULL;
 CREATE INDEX runs_by_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
 
@@ -95,7 +100,8 @@ CREATE TABLE events (
   payload TEXT,                                -- JSON, at most 4 KB; else the blob `payload_ref`
   payload_ref TEXT REFERENCES blobs (digest),
   event_key TEXT,
-  UNIQUE (run, seq)
+  UNIQUE (run, seq),
+  CHECK (octet_length(payload) <= 4096)
 ) STRICT;
 
 CREATE UNIQUE INDEX events_by_key ON events (run, event_key) WHERE event_key IS NOT NULL;
@@ -149,7 +155,8 @@ CREATE TABLE journal (           -- what a run knows: finished steps and started
   handled INTEGER NOT NULL DEFAULT 0,   -- the code received this child's failure and went on
   dropped INTEGER NOT NULL DEFAULT 0,   -- not usable by the attempts after this number
   attempt INTEGER NOT NULL,
-  at INTEGER NOT NULL
+  at INTEGER NOT NULL,
+  CHECK (octet_length(name) <= 4096 AND octet_length(value) <= 4096)
 ) STRICT;
 CREATE INDEX journal_by_run ON journal (run, id);
 CREATE INDEX journal_by_child ON journal (child) WHERE child IS NOT NULL;
@@ -212,11 +219,13 @@ CREATE TABLE tools (             -- tool calls, own and of the subtree
 CREATE TABLE threads (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   thread_id TEXT NOT NULL UNIQUE,
-  title TEXT CHECK (length(title) <= 4096),
+  title TEXT CHECK (octet_length(title) <= 4096),
   run INTEGER REFERENCES runs (id),    -- whose worker thread it is
   created_at INTEGER NOT NULL,
-  updated_at INTEGER NOT NULL
+  updated_at INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL            -- of the messages ever, so that a pruned one's number is not given again
 ) STRICT;
+CREATE INDEX threads_by_run ON threads (run) WHERE run IS NOT NULL;
 
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -229,16 +238,19 @@ CREATE TABLE messages (
   text TEXT,
   text_ref TEXT REFERENCES blobs (digest),
   extra_json TEXT,
+  extra_ref TEXT REFERENCES blobs (digest),
   UNIQUE (thread, seq),
-  CHECK ((text IS NULL) <> (text_ref IS NULL))
+  CHECK ((text IS NULL) <> (text_ref IS NULL)),
+  CHECK (octet_length(text) <= 4096 AND octet_length(extra_json) <= 4096)
 ) STRICT;
+CREATE INDEX messages_by_run ON messages (run) WHERE run IS NOT NULL;
 
 CREATE TABLE checkpoints (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   run INTEGER NOT NULL REFERENCES runs (id),
   number INTEGER NOT NULL CHECK (number >= 1),
   attempt INTEGER NOT NULL,
-  label TEXT CHECK (length(label) <= 4096),
+  label TEXT CHECK (octet_length(label) <= 4096),
   definition_hash TEXT,
   parent INTEGER,
   created_at INTEGER NOT NULL,
@@ -260,7 +272,7 @@ CREATE TABLE boards (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   board_id TEXT NOT NULL UNIQUE,
   thread_id TEXT,
-  title TEXT CHECK (length(title) <= 4096),
+  title TEXT CHECK (octet_length(title) <= 4096),
   revision INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
@@ -270,7 +282,7 @@ CREATE TABLE cards (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   card_id TEXT NOT NULL UNIQUE,
   board INTEGER NOT NULL REFERENCES boards (id),
-  title TEXT NOT NULL CHECK (length(title) <= 4096),
+  title TEXT NOT NULL CHECK (octet_length(title) <= 4096),
   status TEXT NOT NULL CHECK (status IN ('todo', 'in_progress', 'blocked', 'done')),
   position INTEGER NOT NULL,
   body TEXT,
@@ -281,7 +293,8 @@ CREATE TABLE cards (
   revision INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
-  CHECK (claimed_by IS NULL OR status = 'in_progress')
+  CHECK (claimed_by IS NULL OR status = 'in_progress'),
+  CHECK (octet_length(body) <= 4096 AND octet_length(labels_json) <= 4096)
 ) STRICT;
 CREATE INDEX cards_by_board ON cards (board, position, id);
 CREATE INDEX cards_by_claim ON cards (claimed_by) WHERE claimed_by IS NOT NULL;
@@ -291,7 +304,7 @@ CREATE TABLE commands (
   command_id TEXT NOT NULL UNIQUE,
   run INTEGER NOT NULL REFERENCES runs (id),
   verb TEXT NOT NULL,
-  payload_json TEXT NOT NULL,
+  payload_json TEXT NOT NULL CHECK (octet_length(payload_json) <= 4096),
   idempotency_key TEXT,
   status TEXT NOT NULL CHECK (status IN ('requested', 'acknowledged', 'applied', 'rejected')),
   requested_by TEXT,
