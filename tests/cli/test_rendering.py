@@ -143,14 +143,14 @@ def test_a_plan_counts_what_it_reuses_and_says_how_sure_it_is() -> None:
         joined(plan_tables.headline(plan))
         == "r  reuse 1 (900 tokens, $1.00), run again 1, start 0  (exactly)"
     )
-    lines = printed(plan_tables.plan_table(plan))
-    assert lines[1].split() == ["↺", "reuse", "child", "a", "run-a", "completed", "900", "$1.00"]
+    lines = printed(plan_tables.plan_table(plan, {"run-a": "a.py"}))
+    assert lines[1].split() == ["↺", "reuse", "child", "a:", "a.py", "run-a", "completed", "900", "$1.00"]
     assert lines[2].split() == ["→", "run", "again", "child", "b", "run-b", "failed"]
 
 
 def test_a_plan_of_thousands_says_how_many_it_does_not_list() -> None:
     entries = tuple(PlanEntry(kind="child", name=f"c{n}") for n in range(1_000))
     plan = Plan(run_id="r", status="failed", reuse=entries, start=entries[:3])
-    lines = printed(plan_tables.plan_table(plan))
+    lines = printed(plan_tables.plan_table(plan, {"run-a": "a.py"}))
     assert lines[-2].startswith("… 800 more")
     assert lines[-1].startswith("… 3 more")

@@ -9,6 +9,7 @@ import runstone
 from runstone.cli import arguments, executing, options, plan_tables
 from runstone.cli.command import Command, with_session
 from runstone.cli.session import Session
+from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
 from runstone.domain.runs import RESUMABLE
 from runstone.engine.local import SLOTS
@@ -112,6 +113,8 @@ def plan(session: Session, run: str, trust: bool, **more: Any) -> None:
         record = ledger.get_run(ledger.resolve(run))
         session.define(ledger.workspace.root, executing.name_of(record), trust=trust)
         found = runstone.plan(record.id, ledger=ledger, policy=policy)
-    if not session.output.text:
-        return session.output.document(found)
-    return plan_tables.show(found, session.output)
+        if not session.output.text:
+            return session.output.document(found)
+        children = [entry.child_run_id for entry in plan_tables.listed(found) if entry.child_run_id]
+        about = subjects(ledger, [ledger.get_run(child) for child in children])
+    return plan_tables.show(found, about, session.output)

@@ -1,6 +1,6 @@
 """What a resume would do, for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from runstone.cli import text
 from runstone.cli.output import Output
@@ -18,10 +18,15 @@ _GROUPS = (
 )
 
 
-def show(plan: Plan, output: Output) -> None:
+def listed(plan: Plan) -> list[PlanEntry]:
+    """The entries that are shown by name."""
+    return [entry for field, _, _ in _GROUPS for entry in getattr(plan, field)][:_SHOWN]
+
+
+def show(plan: Plan, subjects: Mapping[str, str], output: Output) -> None:
     """Prints the counts, then a line for each entry; warnings go to stderr."""
     output.line(*headline(plan))
-    table = plan_table(plan)
+    table = plan_table(plan, subjects)
     if table.rows:
         output.line("")
         output.table(table)
@@ -46,7 +51,7 @@ def headline(plan: Plan) -> list[Cell]:
     return [Cell(text.short_id(plan.run_id), "strong"), Cell(", ".join(parts)), Cell(f"({sure})", "dim")]
 
 
-def plan_table(plan: Plan) -> Table:
+def plan_table(plan: Plan, subjects: Mapping[str, str]) -> Table:
     """One row for each entry, in the order reuse, run again, start, raise, leave out."""
     table = Table(
         [
@@ -58,16 +63,18 @@ def plan_table(plan: Plan) -> Table:
     left = _SHOWN
     for field, words, style in _GROUPS:
         entries: tuple[PlanEntry, ...] = getattr(plan, field)
-        _add(table, entries[:left], Cell(words, style))
+        _add(table, entries[:left], subjects, Cell(words, style))
         if len(entries) > left:
             table.add(Cell(f"… {len(entries) - left} more", "dim"), *[""] * 7)
         left = max(0, left - len(entries))
     return table
 
 
-def _add(table: Table, entries: Iterable[PlanEntry], what: Cell) -> None:
+def _add(table: Table, entries: Iterable[PlanEntry], subjects: Mapping[str, str], what: Cell) -> None:
     for entry in entries:
+        about = subjects.get(entry.child_run_id or "", "")
+        name = f"{entry.name}: {about}" if about else entry.name
         known = text.short_id(entry.child_run_id) if entry.child_run_id else ""
         spent = text.tokens(entry.tokens) if entry.tokens else ""
         price = text.money(entry.cost_picousd) if entry.cost_picousd else ""
-        table.add(what, entry.kind, entry.name, entry.phase or "", known, entry.status or "", spent, price)
+        table.add(what, entry.kind, name, entry.phase or "", known, entry.status or "", spent, price)
