@@ -1,4 +1,4 @@
-"""`make bench`: all tables, or those named (`python -m bench appends`). `--quick` shows that they work, not how fast."""
+"""`make bench`: all tables, or those named (`python -m bench appends`). `--quick` tries them, its figures are noise."""
 
 import importlib
 import sys

@@ -10,13 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 import runstone
-from bench.table import Pace, Result, alternate, comparison, workspace
+from bench.table import Pace, Result, alternate, comparison, raw_connection, workspace
 
 ACTIVE_RUNS = 100
 PAYLOAD = {"call_id": "call_0123456789", "tool": "search", "arguments": "x" * 210, "n": 1234}
@@ -32,13 +31,11 @@ class Raw:
     """The raw limit: one transaction per batch, with `executemany`, or with a statement per row."""
 
     def __init__(self, folder: Path, *, first_run: int = 0) -> None:
-        self.db = apsw.Connection(str(folder / "raw.db"))
-        self.db.set_busy_timeout(60_000)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2000", "cache_size = -16000"):
-            self.db.execute(f"PRAGMA {pragma}")
+        self.db = raw_connection(folder / "raw.db")
         self.db.execute(
-            "CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, "
-            "attempt INTEGER NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE (run, seq))"
+            "CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, run INTEGER NOT NULL, "
+            "seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL, "
+            "payload TEXT NOT NULL, UNIQUE (run, seq))"
         )
         self.first_run = first_run
         self.seqs = [0] * ACTIVE_RUNS
@@ -77,7 +74,9 @@ class Raw:
         for index in range(size):
             run = (first + index) % ACTIVE_RUNS
             self.seqs[run] += 1
-            rows.append((self.first_run + run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT))
+            rows.append(
+                (self.first_run + run, self.seqs[run], 1, 1_790_000_000_000_000, "tool.started", TEXT)
+            )
         return rows
 
     def close(self) -> None:
@@ -135,9 +134,9 @@ def bench(pace: Pace) -> str:
 def _alone(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
     seconds = pace.seconds
     for n, aim in AIMS.items():
-        pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rate(n, seconds), pace)
+        pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rate, n, seconds), pace)
         yield Result(f"awaited appends, {n:,} appenders", pairs, unit="events/s", aim=aim)
-    pairs = alternate(lambda: ours.many_rate(1_000, seconds), lambda: raw.rate(1_000, seconds), pace)
+    pairs = alternate(partial(ours.many_rate, 1_000, seconds), partial(raw.rate, 1_000, seconds), pace)
     yield Result("`emit_many` of 1,000", pairs, unit="events/s", aim=0.85)
 
 
@@ -150,12 +149,14 @@ def _beside_a_busy_thread(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
     with _busy_thread():
         for n in (100, 1_000):
             name = f"beside a busy thread, {n:,} appenders"
-            pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rowwise_rate(n, seconds), few)
+            pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rowwise_rate, n, seconds), few)
             yield Result(name, pairs, unit="events/s", aim=10.0, other="a statement per row")
-            pairs = alternate(lambda n=n: ours.rate(n, seconds), lambda n=n: raw.rate(n, seconds), few)
+            pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rate, n, seconds), few)
             yield Result("the same", pairs, unit="events/s", other="raw `executemany`")
         with _switching_after(SHORT_SWITCH_S):
-            pairs = alternate(lambda: ours.rate(1_000, seconds), lambda: raw.rowwise_rate(1_000, seconds), few)
+            pairs = alternate(
+                partial(ours.rate, 1_000, seconds), partial(raw.rowwise_rate, 1_000, seconds), few
+            )
             name = f"the same with `sys.setswitchinterval({SHORT_SWITCH_S})`"
             yield Result(name, pairs, unit="events/s", other="a statement per row")
 

@@ -33,7 +33,7 @@ def sync_step(number: int) -> int:
 
 @DBOS.workflow()
 def sync_workflow(count: int) -> int:
-    return sum([sync_step(number) for number in range(count)])
+    return sum(sync_step(number) for number in range(count))
 
 
 async def async_rate(seconds: float) -> float:
@@ -61,7 +61,6 @@ def main(folder: Path, journal_mode: str) -> None:
         "name": "bench",
         "system_database_url": f"sqlite:///{path}",
         "log_level": "ERROR",
-        "run_admin_server": False,
     }
     DBOS(config=config)
     DBOS.launch()

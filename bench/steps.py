@@ -9,13 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 import runstone
-from bench.table import Pace, Result, alternate, comparison, workspace
+from bench.table import Pace, Result, alternate, comparison, raw_connection, workspace
 
 CHUNK = 100
 REGISTRY = runstone.Registry()
@@ -67,7 +66,8 @@ class Peer:
 
     def rate(self, kind: str, seconds: float) -> float:
         """Steps per second."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         print(kind, seconds, file=self.process.stdin, flush=True)
         return float(self.process.stdout.readline() or "nan")
 
@@ -81,11 +81,13 @@ class Raw:
     """What a recorded step is to the disk: a journal row and an event, in a transaction of their own."""
 
     def __init__(self, folder: Path) -> None:
-        self.db = apsw.Connection(str(folder / "raw.db"))
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2000", "cache_size = -16000"):
-            self.db.execute(f"PRAGMA {pragma}")
-        self.db.execute("CREATE TABLE journal (pk INTEGER PRIMARY KEY, run INTEGER, key TEXT, value TEXT, UNIQUE (run, pk))")
-        self.db.execute("CREATE TABLE events (pk INTEGER PRIMARY KEY, run INTEGER, seq INTEGER, text TEXT, UNIQUE (run, seq))")
+        self.db = raw_connection(folder / "raw.db")
+        self.db.execute(
+            "CREATE TABLE journal (pk INTEGER PRIMARY KEY, run INTEGER, key TEXT, value TEXT, UNIQUE (run, pk))"
+        )
+        self.db.execute(
+            "CREATE TABLE events (pk INTEGER PRIMARY KEY, run INTEGER, seq INTEGER, text TEXT, UNIQUE (run, seq))"
+        )
         self.count = 0
 
     def rate(self, seconds: float) -> float:
@@ -95,7 +97,9 @@ class Raw:
             self.count += 1
             with self.db:
                 self.db.execute("INSERT INTO journal (run, key, value) VALUES (1, ?, '1')", ("k" * 32,))
-                self.db.execute("INSERT INTO events (run, seq, text) VALUES (1, ?, ?)", (self.count, "x" * 80))
+                self.db.execute(
+                    "INSERT INTO events (run, seq, text) VALUES (1, ?, ?)", (self.count, "x" * 80)
+                )
         return (self.count - first) / elapsed
 
     def close(self) -> None:
@@ -113,7 +117,7 @@ def bench(pace: Pace) -> str:
                 results += list(_against(ours, peer, mode, pace))
             finally:
                 peer.close()
-        pairs = alternate(lambda: ours.rate("async", pace.seconds), lambda: raw.rate(pace.seconds), pace)
+        pairs = alternate(partial(ours.rate, "async", pace.seconds), partial(raw.rate, pace.seconds), pace)
         results.append(Result("async functions", pairs, unit="steps/s", other="raw, a transaction per step"))
         ours.ledger.close()
         raw.close()
@@ -125,6 +129,6 @@ def _against(ours: Ours, peer: Peer, mode: str, pace: Pace) -> Iterator[Result]:
     other, aim = ("DBOS", 5.0) if mode == "delete" else ("DBOS, its file in WAL", None)
     for kind in ("async", "sync"):
         pairs = alternate(
-            lambda kind=kind: ours.rate(kind, pace.seconds), lambda kind=kind: peer.rate(kind, pace.seconds), pace
+            partial(ours.rate, kind, pace.seconds), partial(peer.rate, kind, pace.seconds), pace
         )
         yield Result(f"{kind} functions", pairs, unit="steps/s", aim=aim, other=other)

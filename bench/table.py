@@ -24,6 +24,15 @@ class Pace(NamedTuple):
         return self._replace(rounds=min(rounds, self.rounds))
 
 
+RAW_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 2000",
+    "cache_size = -16000",
+)
+"""What a ledger sets, too."""
+
+
 class Pairs(NamedTuple):
     """Medians of both sides, and the median, smallest and largest ratio of the pairs."""
 
@@ -63,6 +72,15 @@ def workspace() -> Iterator[Path]:
     """A folder on the disk of the current directory: a temporary folder may be memory."""
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
         yield Path(folder)
+
+
+def raw_connection(path: Path) -> apsw.Connection:
+    """A connection of a raw side, as durable as a ledger's."""
+    db = apsw.Connection(str(path))
+    db.set_busy_timeout(60_000)
+    for pragma in RAW_PRAGMAS:
+        db.execute(f"PRAGMA {pragma}")
+    return db
 
 
 def machine() -> str:

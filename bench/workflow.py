@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 import runstone
-from bench.table import Pace, Result, alternate, comparison, markdown, workspace
+from bench.table import Pace, Result, alternate, comparison, markdown, raw_connection, workspace
 
 CHILDREN = 1_000
 SLOTS = 32
@@ -68,7 +68,9 @@ class Ours:
         with self.fresh() as ledger:
             broken.add(CHILDREN // 2)
             try:
-                asyncio.run(runstone.run("thousand", ledger=ledger, registry=REGISTRY, run_id="w", slots=SLOTS))
+                asyncio.run(
+                    runstone.run("thousand", ledger=ledger, registry=REGISTRY, run_id="w", slots=SLOTS)
+                )
             except runstone.RunFailed:
                 broken.clear()
             calls.clear()
@@ -88,7 +90,9 @@ class Raw:
         self.folder = folder
         self.count = 0
         db = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
-        schema = "SELECT name, sql, type FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'search%'"
+        schema = (
+            "SELECT name, sql, type FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'search%'"
+        )
         objects = [row for row in db.execute(schema) if not row[0].startswith("sqlite_")]
         self.schema = [sql for _, sql, _ in objects]
         names = [name for name, _, kind in objects if kind == "table"]
@@ -102,9 +106,7 @@ class Raw:
     def rate(self) -> float:
         """Children per second whose rows are durable."""
         self.count += 1
-        db = apsw.Connection(str(self.folder / f"raw-{self.count}.db"))
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2000", "cache_size = -16000"):
-            db.execute(f"PRAGMA {pragma}")
+        db = raw_connection(self.folder / f"raw-{self.count}.db")
         for sql in self.schema:
             db.execute(sql)
         started, transactions = time.perf_counter(), 2 * math.ceil(CHILDREN / SLOTS)
@@ -127,7 +129,9 @@ def bench(pace: Pace) -> str:
         raw = Raw(ours.latest, folder)
         pairs = alternate(ours.rate, raw.rate, few)
         other = f"raw, the same {raw.total():,} rows"
-        started = comparison([Result(f"{CHILDREN:,} children started and finished", pairs, "children/s", other=other)])
+        started = comparison(
+            [Result(f"{CHILDREN:,} children started and finished", pairs, "children/s", other=other)]
+        )
         return f"{started}\n\n{markdown(('resume', 'executions', 'time', '`plan` before it'), _resumes(ours, few))}"
 
 
@@ -135,4 +139,9 @@ def _resumes(ours: Ours, pace: Pace) -> Iterator[tuple[str, ...]]:
     seen = sorted((ours.resumed() for _ in range(pace.rounds)), key=lambda one: one[1])
     executions = "/".join(str(count) for count in sorted({one[0] for one in seen}))
     _, resume_s, plan_s = seen[len(seen) // 2]
-    yield f"{CHILDREN - 1} of {CHILDREN:,} done, one failed", executions, f"{resume_s:.2f} s", f"{plan_s:.2f} s"
+    yield (
+        f"{CHILDREN - 1} of {CHILDREN:,} done, one failed",
+        executions,
+        f"{resume_s:.2f} s",
+        f"{plan_s:.2f} s",
+    )
