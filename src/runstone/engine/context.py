@@ -231,6 +231,8 @@ class Context:
 
     def may_park(self) -> bool:
         """Whether parking makes sense: at a cap only once the children that still run have ended."""
+        if not all(call.waits for call in self.calls if not call.done()):
+            return False
         children = [call for call in self.calls if call.kind == "child"]
         if any(call.blocked for call in children):
             return all(call.live == 0 for call in children)

@@ -219,7 +219,7 @@ class Attempt:
         ctx = self.ctx
         open_calls = [call for call in ctx.calls if not call.done()]
         children = [call for call in open_calls if call.kind == "child"]
-        if any(call.kind == "step" for call in open_calls) or not open_calls:
+        if not open_calls or not all(call.waits for call in open_calls):
             return False
         reasons = {call.blocked for call in children if call.blocked}
         if "budget" in reasons:
