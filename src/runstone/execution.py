@@ -152,7 +152,7 @@ def _create(
         options["budget"] = _budget(codec.decode(codec.encode(entry.definition.budget)))
     identity: dict[str, Any] = {"agent_id": entry.name, "agent_version": entry.version}
     if entry.kind == "workflow":
-        identity = {"definition_id": entry.name, "definition_hash": LocalEngine.definition_hash(entry)}
+        identity = LocalEngine.definition_of(entry)
     kind = "workflow" if entry.kind == "workflow" else "background_agent" if entry.command else "subagent"
     new = new_run(
         ledger.core, kind=kind, run_id=run_id, title=title or entry.name, input=input, thread_id=thread_id, labels=labels,

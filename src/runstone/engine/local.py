@@ -195,10 +195,18 @@ class LocalEngine:
             raise AgentNotFound(f"run {run.id} names no agent", hint="continue it in its own loop: ledger.continue_run")
         return tree.registry.get_agent(run.agent_id)
 
+    @classmethod
+    def definition_of(cls, entry: Entry) -> dict[str, Any]:
+        """What a run of the workflow says of it: id, hash, and the content of a declarative one for showing."""
+        told: dict[str, Any] = {"definition_id": entry.name, "definition_hash": cls.definition_hash(entry)}
+        if entry.definition is not None:
+            told["definition"] = entry.definition.to_dict()
+        return told
+
     @staticmethod
     def definition_hash(entry: Entry) -> str:
         """A declarative definition by content, a Python workflow by name and version."""
-        content = msgspec.to_builtins(entry.definition) if entry.definition is not None else None
+        content = entry.definition.hash if entry.definition is not None else None
         return keys.definition_hash([entry.name, entry.version, content])
 
     async def drive(
@@ -254,7 +262,7 @@ class LocalEngine:
             await self.until_changed(None, None)
             return
         if run.attempt and hash_ is not None and hash_ != getattr(run, "definition_hash", None):
-            changed = {"before": getattr(run, "definition_hash", None), "now": hash_}
+            changed = {"before": getattr(run, "definition_hash", None), "now": hash_, **self.definition_of(entry)}
             await self.core.submit(RecordEvents(run.id, claimed.head.attempt, [("definition.changed", changed, 2)]), [])
         await execute(self, tree, entry, claimed)
 

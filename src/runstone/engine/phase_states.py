@@ -16,8 +16,8 @@ _STATUS = {
 }
 
 
-def phase_states(reader: Reader, run: AgentRun, planned: tuple[str, ...] = ()) -> list[PhaseState]:
-    """The phases in the order in which they began, `planned` ones that did not begin last.
+def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
+    """The phases in the order in which they began; those of a declarative definition that did not begin come last.
 
     A phase shows `running` only while the run itself does, and work in it is under way; else it is `pending`, to be gone
     on with.
@@ -33,12 +33,21 @@ def phase_states(reader: Reader, run: AgentRun, planned: tuple[str, ...] = ()) -
             phase["planned"] = fields.get("planned", phase["planned"])
         phase["ended"] = None if kind == "phase.started" else when
         phase["reason"] = fields.get("reason")
-    children = _children(reader, pk)
+    children, planned = _children(reader, pk), _planned(reader, pk)
     reused = {child for (child,) in reader.rows("reused_by", run=pk, attempt=run.attempt)}
     return [
         _state(run, name, found.get(name), children.get(name, []), reused)
         for name in dict.fromkeys((*found, *planned, *(name for name in children if name)))
     ]
+
+
+def _planned(reader: Reader, pk: int) -> list[str]:
+    """Names of the phases in the definition that the run was last started with; none for a Python workflow."""
+    for payload, ref in reader.rows("definitions_of", run=pk):
+        definition = codec.decode(reader.text(payload, ref)).get("definition")
+        if definition is not None:
+            return [phase["name"] for phase in definition["phases"]]
+    return []
 
 
 def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:

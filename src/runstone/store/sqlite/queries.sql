@@ -394,6 +394,10 @@ SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child
 SELECT type, payload, at, attempt FROM events WHERE run = :run AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
 ORDER BY seq
 
+-- name: definitions_of
+-- Events that carry a definition, the newest first.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed') ORDER BY seq DESC
+
 -- name: children_of
 SELECT id FROM runs WHERE parent = :run ORDER BY id
 
