@@ -37,8 +37,12 @@ format: $(READY) ## rewrite the code in the project's format
 reference: $(READY) ## write docs/reference from the code
 	@$(PYTHON) scripts/generate_reference.py
 
-bench: $(READY) ## the speed table of bench/README.md (ratios within one run)
-	@$(PYTHON) -m bench
+bench: $(VENV)/.bench-ready ## the tables of bench/README.md (ratios within one run; ONLY=appends, QUICK=1)
+	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(ONLY)
+
+$(VENV)/.bench-ready: $(READY)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
 
 campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted defects (about an hour)
 	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest --timeout 3600 tests/campaign tests/property
