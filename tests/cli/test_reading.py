@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import runstone
 from runstone.cli import main
 from runstone.cli.exit_codes import MEANINGS
 from tests.cli.conftest import Typed
@@ -190,6 +193,32 @@ def test_completion_prints_a_script(typed: Typed, shell: str) -> None:
 
 def test_an_interrupted_run_is_never_shown_as_failed_or_running(typed: Typed) -> None:
     assert "↯ interrupted" in typed("runs", "show", "lost-run").stdout
+
+
+def test_reading_loads_nothing_that_only_a_terminal_needs(recorded: Path) -> None:
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "runstone",
+        "--workspace",
+        str(recorded),
+        "runs",
+        "list",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(re.findall(r"^import time:.*\|\s*([a-z]+)\S*$", done.stderr, re.MULTILINE))
+    assert "runstone" in loaded
+    assert loaded & {"rich", "platformdirs", "pygments"} == set()
+
+
+def test_a_paused_run_is_settled_for_who_watches_it(recorded: Path) -> None:
+    with runstone.open(recorded) as ledger, ledger.start_run(run_id="paused-run") as run:
+        run.pause(state={"n": 1}, reason="lunch")
+    typed = Typed(recorded)
+    assert "lunch" in typed("runs", "watch", "paused-run", code=5).stdout
+    assert "the run is paused; go on with it" in typed("runs", "logs", "paused-run", "-f").stderr
 
 
 def test_every_command_has_help_and_takes_the_global_options() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import traceback
 from typing import Any, NamedTuple
@@ -48,11 +49,11 @@ def problem_of(error: BaseException) -> Problem:
 
 def _known(error: RunstoneError) -> Problem:
     title = (type(error).__doc__ or "").strip().split("\n")[0]
-    run_id = getattr(error, "run_id", "")
+    run_id = getattr(error, "run_id", "") or str(error.details.get("run_id") or "")
     extra = {**_json_only(error.details), **({"run_id": run_id} if run_id else {})}
     hint = error.hint if error.hint != RunstoneError.hint else None
     if hint and run_id:
-        hint = hint.replace("RUN", run_id)
+        hint = re.sub(r"\bRUN\b", lambda _: run_id, hint)
     return Problem(exit_codes.of_error(error), title, str(error), error.code, hint, extra)
 
 
