@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from runstone.domain.records import AgentRun, RunEvent, at
 from runstone.domain.runs import ENDED
-from runstone.engine.core import Signals
+from runstone.engine.core import POLL_S, Signals
 from runstone.errors import InvalidCursor
 from runstone.store.reads import Reader
 
@@ -17,7 +19,11 @@ SETTLED = ENDED | {"paused", "awaiting_user", "interrupted"}
 
 
 class Tail:
-    """Events in commit order. Iterate it with `for` or `async for`; `cursor` continues it elsewhere."""
+    """Events in commit order. Iterate it with `for` or `async for`; `cursor` continues it elsewhere.
+
+    What a cursor missed is said, never passed over: `ledger.reset` if it belongs to another ledger (all events follow),
+    `ledger.gap` if events after it were removed.
+    """
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class Tail:
         self._timeout = timeout
         self._run_id = run_id
         self._epoch = reader.epoch()
+        self._told_removed = 0
         self._reset: RunEvent | None = None
         self._position = reader.last_position() if after is None else self._start(after)
 
@@ -42,65 +49,77 @@ class Tail:
         return f"{self._epoch}-{self._position}"
 
     def _start(self, after: str) -> int:
-        epoch, _, position = after.rpartition("-")
-        if not position.isdecimal():
+        epoch, _, position = after.rpartition("-") if isinstance(after, str) else ("", "", "")
+        if not position.isdecimal() or len(position) > 18:
             raise InvalidCursor(f"{after!r:.80} is no cursor of a ledger")
-        if epoch != self._epoch:
-            payload = {"reason": "the cursor belongs to another ledger", "cursor": after}
-            self._reset = RunEvent(
-                run_id="", seq=0, position=0, type="ledger.reset", payload=payload, importance=2, timestamp=at(0),
-                attempt=0, event_key=None,
-            )  # fmt: skip
-            return 0
-        return int(position)
+        if epoch == self._epoch and int(position) <= self._reader.last_position():
+            return int(position)
+        self._reset = _marker(
+            "ledger.reset", {"reason": "the cursor belongs to another ledger", "cursor": after}, 0
+        )
+        self._told_removed = self._reader.removed_up_to()
+        return 0
 
-    def _page(self) -> list[RunEvent]:
+    def _page(self) -> tuple[list[RunEvent], int]:
+        """What comes next, markers first, and the position up to which that is all."""
         if self._reset is not None:
             reset, self._reset = self._reset, None
-            return [reset]
+            return [reset], 0
         events = self._reader.events_from(self._position, _PAGE)
-        if events:
-            self._position = events[-1].position
-        return [e for e in events if self._run_id in (None, e.run_id)] or events[:0]
+        shown = [event for event in events if self._run_id in (None, event.run_id)]
+        # Read after the events: what was removed before they were read is known by now.
+        removed = self._reader.removed_up_to()
+        if removed > max(self._position, self._told_removed):
+            self._told_removed = removed
+            payload = {"after": self._position, "removed_up_to": removed}
+            shown.insert(0, _marker("ledger.gap", payload, self._position))
+        return shown, events[-1].position if events else self._position
 
     def __iter__(self) -> Iterator[RunEvent]:
         changed = threading.Event()
         number = self._signals.subscribe(None, changed.set)
         try:
+            since = time.monotonic()
             while True:
-                before = self._position
                 changed.clear()
-                events = self._page()
+                events, end = self._page()
+                for event in events:
+                    self._position = event.position
+                    yield event
                 if events:
-                    yield from events
-                elif self._position == before and not self._await_change(changed):
+                    since = time.monotonic()
+                if end > self._position or events:
+                    self._position = end
+                elif self._timeout is not None and time.monotonic() - since >= self._timeout:
                     return
+                else:
+                    changed.wait(POLL_S)  # plain events change no status, so nobody is told of them
         finally:
             self._signals.unsubscribe(number)
 
-    def _await_change(self, changed: threading.Event) -> bool:
-        """Waits for a commit. Plain events of this process change no status, so a short wait is a look, too."""
-        waited = 0.0
-        while not changed.wait(0.05):
-            waited += 0.05
-            if self._reader.last_position() > self._position:
-                return True
-            if self._timeout is not None and waited >= self._timeout:
-                return False
-        return True
-
     async def __aiter__(self) -> AsyncIterator[RunEvent]:
-        waited = 0.0
+        since = time.monotonic()
         while True:
-            before = self._position
-            for event in await asyncio.to_thread(self._page):
-                waited = 0.0
+            events, end = await asyncio.to_thread(self._page)
+            for event in events:
+                self._position = event.position
                 yield event
-            if self._position == before:
-                if self._timeout is not None and waited >= self._timeout:
-                    return
-                await asyncio.sleep(0.05)
-                waited += 0.05
+            if events:
+                since = time.monotonic()
+            if end > self._position or events:
+                self._position = end
+            elif self._timeout is not None and time.monotonic() - since >= self._timeout:
+                return
+            else:
+                await asyncio.sleep(POLL_S)
+
+
+def _marker(event_type: str, payload: dict[str, Any], position: int) -> RunEvent:
+    """An event that is in no ledger: it tells whoever follows what the cursor missed."""
+    return RunEvent(
+        run_id="", seq=0, position=position, type=event_type, payload=payload, importance=2, timestamp=at(0), attempt=0,
+        event_key=None,
+    )  # fmt: skip
 
 
 class Waiter:
@@ -114,17 +133,15 @@ class Waiter:
         """The run, once it is settled; after `timeout` seconds as it is."""
         changed = threading.Event()
         number = self._signals.subscribe(run_id, changed.set)
+        until = None if timeout is None else time.monotonic() + timeout
         try:
-            waited = 0.0
             while True:
                 changed.clear()
                 run = self._reader.run(run_id)
-                if run.status in SETTLED or (timeout is not None and waited >= timeout):
+                left = 1.0 if until is None else until - time.monotonic()
+                if run.status in SETTLED or left <= 0:
                     return run
                 # A lease that runs out changes nothing in the file, so look now and then anyway.
-                if not changed.wait(
-                    step := 1.0 if timeout is None else min(1.0, max(0.01, timeout - waited))
-                ):
-                    waited += step
+                changed.wait(min(1.0, left))
         finally:
             self._signals.unsubscribe(number)

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from runstone import workspace as places
-from runstone.domain import keys
+from runstone.domain import codec, keys
+from runstone.domain.bounds import bounded, labels_of, row_json
 from runstone.domain.clock import Clock
 from runstone.domain.records import (
     AgentRun,
@@ -29,7 +30,7 @@ from runstone.domain.records import (
 )
 from runstone.domain.runs import ENDED, RUN_KINDS
 from runstone.engine.core import Core, Signals, Watch
-from runstone.engine.handle import RunHandle, bounded, labels_of
+from runstone.engine.handle import RunHandle
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
 from runstone.errors import IllegalTransition, InvalidInput, StoreReadOnly
 from runstone.feeds import Tail, Waiter
@@ -435,7 +436,7 @@ def new_run(
             keys.check_id(fields[name], name)
     blobs = []
     if prompt is not None:
-        blobs.append(pack(prompt.encode()))
+        blobs.append(pack(codec.utf8(prompt, "prompt")))
         fields["prompt_ref"] = blobs[-1][0]
     if input is not None:
         blobs.append(pack_value(input))
@@ -444,6 +445,7 @@ def new_run(
     if labels:
         fields["labels"] = labels_of(labels)
     if options:
+        row_json("options", options)
         fields["options"] = options
     own_id = core.new_id() if run_id is None else keys.check_id(run_id, "run_id")
     return NewRun(run_id=own_id, kind=kind, identity=fields, blobs=list(blobs), prompt=prompt, at=core.now())

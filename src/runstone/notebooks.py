@@ -1,13 +1,15 @@
 """Threads, boards and commands: the parts of the ledger beside runs and events."""
 
+import builtins
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runstone.domain import codec, keys
+from runstone.domain.bounds import bounded, labels_of, role_of
 from runstone.domain.records import AgentRun, Board, Card, Command, Message, Page, Thread
 from runstone.domain.runs import ENDED
-from runstone.engine.handle import _role, bounded, labels_of
-from runstone.errors import IllegalTransition, InvalidInput, NotFound
+from runstone.errors import IllegalTransition, InvalidCursor, InvalidInput, NotFound
+from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.events import AppendMessages, NewMessage
@@ -30,13 +32,13 @@ class Threads:
         """Adds messages in one write; gives the last one's id."""
         core = self._ledger.core
         more = None if extra is None else codec.encode(extra)
-        new = [NewMessage(_role(role), text, core.now(), more) for role, text in batch]
+        new = [NewMessage(role_of(role), text, core.now(), more) for role, text in batch]
         write = AppendMessages(keys.check_id(thread_id, "thread_id"), new)
         return str(core.submit(write, []).result())
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Thread]:
-        """Threads from the newest."""
-        found = self._ledger.reader.threads(before=int(cursor) if cursor else None, limit=limit + 1)
+        """Threads from the newest. Raises `InvalidCursor`."""
+        found = self._ledger.reader.threads(before=_before(cursor), limit=_limit(limit) + 1)
         more = str(found[limit - 1][1]) if len(found) > limit else None
         return Page(items=[thread for thread, _ in found[:limit]], next_cursor=more)
 
@@ -49,13 +51,15 @@ class Threads:
 
     def messages(self, thread_id: str, *, after: int = 0, limit: int = 100) -> Page[Message]:
         """Messages with `seq` above `after`; `next_cursor` is the `after` of the next page."""
-        found = self._ledger.reader.messages(thread_id, after=after, limit=limit + 1)
+        if type(after) is not int or after < 0:
+            raise InvalidInput(f"after is a seq from 0, not {after!r:.80}")
+        found = self._ledger.reader.messages(thread_id, after=after, limit=_limit(limit) + 1)
         more = found[limit - 1].seq if len(found) > limit else None
         return Page(items=found[:limit], next_cursor=more)
 
-    def last_messages(self, thread_id: str, limit: int = 50) -> "list[Message]":
+    def last_messages(self, thread_id: str, limit: int = 50) -> builtins.list[Message]:
         """The newest messages, in order."""
-        return self._ledger.reader.last_messages(thread_id, limit)
+        return self._ledger.reader.last_messages(thread_id, _limit(limit))
 
 
 class Boards:
@@ -71,6 +75,8 @@ class Boards:
         core = self._ledger.core
         name = core.new_id() if board_id is None else keys.check_id(board_id, "board_id")
         title = None if title is None else bounded("title", title)
+        if thread_id is not None:
+            keys.check_id(thread_id, "thread_id")
         core.submit(SaveBoard(name, title, thread_id, None), []).result()
         return self.get(name)
 
@@ -79,9 +85,9 @@ class Boards:
         self._ledger.core.submit(SaveBoard(board_id, bounded("title", title), None, revision), []).result()
         return self.get(board_id)
 
-    def list(self, *, thread_id: str | None = None, limit: int = 100) -> "list[Board]":
+    def list(self, *, thread_id: str | None = None, limit: int = 100) -> builtins.list[Board]:
         """Boards, from the first."""
-        return self._ledger.reader.boards(thread_id=thread_id, limit=limit)
+        return self._ledger.reader.boards(thread_id=thread_id, limit=_limit(limit))
 
     def get(self, board_id: str) -> Board:
         """The board. Raises `NotFound`."""
@@ -103,26 +109,13 @@ class Boards:
         return self.card(card_id)
 
     def _save(self, card_id: str, board_id: str | None, fields: dict[str, Any], revision: int | None) -> None:
-        known = {"title", "body", "status", "position", "assignee", "labels", "run_id"}
-        if unknown := fields.keys() - known:
-            raise InvalidInput(
-                f"a card has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
-            )
-        changes, blob = dict(fields), None
-        if "title" in changes:
-            bounded("title", changes["title"])
-        if "labels" in changes:
-            changes["labels_json"] = codec.encode(labels_of(changes.pop("labels"))).decode()
-        if changes.get("body") is not None and len(changes["body"].encode()) > codec.ROW_TEXT_BYTES:
-            blob = pack(changes.pop("body").encode())
-        elif "body" in changes:
-            changes["body_ref"] = None
+        changes, blob = _card_changes(fields)
         write = SaveCard(card_id, board_id, changes, revision, blob)
         self._ledger.core.submit(write, []).result()
 
-    def cards(self, board_id: str, *, limit: int = 500) -> "list[Card]":
+    def cards(self, board_id: str, *, limit: int = 500) -> builtins.list[Card]:
         """The cards of a board, by position."""
-        return self._ledger.reader.cards(board_id=board_id, limit=limit)
+        return self._ledger.reader.cards(board_id=board_id, limit=_limit(limit))
 
     def card(self, card_id: str) -> Card:
         """The card, with the runs that refer to it. Raises `NotFound`."""
@@ -130,6 +123,50 @@ class Boards:
         if not found:
             raise NotFound(f"there is no card {card_id}", hint="list them: runstone boards show BOARD")
         return found[0]
+
+
+_CARD_FIELDS = {"title": str, "body": str, "status": str, "position": int, "assignee": str, "run_id": str}
+_MAY_BE_NONE = ("body", "assignee", "run_id")
+
+
+def _card_changes(fields: dict[str, Any]) -> tuple[dict[str, Any], Row | None]:
+    """Checked changes of a card as its row has them, and the blob of a long body."""
+    known = {*_CARD_FIELDS, "labels"}
+    if unknown := fields.keys() - known:
+        raise InvalidInput(f"a card has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    for name, kind in _CARD_FIELDS.items():
+        value = fields.get(name)
+        if name in fields and type(value) is not kind and not (value is None and name in _MAY_BE_NONE):
+            raise InvalidInput(f"{name} of a card must be {kind.__name__}, not {value!r:.80}")
+    for name, limit in (("title", codec.ROW_TEXT_BYTES), ("assignee", 200)):
+        if fields.get(name) is not None:
+            bounded(name, fields[name], limit)
+    if not -(2**53) < fields.get("position", 0) < 2**53:
+        raise InvalidInput(f"position of a card is out of range: {fields['position']}")
+    changes = dict(fields)
+    if "labels" in changes:
+        changes["labels_json"] = codec.encode(labels_of(changes.pop("labels"))).decode()
+    if "body" not in changes:
+        return changes, None
+    body = codec.utf8(changes["body"], "a card's body") if changes["body"] is not None else b""
+    if len(body) > codec.ROW_TEXT_BYTES:
+        del changes["body"]
+        return changes, pack(body)
+    return {**changes, "body_ref": None}, None
+
+
+def _limit(limit: int) -> int:
+    if type(limit) is not int or not 1 <= limit <= 10_000:
+        raise InvalidInput(f"limit is a whole number from 1 to 10000, not {limit!r:.80}")
+    return limit
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:
+        raise InvalidCursor(f"{cursor!r:.80} is no cursor of a list of threads")
+    return int(cursor)
 
 
 class Commands:
@@ -157,7 +194,10 @@ class Commands:
             )
         ledger = self._ledger
         ledger.reconcile()
-        payload = {"scope": scope} | ({"reason": bounded("reason", reason)} if reason else {})
+        payload = {"scope": scope} | ({"reason": bounded("reason", reason, 600)} if reason else {})
+        for name, text in (("by", by), ("idempotency_key", idempotency_key)):
+            if text is not None:
+                bounded(name, text, 200)
         first = self._request(run_id, payload, by=by, key=idempotency_key)
         if scope == "subtree":
             for run in self._below(run_id):
@@ -171,7 +211,7 @@ class Commands:
         command_id, _status = ledger.core.submit(write, []).result()
         return str(command_id)
 
-    def _below(self, run_id: str) -> "list[AgentRun]":
+    def _below(self, run_id: str) -> builtins.list[AgentRun]:
         nodes = list(self._ledger.tree(run_id).walk())[1:]
         return [node.run for node in nodes if node.run.status not in ENDED and not node.run.detached]
 
@@ -183,7 +223,7 @@ class Commands:
         except IllegalTransition:
             return  # it ended in this moment
 
-    def list(self, run_id: str) -> "list[Command]":
+    def list(self, run_id: str) -> builtins.list[Command]:
         """The orders to a run, from the first."""
         return self._ledger.reader.commands(run_id)
 

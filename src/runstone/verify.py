@@ -1,12 +1,14 @@
 """Proving the ledger: the file is sound, each row is the fold of its events, and totals are the sums of their parts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runstone.domain import codec, runs
 from runstone.domain.runs import Head
+from runstone.domain.telemetry import Usage
 from runstone.errors import RunstoneError
+from runstone.store.blobs import unpack
 from runstone.store.reads import Reader
 from runstone.store.sqlite import migrate
 
@@ -63,28 +65,75 @@ def _fold_of(reader: Reader, pk: int) -> list[str]:
     (*fields, last_seq) = reader.rows("head_by_pk", value=pk)[0]
     names = [name for name in Head.__struct_fields__ if name != "last_seq"]
     stored = Head(**dict(zip(names, fields, strict=True)), last_seq=last_seq or 0)
+    own = OwnTelemetry()
     try:
-        folded = fold(reader, stored)
+        folded = fold(reader, stored, own)
     except RunstoneError as error:
         return [f"the events of run {stored.run_id} cannot be folded: {error}"]
     wrong = [n for n in names if n not in _NOT_FOLDED and getattr(folded, n) != getattr(stored, n)]
-    return [
+    found = own.differs(reader, stored)
+    return found + [
         f"run {stored.run_id}: {n} is {getattr(stored, n)!r}, its events say {getattr(folded, n)!r}"
         for n in wrong
     ]
 
 
-def fold(reader: Reader, stored: Head) -> Head:
-    """What the events of a run add up to."""
+class OwnTelemetry:
+    """What a run's events say that it spent by itself: requests by provider and model, and tool calls."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Usage] = {}
+        self.tools = [0, 0]
+        self.pruned = False
+
+    def add(self, kind: str, payload: Any, at: int) -> None:
+        """Adds an event."""
+        if kind == "usage.reported":
+            self.requests[payload["request_id"]] = Usage.from_payload(payload, at)
+        elif kind == "run.attached":
+            for request_id in payload.get("repeated", ()):
+                self.requests.pop(request_id, None)
+        elif kind == "tool.completed":
+            self.tools[0] += 1
+            self.tools[1] += payload.get("ok") is False
+        elif kind == "run.pruned":
+            self.pruned = True  # the requests' own table is all that is left of them
+
+    def differs(self, reader: Reader, head: Head) -> list[str]:
+        """Where the totals say something else, a sentence each."""
+        if self.pruned:
+            return []
+        sums: dict[tuple[str, str], list[int]] = {}
+        for usage in self.requests.values():
+            have = sums.setdefault((usage.provider, usage.model), [0] * 8)
+            sums[usage.provider, usage.model] = [a + b for a, b in zip(have, usage.counts(), strict=True)]
+        rows = reader.rows("totals_of", run=head.pk)
+        stored = {(p, m): counts for p, m, scope, *counts in rows if scope == 0 and any(counts)}
+        found = []
+        if stored != sums:
+            found.append(f"the own totals of run {head.run_id} are not what its events add up to")
+        tools = [row[2:] for row in reader.rows("tools_of", run=head.pk) if row[1] == 0]
+        if [sum(column) for column in zip(*tools, strict=True)] != (self.tools if self.tools[0] else []):
+            found.append(f"the tool counts of run {head.run_id} are not what its events add up to")
+        return found
+
+
+def fold(reader: Reader, stored: Head, own: OwnTelemetry | None = None) -> Head:
+    """What the events of a run add up to, as far as the row had come when it was read."""
     head = Head(pk=stored.pk, run_id=stored.run_id, kind="", parent=stored.parent, root=stored.root)
     after = 0
     while events := reader.rows("events_after", run=stored.pk, after=after, limit=_PAGE):
         for seq, _, kind, version, text, ref, _, when, _, _ in events:
-            needed = kind in runs.FOLDED_TYPES
+            if seq > stored.last_seq:
+                head.last_seq = after
+                return head  # written since the row was read
+            needed = kind in runs.FOLDED_TYPES or kind == "tool.completed"
             payload = codec.upcast(kind, version, codec.decode(reader.text(text, ref))) if needed else {}
             if kind == "run.created":
                 head.kind = payload["kind"]
             runs.apply(head, kind, payload, when)
+            if own is not None:
+                own.add(kind, payload, when)
             after = seq
     head.last_seq = after
     return head
@@ -92,8 +141,6 @@ def fold(reader: Reader, stored: Head) -> Head:
 
 def _blobs(reader: Reader) -> list[str]:
     """Blobs whose content is not what their digest says."""
-    from runstone.store.blobs import unpack
-
     found, after = [], 0
     while page := reader.rows("blob_page", after=after, limit=100):
         for number, digest, codec_, data in page:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.bounds import row_json
 from runstone.errors import Fenced, IllegalTransition
 
 RUN_KINDS: Final = frozenset(
@@ -191,17 +192,18 @@ def _text(value: Any) -> str:
     return codec.encode(value).decode()
 
 
-def _clipped(reason: str | None) -> str | None:
-    return None if reason is None else codec.clip(reason)
+def _clipped(text: str | None) -> str | None:
+    return None if text is None else codec.clip(text)
 
 
 def _created(head: Head, payload: dict[str, Any], at: int) -> None:
     for name in IDENTITY:
         if name in payload:
             setattr(head, name, payload[name])
+    head.title = _clipped(head.title)
     head.status = "pending"
-    head.options_json = _text(payload.get("options") or {})
-    head.labels_json = _text(payload.get("labels") or {})
+    head.options_json = row_json("options", payload.get("options") or {})
+    head.labels_json = row_json("labels", payload.get("labels") or {})
     head.detached = int(bool(payload.get("detached")))
     head.wake_at = payload.get("wake_at")
     head.created_at = at
@@ -241,7 +243,7 @@ def _resumed(head: Head, payload: dict[str, Any], at: int) -> None:
     head.status, head.status_reason, head.wake_at = "pending", _clipped(payload.get("reason")), None
     head.completed_at = None
     if "options" in payload:
-        head.options_json = _text(payload["options"])
+        head.options_json = row_json("options", payload["options"])
 
 
 def _ended(status: str) -> Any:
@@ -271,7 +273,9 @@ def _updated(head: Head, payload: dict[str, Any], at: int) -> None:
             value = payload[name]
             setattr(head, name, codec.clip(value) if isinstance(value, str) else value)
     if "labels" in payload:
-        head.labels_json = _text(payload["labels"])
+        head.labels_json = row_json("labels", payload["labels"])
+    if "options" in payload:
+        head.options_json = row_json("options", payload["options"])
 
 
 def _attached(head: Head, payload: dict[str, Any], at: int) -> None:

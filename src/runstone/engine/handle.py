@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from runstone.domain import codec, events
+from runstone.domain.bounds import bounded, labels_of, role_of
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
 from runstone.engine.core import Core
 from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
-from runstone.errors import Fenced, InvalidInput, RunstoneError, ValueTooLarge
+from runstone.errors import Fenced, InvalidInput, RunstoneError
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Writer
 from runstone.store.writes.boards import MoveCommand
@@ -22,6 +23,8 @@ from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMe
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
 
 current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
+
+_KEY_BYTES = 500
 
 _OPEN_CALLS = 10_000
 """Tool calls whose name is remembered until they end."""
@@ -51,6 +54,7 @@ class RunHandle:
         self._core = core
         self._supervisor = supervisor
         self._saved = saved or Saved()
+        self._checkpointed: Receipt | None = None
         self._unseen: list[Receipt] = []
         self._tools: dict[str, str] = {}
         self._worker_thread_id: str | None = None
@@ -96,6 +100,8 @@ class RunHandle:
             if importance not in (events.LOW, events.NORMAL, events.HIGH):
                 raise InvalidInput(f"importance is 0, 1 or 2, not {importance!r}")
             level = importance
+        if event_key is not None:
+            bounded("event_key", event_key, _KEY_BYTES)
         tool = self._tool(type, payload) if type.startswith("tool.") else None
         return NewEvent(type, codec.encode(payload), level, self._core.clock.now(), event_key, tool)
 
@@ -127,13 +133,13 @@ class RunHandle:
         whether the report was new. Usage of a fenced attempt is still accepted: it was spent.
         """
         report = Usage(
-            request_id=request_id or self._core.new_id(), provider=provider, model=model, at=self._core.now(),
+            request_id=self._core.new_id() if request_id is None else request_id, provider=provider, model=model, at=self._core.now(),
             input_tokens=input_tokens, cache_read_tokens=cache_read_tokens, cache_write_tokens=cache_write_tokens,
             output_tokens=output_tokens, reasoning_tokens=reasoning_tokens,
             cost_picousd=None if cost_usd is None else to_picousd(cost_usd),
             cost_source="unknown" if cost_usd is None else "reported",
         )  # fmt: skip
-        return self._submit(ReportUsage(self.id, self.attempt, report))
+        return self._submit(ReportUsage(self.id, self.attempt, report, new_id=request_id is None))
 
     def message(self, role: str, text: str, *, extra: Any = None) -> Receipt:
         """Adds a message to the run's worker thread, made on first use. The value is the message's id."""
@@ -142,7 +148,7 @@ class RunHandle:
     def messages(self, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> Receipt:
         """Adds messages in one write."""
         now, more = self._core.now(), None if extra is None else codec.encode(extra)
-        new = [NewMessage(_role(role), _text(text), now, more) for role, text in batch]
+        new = [NewMessage(role_of(role), text, now, more) for role, text in batch]
         thread = self.worker_thread_id
         return self._submit(AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True))
 
@@ -167,11 +173,20 @@ class RunHandle:
         """
         if (state is None) == (append is None):
             raise InvalidInput("checkpoint takes a state or append=, one of the two")
-        places, saved = self._saved.changes(state) if append is None else self._saved.appended(append)
         label = None if label is None else bounded("label", label)
-        write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=self._saved.number)
+        before = self._last_saved()
+        places, saved = before.changes(state) if append is None else before.appended(append)
+        write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=before.number)
+        self._checkpointed = self._submit(write)
         self._saved = saved
-        return self._submit(write)
+        return self._checkpointed
+
+    def _last_saved(self) -> Saved:
+        """What the last checkpoint holds: as this handle saved it, or as the ledger has it after a save was refused."""
+        if self._checkpointed is not None and self._checkpointed.error is not None:
+            self._checkpointed = None
+            self._saved = self._core.reader.state(self.id)[1]
+        return self._saved
 
     def _submit(self, write: Any) -> Receipt:
         if self._unseen:
@@ -182,14 +197,16 @@ class RunHandle:
 
     def set_summary(self, summary: str) -> None:
         """What the run did, in a sentence or two; stored when it completes."""
-        self._summary = _text(summary)
+        codec.utf8(summary, "summary")
+        self._summary = summary
 
     def complete(self, *, summary: str | None = None, result: Any = None, implicit: bool = False) -> Receipt:
         """Ends the run with a result (JSON)."""
         payload: dict[str, Any] = {"implicit": True} if implicit else {}
         summary = summary if summary is not None else self._summary
         if summary is not None:
-            payload["summary"] = _text(summary)
+            codec.utf8(summary, "summary")
+            payload["summary"] = summary
         blob = None if result is None else pack(codec.encode(result))
         return self._end(EndRun(self.id, self.attempt, "run.completed", payload, blob=blob))
 
@@ -201,16 +218,17 @@ class RunHandle:
         """Pauses the run, with the state that going on needs, in one transaction. Raises if it could not be saved."""
         extra, saved = None, None
         if state is not None:
-            places, saved = self._saved.changes(state)
-            extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=self._saved.number)
+            before = self._last_saved()
+            places, saved = before.changes(state)
+            extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=before.number)
         park = ParkRun(self.id, self.attempt, "run.paused", {"reason": bounded("reason", reason)}, extra=extra)
         self._submit(park).result()
         self._saved = saved or self._saved
-        self._close()
+        self.left()
 
     def interrupt(self, reason: str) -> None:
         """Leaves the run interrupted: resumable, by this process or another one."""
-        self._close()
+        self.left()
         try:
             self._core.submit(YieldRun(self.id, self.attempt, reason), []).result()
         except Fenced:
@@ -218,12 +236,13 @@ class RunHandle:
 
     def _end(self, write: EndRun) -> Receipt:
         self._final = self._submit(write)
-        self._close()
+        self.left()
         if self._stop_order is not None:
             self._core.submit(MoveCommand(self._stop_order.id, "applied"), self._unseen)
         return self._final
 
-    def _close(self) -> None:
+    def left(self) -> None:
+        """This attempt writes no more: it has ended, or is about to."""
         self._ended = True
         self._supervisor.release(self._held)
 
@@ -238,7 +257,25 @@ class RunHandle:
         """A stop was ordered: the loop looks at `stopping`; when it leaves, the run is cancelled."""
         self._stop_order = order
         if self.on_stop is not None:
-            self.on_stop(order.payload.get("reason") or f"stopped by {order.requested_by or 'a person'}")
+            self.on_stop(_why(order))
+
+    def listen(self, *, lost: Callable[[str], None], stop: Callable[[str], None]) -> None:
+        """Has losses and orders to stop told, from another thread; what came before is told at once."""
+        self.on_lost, self.on_stop = lost, stop
+        if self._lost_reason is not None:
+            lost(self._lost_reason)
+        elif self._stop_order is not None:
+            stop(_why(self._stop_order))
+
+    @property
+    def unseen(self) -> list[Receipt]:
+        """Writes that failed and that nobody has looked at."""
+        return self._unseen
+
+    @property
+    def summary(self) -> str | None:
+        """What `set_summary` was told."""
+        return self._summary
 
     @property
     def stopping(self) -> bool:
@@ -306,32 +343,5 @@ class RunHandle:
                 error.add_note(f"the run could not be marked failed: {refused}")
 
 
-def bounded(name: str, text: str) -> str:
-    """A row's text. Raises `ValueTooLarge` above 4 KB, `InvalidInput` for what is no text."""
-    if not isinstance(text, str):
-        raise InvalidInput(f"{name} must be text, not {text!r:.80}")
-    if len(text.encode(errors="surrogatepass")) > codec.ROW_TEXT_BYTES:
-        raise ValueTooLarge(f"{name} has more than {codec.ROW_TEXT_BYTES} bytes")
-    return text
-
-
-def labels_of(labels: dict[str, str]) -> dict[str, str]:
-    """Checked labels: at most 64, of short texts."""
-    if not isinstance(labels, dict) or len(labels) > 64:
-        raise InvalidInput("labels are an object of at most 64 texts")
-    for name, value in labels.items():
-        if not isinstance(name, str) or not isinstance(value, str) or len(name) > 100 or len(value) > 1000:
-            raise InvalidInput(f"label {name!r:.80} must be a text of at most 1,000 characters")
-    return labels
-
-
-def _role(role: str) -> str:
-    if not isinstance(role, str) or not 0 < len(role) <= 100:
-        raise InvalidInput(f"role must be a short text such as user or assistant, not {role!r:.80}")
-    return role
-
-
-def _text(text: str) -> str:
-    if not isinstance(text, str):
-        raise InvalidInput(f"a message's text must be text, not {type(text).__name__}")
-    return text
+def _why(order: Command) -> str:
+    return order.payload.get("reason") or f"stopped by {order.requested_by or 'a person'}"

@@ -218,7 +218,7 @@ class MoveCommand(Write):
     def __init__(self, command_id: str, status: str, reason: str | None = None) -> None:
         self.command_id = command_id
         self.status = status
-        self.reason = reason
+        self.reason = None if reason is None else codec.clip(reason, 1_000)
 
     def decide(self, batch: Batch) -> bool:
         rows = batch.read("command_by_id", command_id=self.command_id)

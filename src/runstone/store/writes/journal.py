@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, runs
+from runstone.domain.bounds import bounded
 from runstone.domain.runs import Head
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
@@ -18,6 +19,11 @@ class Hint(msgspec.Struct, frozen=True):
     name: str
     phase: str | None = None
     previous: str | None = None
+
+    def __post_init__(self) -> None:
+        for what in ("name", "phase"):
+            if (text := getattr(self, what)) is not None:
+                bounded(what, text, 1_000)
 
 
 class StartChildren(Write):
