@@ -27,6 +27,8 @@ async def worker(ctx, item):
     ctx.message("assistant", f"working on {item}")
     request = f"{ctx.run_id}/{ctx.attempt}"
     ctx.usage(provider="p", model="m", input_tokens=100, output_tokens=10, cost_usd=0.01, request_id=request)
+    if item == "noisy":
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
     while item == "gate" and not Path("open").exists():
         await asyncio.sleep(0.02)
     if item == "bad" and not Path("mended").exists():

@@ -159,6 +159,13 @@ def test_a_command_as_an_agent_is_followed_line_by_line_to_its_end(shell: Shell)
     assert "the run is completed" in said.err
 
 
+def test_an_error_in_the_background_is_a_line_and_no_traceback(shell: Shell) -> None:
+    said = shell(*WORK, 'items=["noisy"]')
+    assert "warning: in the background: ZeroDivisionError" in said.err
+    said = shell("run", "team", 'items=["noisy"]', "--id", "again", "--json")
+    assert "ZeroDivisionError" in json.loads(said.err)["warning"]
+
+
 def test_another_input_under_the_same_id_is_refused(shell: Shell) -> None:
     shell(*WORK, 'items=["a"]')
     assert "error: " in shell(*WORK, 'items=["b"]', code=1).err

@@ -11,7 +11,7 @@ import runstone
 from runstone.cli import exit_codes, text
 from runstone.cli.live import Watcher
 from runstone.cli.output import Output, to_json
-from runstone.cli.problems import report
+from runstone.cli.problems import DEBUG, report
 from runstone.cli.progress import closing_line, look
 from runstone.cli.run_tables import agent_of
 from runstone.domain import keys
@@ -70,7 +70,7 @@ def drive(output: Output, ledger: Ledger, start: Start) -> int:
     output.note(f"run {start.run_id}")
     try:
         with Watcher(ledger, start.run_id, output):
-            result = asyncio.run(_until_signalled(start.begin()))
+            result = asyncio.run(_until_signalled(start.begin(), output))
     except (KeyboardInterrupt, Terminated) as stop:
         left = RunInterrupted(f"run {start.run_id} is interrupted", run_id=start.run_id)
         return report(left, output, _code_of(stop))
@@ -121,7 +121,7 @@ def drive_all(output: Output, ledger: Ledger, starts: list[Start]) -> int:
     if not starts:
         output.note("no top-level run is interrupted")
     try:
-        results = asyncio.run(_until_signalled(_gather(starts)))
+        results = asyncio.run(_until_signalled(_gather(starts), output))
     except (KeyboardInterrupt, Terminated) as stop:
         left = RunInterrupted("the runs are interrupted", hint="go on with them: runstone resume --all")
         return report(left, output, _code_of(stop))
@@ -145,10 +145,26 @@ async def _gather(starts: list[Start]) -> list[Any]:
     return await asyncio.gather(*(start.begin() for start in starts), return_exceptions=True)
 
 
-async def _until_signalled(work: Awaitable[Any]) -> Any:
+def _background(output: Output) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """What is done with an error that no caller of the event loop is there to hear: a line, once for each."""
+    said: set[str] = set()
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        what = repr(context.get("exception") or context.get("message"))
+        if os.environ.get(DEBUG):
+            loop.default_exception_handler(context)
+        elif what not in said:
+            said.add(what)
+            output.warning(f"in the background: {what} ({DEBUG}=1 shows where)")
+
+    return tell
+
+
+async def _until_signalled(work: Awaitable[Any], output: Output) -> Any:
     """Awaits the work; SIGTERM cancels it as Ctrl-C does, so that the ledger can note what was interrupted."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_background(output))
     came: list[bool] = []
 
     def stop() -> None:

@@ -121,6 +121,13 @@ class Output:
         if sys.stderr.isatty():
             self.note(message)
 
+    def warning(self, message: str) -> None:
+        """A warning on stderr, also with --quiet; beside JSON it is JSON."""
+        if self.text:
+            self.message(f"warning: {message}", "warn")
+        else:
+            _write(sys.stderr, escape_json(to_json({"warning": message})))
+
     def message(self, message: str, style: str = "") -> None:
         """A message on stderr, also with --quiet."""
         _write(sys.stderr, self.styled([Cell(clean(message), style)], sys.stderr))

@@ -31,7 +31,7 @@ def show(plan: Plan, subjects: Mapping[str, str], output: Output) -> None:
         output.line("")
         output.table(table)
     for warning in plan.warnings:
-        output.message(f"warning: {warning}", "warn")
+        output.warning(warning)
 
 
 def headline(plan: Plan) -> list[Cell]:
