@@ -427,7 +427,7 @@ class ForkedLedger(StoreError):
     """This process was forked from the one that opened the ledger."""
 
     code = "forked_ledger"
-    hint = "open the ledger again in the child process: runstone.open()"
+    hint = "open the ledger in the child only, or start it afresh: multiprocessing.get_context('spawn')"
 
 
 class WriteUncertain(StoreError):

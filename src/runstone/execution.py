@@ -1,6 +1,7 @@
 """`run`, `resume` and `plan`: agents and workflows by name, over a ledger, in this process."""
 
 import asyncio
+import os
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,31 +12,55 @@ from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.engine import planning
+from runstone.engine.claiming import taken_away
 from runstone.engine.local import SLOTS, LocalEngine, Tree
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
 from runstone.errors import AgentNotFound, DefinitionChanged, IllegalTransition, InvalidInput, RunFailed, RunMismatch
 from runstone.ledger import Ledger, new_run
-from runstone.store.writes.lifecycle import CreateRun, ResumeRun
+from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
 
-_engines: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, tuple[LocalEngine, list[None]]]]"
-_engines = weakref.WeakKeyDictionary()
+class _Shared:
+    """An engine, and how many use it."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine = engine
+        self.users = 0
+        self.closing: asyncio.Task[None] | None = None
+
+
+_engines: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Shared]]" = weakref.WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float | None = None) -> AsyncIterator[LocalEngine]:
-    """The engine of this ledger in this event loop, shared by all who use it at the same time."""
+    """The engine of this ledger in this event loop, shared by all who use it at the same time.
+
+    It stays as long as detached runs are at work in it.
+    """
     here = _engines.setdefault(asyncio.get_running_loop(), {})
-    engine, users = here.get(id(ledger)) or (_new_engine(ledger, slots, park_after_s), [])
-    here[id(ledger)] = engine, users
-    users.append(None)
+    shared = here.get(id(ledger))
+    if shared is None:
+        shared = here[id(ledger)] = _Shared(_new_engine(ledger, slots, park_after_s))
+    shared.users += 1
     try:
-        yield engine
+        yield shared.engine
     finally:
-        users.pop()
-        if not users:
-            del here[id(ledger)]
-            await engine.close()
+        shared.users -= 1
+        if shared.users == 0 and shared.engine.has_detached:
+            shared.closing = asyncio.create_task(_close_later(here, id(ledger), shared))
+        elif shared.users == 0:
+            here.pop(id(ledger), None)
+            await shared.engine.close()
+
+
+async def _close_later(here: dict[int, _Shared], name: int, shared: _Shared) -> None:
+    try:
+        await shared.engine.until_detached_end()
+    finally:
+        if shared.users == 0 and here.get(name) is shared:
+            del here[name]
+            await shared.engine.close()
 
 
 def _new_engine(ledger: Ledger, slots: int, park_after_s: float | None) -> LocalEngine:
@@ -68,12 +93,10 @@ async def run(
     registry = registry or default_registry()
     entry = _find(registry, name)
     if run_id is None or not _exists(ledger, run_id):
-        run_id = _create(ledger, entry, input, run_id, thread_id, title, labels, budget)
-    else:
-        _check_same(ledger, run_id, entry, input)
-        existing = ledger.get_run(run_id)
-        if existing.status in RESUMABLE - {"pending"}:
-            return await resume(run_id, ledger=ledger, registry=registry, slots=slots, park_after_s=park_after_s)
+        run_id = await _create(ledger, entry, input, run_id, thread_id, title, labels, budget)
+    _check_same(ledger, run_id, entry, input)
+    if ledger.get_run(run_id).status in RESUMABLE - {"pending"}:
+        return await resume(run_id, ledger=ledger, registry=registry, slots=slots, park_after_s=park_after_s)
     tree = Tree(registry=registry, thread_id=thread_id, root_id=run_id, ended={})
     return await _drive(ledger, run_id, tree, slots, park_after_s)
 
@@ -98,13 +121,19 @@ async def resume(
     existing = ledger.get_run(run_id)
     tree = Tree(registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={})
     if existing.status in RESUMABLE:
-        _check_policy(ledger, existing, policy, registry)
-        options = None if budget is None else {**existing.options, "budget": _budget(budget)}
-        write = ResumeRun(run_id, "resumed", expect=RESUMABLE, options=options)
-        await ledger.core.submit(write, [])
+        _check_policy(ledger, existing, policy, LocalEngine.entry_of(tree, existing))
+        await _make_ready(ledger, existing, budget)
     elif budget is not None:
         raise IllegalTransition(f"run {run_id} is {existing.status}; its budget can be changed when it is resumed")
     return await _drive(ledger, run_id, tree, slots, park_after_s)
+
+
+async def _make_ready(ledger: Ledger, existing: AgentRun, budget: dict[str, Any] | None) -> None:
+    options = None if budget is None else {**existing.options, "budget": _budget(budget)}
+    await ledger.core.submit(ResumeRun(existing.id, "resumed", expect=RESUMABLE, options=options), [])
+    if options is not None:
+        changed = [("budget.changed", {"budget": options["budget"]}, 1)]
+        await ledger.core.submit(RecordEvents(existing.id, None, changed), [])
 
 
 def plan(
@@ -116,7 +145,11 @@ def plan(
 
 async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:
     async with engine_of(ledger, slots=slots, park_after_s=park_after_s) as engine:
-        done = await engine.drive(run_id, tree)
+        try:
+            done = await engine.drive(run_id, tree)
+        except asyncio.CancelledError:
+            await engine.leave(tree, f"its event loop was cancelled in process {os.getpid()}")
+            raise
         if done.status != "completed":
             raise outcome_of(done)
         return ledger.reader.value(done.result_ref)
@@ -137,7 +170,7 @@ def _exists(ledger: Ledger, run_id: str) -> bool:
     return bool(ledger.reader.rows("pk_of", run_id=run_id))
 
 
-def _create(
+async def _create(
     ledger: Ledger,
     entry: Entry,
     input: Any,
@@ -158,7 +191,7 @@ def _create(
         ledger.core, kind=kind, run_id=run_id, title=title or entry.name, input=input, thread_id=thread_id, labels=labels,
         options=options or None, **identity,
     )  # fmt: skip
-    ledger.core.submit(CreateRun(new), []).result()
+    await ledger.core.submit(CreateRun(new), [])
     return new.run_id
 
 
@@ -184,14 +217,16 @@ def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
         raise RunMismatch(f"run {run_id} exists with another input", run_id=run_id)
 
 
-def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, registry: Registry) -> None:
+def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entry: Entry) -> None:
+    """Raises what the policy forbids, before anything is changed."""
+    taken_away(ledger.reader, existing, entry.definition, policy)
     if policy.interrupted == "fail" and existing.status == "interrupted":
         raise RunFailed(f"run {existing.id} is interrupted and the policy says fail", run_id=existing.id)
     if policy.definition == "refuse" and isinstance(existing, WorkflowRun):
-        entry = registry.get_workflow(existing.definition_id or "")
         if LocalEngine.definition_hash(entry) != existing.definition_hash:
             raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
-    bad = {status for status in ("failed", "interrupted") if getattr(policy, status) == "fail"}
+    bad = {"failed"} if policy.failed == "fail" else set()
+    bad |= {"interrupted"} if policy.interrupted == "fail" else set()
     for record in ledger.journal(existing.id) if bad else ():
         if not record.dropped and not record.superseded and record.child_status in bad:
             raise RunFailed(

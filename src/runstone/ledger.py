@@ -3,11 +3,9 @@
 import asyncio
 import atexit
 import os
-import weakref
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from runstone import workspace as places
 from runstone.domain import codec, keys
@@ -32,7 +30,7 @@ from runstone.domain.runs import ENDED, RUN_KINDS
 from runstone.engine.core import Core, Signals, Watch
 from runstone.engine.handle import RunHandle
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
-from runstone.errors import IllegalTransition, InvalidInput, StoreReadOnly
+from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, RunstoneError, StoreReadOnly
 from runstone.feeds import Tail, Waiter
 from runstone.notebooks import Boards, Commands, Threads
 from runstone.store import lists
@@ -43,7 +41,15 @@ from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.lifecycle import ClaimRun, CreateRun, NewRun, OpenRun, UpdateRun
 
-_open_ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
+_EXIT_S = 10.0
+"""So long the end of the process waits for writes that nobody waited for."""
+
+_open_ledgers: "set[Ledger]" = set()
+"""Ledgers live until they are closed: handles may outlast the name that a caller gave to the ledger."""
+
+_inherited: set[tuple[int, int]] = set()
+"""Files whose ledgers were open when this process was forked. SQLite's memory of their locks was copied, the locks were
+not: a second connection here would take itself for locked, and could destroy what the parent writes."""
 
 
 class Ledger:
@@ -62,10 +68,14 @@ class Ledger:
         self.readonly = readonly
         self._clock = clock or SystemClock()
         self._closed = False
+        self._forked = False
         path = workspace.database
+        if _inherited and _file(path) in _inherited:
+            raise ForkedLedger(f"{path} was open when this process was forked from its parent")
         if not readonly:
             sqlite.prepare(path)
             places.protect(workspace)
+        self._identity = _file(path)
         self._reader = Reader(sqlite.reader(path, check=readonly), self._clock)
         signals = Signals(Watch(sqlite.reader(path)))
         self._signals = signals
@@ -75,11 +85,16 @@ class Ledger:
             self._writer = Writer(sqlite.writer(path), self._clock, on_commit=signals.committed)
             self._core = Core(self._writer, self._reader, self._clock, signals)
             self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
-            self._supervisor.reconcile()
         self.threads = Threads(self)
         self.boards = Boards(self)
         self.commands = Commands(self)
         _open_ledgers.add(self)
+        if self._supervisor is not None:
+            try:
+                self._supervisor.reconcile()
+            except BaseException:
+                self.close()
+                raise
 
     # --- parts, for the engine -----------------------------------------------------------------------------------
 
@@ -150,7 +165,7 @@ class Ledger:
         run = self.get_run(run_id)
         if agent_id is not None and run.agent_id != agent_id:
             raise InvalidInput(f"run {run_id} belongs to agent {run.agent_id}, not {agent_id}")
-        self.supervisor.reconcile()
+        self.supervisor.settle(run_id)
         state, saved = self._reader.state(run_id)
         self.end_orphans(run_id)
         expect = frozenset({"paused", "interrupted", "awaiting_user"})
@@ -372,19 +387,19 @@ class Ledger:
         """Waits until every write so far is durable; raises the first that failed unseen."""
         self.core.writer.flush(timeout)
 
-    def close(self) -> None:
-        """Leaves runs that are still open interrupted, flushes and closes."""
-        if self._closed:
+    def close(self, timeout: float | None = 60.0) -> None:
+        """Leaves runs that are still open interrupted, flushes and closes. Raises the first write that failed unseen."""
+        if self._closed or self._forked:
             return
         self._closed = True
         _open_ledgers.discard(self)
         self._signals.close()
         try:
             if self._supervisor is not None:
-                self._supervisor.close()
+                self._supervisor.close(timeout=timeout)
         finally:
             if self._writer is not None:
-                self._writer.close()
+                self._writer.close(timeout)
             self._reader.close()
 
     def __enter__(self) -> Self:
@@ -403,10 +418,27 @@ class Ledger:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def _forked(self) -> None:
-        if self._writer is not None:
-            self._writer.forked()
+    def _before_fork(self) -> "_Fork":
+        still = self._writer is not None and self._writer.before_fork()
+        return _Fork(self, self._reader.connections(), still)
+
+    def _in_child(self) -> None:
+        self._forked = True
+        if self._identity is not None:
+            _inherited.add(self._identity)
+        self._signals.forked()
         self._reader.forked()
+        if self._writer is not None and self._supervisor is not None:
+            self._supervisor.forked()
+            self._writer.forked()
+
+
+class _Fork(NamedTuple):
+    """A ledger in a fork: connections that must not be collected in the child, and whether its writer stands still."""
+
+    ledger: Ledger
+    connections: list[Any]
+    still: bool
 
 
 def new_run(
@@ -470,16 +502,46 @@ def open(
     return Ledger(workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s)
 
 
-def _close_all(ledgers: Iterable[Ledger]) -> None:
-    for ledger in list(ledgers):
-        ledger.close()
+def _file(path: Path) -> tuple[int, int] | None:
+    """What names the file whatever path leads to it; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _after_fork() -> None:
+def _close_all() -> None:
+    failed: RunstoneError | None = None
     for ledger in list(_open_ledgers):
-        ledger._forked()
+        try:
+            ledger.close(_EXIT_S)
+        except RunstoneError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+_forks: list[_Fork] = []
+
+
+def _before_fork() -> None:
+    _forks.extend(ledger._before_fork() for ledger in list(_open_ledgers))
+
+
+def _in_parent() -> None:
+    for fork in _forks:
+        if fork.still and fork.ledger._writer is not None:
+            fork.ledger._writer.after_fork()
+    _forks.clear()
+
+
+def _in_child() -> None:
+    for fork in _forks:
+        fork.ledger._in_child()
+    _forks.clear()
     _open_ledgers.clear()
 
 
-atexit.register(_close_all, _open_ledgers)
-os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_close_all)
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -8,6 +8,7 @@ from typing import Any
 
 from runstone.domain import keys
 from runstone.domain.clock import Clock
+from runstone.errors import StoreError
 from runstone.store.base import Write
 from runstone.store.reads import Reader
 from runstone.store.writer import Receipt, Writer
@@ -44,7 +45,7 @@ class Signals:
     A waiter is called with no promise that its run changed; it looks at the ledger, which is the truth.
     """
 
-    def __init__(self, changed_elsewhere: Callable[[], bool]) -> None:
+    def __init__(self, changed_elsewhere: "Watch") -> None:
         self._changed_elsewhere = changed_elsewhere
         self._lock = threading.Lock()
         self._waiters: dict[int, tuple[str | None, Callable[[], None]]] = {}
@@ -75,18 +76,34 @@ class Signals:
             call()
 
     def _poll(self) -> None:
-        while not self._stop.wait(POLL_S):
-            with self._lock:
-                calls = [call for _, call in self._waiters.values()]
-            if calls and self._changed_elsewhere():
-                for call in calls:
-                    call()
+        try:
+            while not self._stop.wait(POLL_S):
+                with self._lock:
+                    calls = [call for _, call in self._waiters.values()]
+                if calls and self._look():
+                    for call in calls:
+                        call()
+        finally:
+            self._changed_elsewhere.close()
+
+    def _look(self) -> bool:
+        try:
+            return self._changed_elsewhere()
+        except StoreError:
+            return True  # whoever is woken reads for himself, and gets the error
 
     def close(self) -> None:
         """Ends the polling."""
         self._stop.set()
         if self._polling is not None:
             self._polling.join(5)
+
+    def forked(self) -> None:
+        """Called in a forked child: there is no polling thread, and locks may be as it held them."""
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._waiters, self._polling = {}, None
+        self._stop.set()
+        self._changed_elsewhere.forked()
 
 
 class Watch:
@@ -102,3 +119,14 @@ class Watch:
             self._db.changed_elsewhere()
             return True  # what happened before the first look is unknown
         return bool(self._db.changed_elsewhere())
+
+    def close(self) -> None:
+        """Closes the connection, in the thread that polled."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def forked(self) -> None:
+        """Called in a forked child: the connection is the parent's."""
+        if self._db is not None:
+            self._db.abandon()

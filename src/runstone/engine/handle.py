@@ -2,6 +2,7 @@
 
 import contextvars
 import os
+import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import Fenced, InvalidInput, RunstoneError
 from runstone.store.blobs import pack
-from runstone.store.writer import Receipt, Writer
+from runstone.store.writer import Receipt, Unseen, Writer
 from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
@@ -55,7 +56,7 @@ class RunHandle:
         self._supervisor = supervisor
         self._saved = saved or Saved()
         self._checkpointed: Receipt | None = None
-        self._unseen: list[Receipt] = []
+        self._unseen: list[Receipt] = Unseen()
         self._tools: dict[str, str] = {}
         self._worker_thread_id: str | None = None
         self._summary: str | None = None
@@ -63,7 +64,9 @@ class RunHandle:
         self._final: Receipt | None = None
         self._token: contextvars.Token[RunHandle | None] | None = None
         self._stop_order: Command | None = None
-        self._held = supervisor.hold(run_id, attempt, self._lost, self._stop)
+        self._held = supervisor.hold(run_id, attempt, _weakly(self._lost), _weakly(self._stop))
+        self._finalizer = weakref.finalize(self, supervisor.abandon, self._held)
+        self._finalizer.atexit = False
         self._lost_reason: str | None = None
         self.on_lost: Callable[[str], None] | None = None
         """Told, from another thread, when this attempt may not write any more."""
@@ -244,6 +247,7 @@ class RunHandle:
     def left(self) -> None:
         """This attempt writes no more: it has ended, or is about to."""
         self._ended = True
+        self._finalizer.detach()
         self._supervisor.release(self._held)
 
     def _lost(self, reason: str) -> None:
@@ -341,6 +345,17 @@ class RunHandle:
         except RunstoneError as refused:
             if error is not None:
                 error.add_note(f"the run could not be marked failed: {refused}")
+
+
+def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Calls the method as long as its handle lives: who keeps leases must not keep a handle that its owner lost."""
+    reference = weakref.WeakMethod(method)
+
+    def call(told: Any) -> None:
+        if (alive := reference()) is not None:
+            alive(told)
+
+    return call
 
 
 def _why(order: Command) -> str:

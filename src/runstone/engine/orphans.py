@@ -11,9 +11,8 @@ def end_orphans(core: Core, supervisor: Supervisor, run_id: str) -> None:
 
     Blocks up to the grace and kill times; event loops call it in a thread.
     """
-    run = core.reader.run(run_id)
-    if run.live:
-        return
+    if core.reader.lease(run_id) is not None:
+        return  # the attempt is open, though its lease may have run out: nobody has judged its owner yet
     for record, end in supervisor.end_orphans(run_id):
         if not end.gone:
             host = record.identity.get("host", "another host")

@@ -4,8 +4,9 @@
 not renew until its leases expired stops itself first: it cancels its work before another process can take it.
 """
 
-import os
+import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,9 +60,11 @@ class Supervisor:
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._stopped = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._renewed_at = core.clock.monotonic()
+        self._abandoned: queue.SimpleQueue[Held] = queue.SimpleQueue()
+        self._judging = threading.Lock()
         self._seen: dict[str, tuple[int, float]] = {}
 
     # --- holding -------------------------------------------------------------------------------------------------
@@ -79,16 +82,22 @@ class Supervisor:
             if not self._held:
                 self._renewed_at = self.core.clock.monotonic()
             self._held[run_id] = held
-            if self._thread is None and not self._stopped:
+            if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._beat, name="runstone-heartbeat", daemon=True)
                 self._thread.start()
         return held
 
-    def release(self, held: Held) -> None:
-        """Stops renewing; the lease itself ends with the attempt."""
+    def release(self, held: Held) -> bool:
+        """Stops renewing; the lease itself ends with the attempt. Whether it was held."""
         with self._lock:
-            if self._held.get(held.run_id) is held:
+            mine = self._held.get(held.run_id) is held
+            if mine:
                 del self._held[held.run_id]
+        return mine
+
+    def abandon(self, held: Held) -> None:
+        """Called when a handle is collected that nobody ended. It may come at any place, so it takes no lock."""
+        self._abandoned.put(held)
 
     def holds(self, run_id: str) -> bool:
         """Whether this process owns the run."""
@@ -99,17 +108,42 @@ class Supervisor:
         number = self.core.signals.subscribe(None, self._wake.set)
         beat_at = 0.0
         try:
-            while not self._stopped:
+            while not self._closing.is_set():
                 now = self.core.clock.monotonic()
                 if now >= beat_at:
                     beat_at = now + self.heartbeat_s
                     self.beat()
-                    self.check_fences()
-                self.check_commands()
+                    self._try(self.check_fences)
+                    self._try(self.reconcile)
+                self._try(self.interrupt_abandoned)
+                self._try(self.check_commands)
                 self._wake.wait(min(self.heartbeat_s, max(0.0, beat_at - self.core.clock.monotonic())))
                 self._wake.clear()
         finally:
             self.core.signals.unsubscribe(number)
+
+    def _try(self, look: Callable[[], Any]) -> None:
+        """A look that failed is taken again at the next heartbeat; it must not end the thread that keeps the leases."""
+        try:
+            look()
+        except RunstoneError:
+            self._wake.wait(self.heartbeat_s / 10)
+
+    def interrupt_abandoned(self) -> None:
+        """Leaves runs interrupted whose handles were lost: nobody can end them any more."""
+        while not self._abandoned.empty():
+            held = self._abandoned.get()
+            if self.release(held):
+                self._leave([held], "its handle was lost")
+
+    def _leave(self, held: list[Held], reason: str, timeout: float | None = 60.0) -> None:
+        """Writes that these runs are interrupted, in one go."""
+        receipts = [self.core.submit(YieldRun(one.run_id, one.attempt, reason), []) for one in held]
+        for receipt in receipts:
+            try:
+                receipt.result(timeout)
+            except RunstoneError:
+                continue  # it ended, or was taken over, in this moment; or its lease runs out, and says the same
 
     def check_commands(self) -> None:
         """Tells owners in this process of stop orders that they have not seen."""
@@ -135,13 +169,18 @@ class Supervisor:
         started = self.core.clock.monotonic()
         if self._renew():
             self._renewed_at = started
-        elif self.core.clock.monotonic() - self._renewed_at >= self.lease_s - self.heartbeat_s:
+        elif self._left_s() <= 0:
             self._lose("the lease could not be renewed")
 
+    def _left_s(self) -> float:
+        """How long renewing may still be tried: the last heartbeat interval of the lease is for ending the work."""
+        return self._renewed_at + self.lease_s - self.heartbeat_s - self.core.clock.monotonic()
+
     def _renew(self) -> bool:
-        """Whether the leases were renewed; until they expire there is time to try again."""
+        """Whether the leases were renewed; as long as there is time it is tried again."""
         try:
-            self.core.submit(RenewLeases(self.owner), []).result(timeout=self.lease_s)
+            renewal = self.core.submit(RenewLeases(self.owner), [])
+            renewal.result(timeout=max(self.heartbeat_s / 10, self._left_s()))
         except StoreError:
             return False
         return True
@@ -152,6 +191,11 @@ class Supervisor:
         for held in lost:
             if held.lost is not None:
                 held.lost(reason)
+        try:
+            for held in lost:  # not waited for: the ledger does not answer; once it does, it says why they stopped
+                self.core.submit(YieldRun(held.run_id, held.attempt, reason), [])
+        except StoreError:
+            return
 
     def check_fences(self) -> None:
         """Tells owners of runs that were taken from this process (it was stopped for a while, or asleep)."""
@@ -165,22 +209,26 @@ class Supervisor:
                 if one.lost is not None:
                     one.lost("another owner has the run")
 
-    def close(self, reason: str = "the ledger was closed") -> None:
+    def close(self, reason: str = "the ledger was closed", timeout: float | None = 60.0) -> None:
         """Leaves what is still held interrupted, with the reason, and ends the thread."""
-        self._stopped = True
+        self._closing.set()
         self._wake.set()
+        self.interrupt_abandoned()
         with self._lock:
             held, self._held = list(self._held.values()), {}
         for one in held:
             if one.lost is not None:
                 one.lost(reason)
-        for one in held:
-            try:
-                self.core.submit(YieldRun(one.run_id, one.attempt, reason), []).result()
-            except RunstoneError:
-                continue  # it ended, or was taken over, in this moment: then its row says so already
+        self._leave(held, reason, timeout)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5)
+
+    def forked(self) -> None:
+        """Called in a forked child: it owns nothing, has no heartbeat, and locks may be as that thread held them."""
+        self._lock, self._judging = threading.Lock(), threading.Lock()
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._closing.set()
+        self._held, self._thread = {}, None
 
     # --- judging others ------------------------------------------------------------------------------------------
 
@@ -190,35 +238,40 @@ class Supervisor:
         Dead is: proven by host, boot, PID namespace, pid and start; or expired, and this observer saw no renewal during
         one heartbeat of its own running time, so that a laptop that slept interrupts nothing that still lives.
         """
-        judged: list[tuple[str, int, str, bool]] = []
-        for lease in self.core.reader.leases():
-            reason = self._death(lease)
-            if reason is not None:
-                judged.append((lease.run_id, lease.attempt, reason[0], reason[1]))
+        with self._judging:
+            judged = self._judge(self.core.reader.leases())
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
-            judged.append((run_id, attempt, "no lease", False))
-        changed: list[str] = []
-        for run_id, attempt, reason, expired in judged:
-            changed += self.core.submit(InterruptRun(run_id, attempt, reason, lease_expired=expired), []).result()
-        return changed
+            judged.append(InterruptRun(run_id, attempt, "no lease"))
+        receipts = [self.core.submit(verdict, []) for verdict in judged]
+        return [run_id for receipt in receipts for run_id in receipt.result()]
 
-    def _death(self, lease: Lease) -> tuple[str, bool] | None:
-        """(reason, whether it rests on expiry), or None for an owner that may live."""
-        if lease.owner == self.owner.owner:
-            return None
-        identity = _identity(lease.identity)
-        alive = None if identity is None else is_alive(identity, self.identity)
-        if alive is False:
-            assert identity is not None
-            rebooted = identity.boot_id != self.identity.boot_id
-            return ("the machine was restarted" if rebooted else f"process {identity.pid} is gone"), False
+    def _judge(self, leases: list[Lease]) -> list[InterruptRun]:
+        alive: dict[str, bool | None] = {}
+        judged = []
+        for lease in leases:
+            if lease.owner == self.owner.owner:
+                continue
+            identity = _identity(lease.identity)
+            if lease.owner not in alive:
+                alive[lease.owner] = None if identity is None else is_alive(identity, self.identity)
+            if alive[lease.owner] is False and identity is not None:
+                judged.append(InterruptRun(lease.run_id, lease.attempt, self._how(identity)))
+            elif reason := self._watch(lease):
+                judged.append(InterruptRun(lease.run_id, lease.attempt, reason, lease_expired=True))
+        open_ = {lease.run_id for lease in leases}
+        self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in open_}
+        return judged
+
+    def _how(self, identity: ProcessIdentity) -> str:
+        rebooted = identity.boot_id != self.identity.boot_id
+        return "the machine was restarted" if rebooted else f"process {identity.pid} is gone"
+
+    def _watch(self, lease: Lease) -> str | None:
+        """Why the owner counts as dead, or None for one that may live."""
         expires = int(lease.expires_at.timestamp() * 1e6)
         if expires >= self.core.now():
             self._seen.pop(lease.run_id, None)
             return None
-        return self._watch_expired(lease, expires)
-
-    def _watch_expired(self, lease: Lease, expires: int) -> tuple[str, bool] | None:
         running = self.core.clock.monotonic()
         seen = self._seen.get(lease.run_id)
         if seen is None or seen[0] != expires:
@@ -226,11 +279,27 @@ class Supervisor:
             return None
         if running - seen[1] < self.heartbeat_s:
             return None
-        return f"no heartbeat since {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC", True
+        return f"no heartbeat since {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def settle(self, run_id: str) -> None:
-        """Waits, bounded by a heartbeat and a bit, until an expired lease of this run is judged."""
+        """Reconciles, until no expired lease in the run's tree is left unjudged. Blocks, for two heartbeats at most.
+
+        A single look never judges an expired lease: its owner may have slept and be about to renew it. Whoever wants to
+        take such a run over waits for the second look here.
+        """
+        until = time.monotonic() + 2 * self.heartbeat_s
         self.reconcile()
+        while self._unjudged(run_id) and time.monotonic() < until:
+            self._closing.wait(self.heartbeat_s / 10)
+            self.reconcile()
+
+    def _unjudged(self, run_id: str) -> bool:
+        with self._judging:
+            seen = list(self._seen)
+        if not seen or self._closing.is_set():
+            return False
+        root = self.core.reader.run(run_id).root_run_id
+        return any(self.core.reader.run(other).root_run_id == root for other in seen)
 
     # --- what dead owners left running ---------------------------------------------------------------------------
 
@@ -249,8 +318,3 @@ def _identity(value: dict[str, Any]) -> ProcessIdentity | None:
         return msgspec.convert(value, ProcessIdentity)
     except msgspec.ValidationError:
         return None
-
-
-def own_pid() -> int:
-    """This process's number, for messages."""
-    return os.getpid()

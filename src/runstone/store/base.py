@@ -36,8 +36,15 @@ class Database(Protocol):
     def changed_elsewhere(self) -> bool:
         """Whether another connection committed since this was last asked, inside a write transaction."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a write transaction is open."""
+
     def close(self) -> None:
         """Closes the connection."""
+
+    def abandon(self) -> None:
+        """In a forked child: never touches the connection again, and never lets it be closed either."""
 
 
 class Write:

@@ -11,7 +11,7 @@ import msgspec
 
 from runstone.domain import codec, runs
 from runstone.domain.runs import Head
-from runstone.errors import NotFound
+from runstone.errors import NotFound, StoreError
 from runstone.store.base import Database, Row, Write
 
 HEADS_KEPT = 20_000
@@ -110,6 +110,7 @@ class Batch:
         self._totals: dict[tuple[Any, ...], list[int]] = {}
         self._tools: dict[tuple[Any, ...], list[int]] = {}
         self._undo: list[Callable[[], None]] | None = None
+        self._sending = False
         self._touched: dict[int, Head] = {}
         self._marks: dict[str, int] = {}
         self._dirtied: list[int] = []
@@ -335,6 +336,8 @@ class Batch:
         try:
             return Outcome(write.decide(self))
         except Exception as error:
+            if self._sending or isinstance(error, StoreError):
+                raise  # not this write's refusal: rows of the whole batch may be lost, so all of it is taken back
             for undo in reversed(self._undo):
                 undo()
             for name, rows in self.staged.items():
@@ -346,7 +349,8 @@ class Batch:
             self._undo, self._touched = None, {}
 
     def flush(self) -> None:
-        """Sends the staged rows, parents first."""
+        """Sends the staged rows, parents first. What it raises spoils the batch."""
+        self._sending = True
         if self.dirty:
             self.staged["save_run"] = [_head_row(head) for head in self.dirty.values()]
             self.dirty = {}
@@ -364,6 +368,7 @@ class Batch:
         for statement, rows in staged.items():
             if rows:
                 self.db.insert(statement, rows)
+        self._sending = False
 
 
 _head_values = tuple(_HEAD_FIELDS)

@@ -8,7 +8,7 @@ through `runstone.testing.crash`.
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, final
 
 ENVIRONMENT_VARIABLE: Final = "RUNSTONE_CRASH_AT"
@@ -19,6 +19,17 @@ def point(name: str) -> None:
     """Pass the crash point `name` (`module.place`, stable: campaigns list points by name)."""
     if _hook is not None:
         _hook(name)
+
+
+def writes(side: str, batch: Sequence[object]) -> None:
+    """Pass `writer.SIDE_commit`, and `NAME.SIDE_commit` for each kind of write in the batch.
+
+    So every kind of write has boundaries that can be crashed at, also one that is added later.
+    """
+    if _hook is not None:
+        for name in dict.fromkeys(type(write).__name__ for write in batch):
+            _hook(f"{name}.{side}_commit")
+        _hook(f"writer.{side}_commit")
 
 
 def arm(hook: Callable[[str], None] | None) -> Callable[[str], None] | None:

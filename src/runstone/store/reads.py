@@ -4,6 +4,7 @@ import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from runstone.domain import codec, state
@@ -30,7 +31,7 @@ from runstone.domain.records import (
 )
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import to_usd
-from runstone.errors import AmbiguousId, ForkedLedger, LedgerClosed, NotFound, StoreCorrupt
+from runstone.errors import AmbiguousId, ForkedLedger, LedgerClosed, NotFound, StoreCorrupt, StoreError
 from runstone.store import rows
 from runstone.store.base import Database, Row
 from runstone.store.blobs import decompress, unpack
@@ -65,18 +66,23 @@ class Reader:
         return db
 
     def close(self) -> None:
-        """Closes this thread's connection; those of other threads go with their threads."""
+        """Closes the connections of all threads; one that is in use at this moment goes with its thread."""
         if self._forked:
             return
         self._closed = True
-        db: Database | None = getattr(self._local, "db", None)
-        if db is not None:
-            del self._local.db
-            db.close()
+        for db in list(self._all):
+            with suppress(StoreError):
+                db.close()
+
+    def connections(self) -> list[Database]:
+        """The connections of all threads. Who forks holds them: the child would close those of threads that it lacks."""
+        return list(self._all)
 
     def forked(self) -> None:
         """Called in a forked child: the parent's connections are not touched, not even closed."""
         self._forked = True
+        for db in list(self._all):
+            db.abandon()
 
     def rows(self, name: str, /, **params: Any) -> list[Row]:
         """Rows of a named statement."""
@@ -222,6 +228,14 @@ class Reader:
         return [
             rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), now=self._clock.now())
         ]
+
+    def heard_in_try(self, run_id: str) -> frozenset[str]:
+        """Children that ended, or whose result was used again, since the run's current try began."""
+        return frozenset(child for (child,) in self.rows("heard_in_try", run=self.pk(run_id)))
+
+    def progressed_since(self, run_id: str, since: int) -> bool:
+        """Whether the run or anything below it recorded since then (microseconds UTC) what a later try can build on."""
+        return bool(self.rows("progressed_since", run=self.pk(run_id), since=since)[0][0])
 
     # --- values --------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import time
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class SQLiteDatabase:
         self._sql = statements.load("runstone.store.sqlite")
         self._many: dict[tuple[str, int], str] = {}
         self._version: int | None = None
+        self.on_change: Callable[[SQLiteDatabase], Any] | None = None
+        """Told when another connection has committed: it may have brought the schema further than ours."""
         self._lock_path = path.with_name(path.name + "-queue")
 
     def _configure(self, readonly: bool) -> None:
@@ -109,7 +112,10 @@ class SQLiteDatabase:
     def _begin_queued(self) -> None:
         """One starving process at a time polls fast; the others wait for the lock file in turn."""
         deadline = time.monotonic() + BUSY_MAX_S
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise errors.StoreIO(f"{self._lock_path} cannot be opened: {error.strerror}") from error
         try:
             while not _try_lock(descriptor):
                 if time.monotonic() >= deadline:
@@ -127,10 +133,17 @@ class SQLiteDatabase:
         if self.raw.in_transaction:
             self._execute("ROLLBACK")
 
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self.raw.in_transaction)
+
     def changed_elsewhere(self) -> bool:
         version = self.raw.execute("PRAGMA data_version").get
         before, self._version = self._version, version
-        return version != before
+        changed = bool(version != before)
+        if changed and self.on_change is not None:
+            self.on_change(self)
+        return changed
 
     # --- statements ----------------------------------------------------------------------------------------------
 
@@ -175,6 +188,13 @@ class SQLiteDatabase:
             self.raw.close()
         except apsw.Error as error:
             raise typed(error) from error
+
+    def abandon(self) -> None:
+        # The parent's locks are not the child's, but SQLite's memory of them was copied: closing could end what
+        # the parent works with. One reference too many keeps even the interpreter's end from closing it.
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.raw))
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -5,6 +5,7 @@ says that ours may still use it (`meta.usable_from`); its columns and tables tha
 """
 
 import hashlib
+import os
 import secrets
 import time
 from importlib import resources
@@ -119,6 +120,7 @@ def _apply(db: SQLiteDatabase, step: Migration) -> None:
             db.query(f"PRAGMA user_version = {step.number}")
             crashpoints.point("migrate.before_commit")
         db.commit()
+        crashpoints.point("migrate.after_commit")
     except BaseException:
         db.rollback()
         raise
@@ -147,11 +149,17 @@ def verify_records(db: SQLiteDatabase) -> list[str]:
 
 
 def backup(db: SQLiteDatabase, target: Path) -> None:
-    """Copies the ledger through SQLite (never by the file system) into `target`, which must not exist."""
+    """Copies the ledger through SQLite (never by the file system) into `target`, which is there whole or not at all.
+
+    One that exists is kept: it is of an upgrade that did not finish, and the older copy is the better one.
+    """
     if target.exists():
-        return  # the backup of an upgrade that did not finish: the older copy is the better one
+        return
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)  # prompts and results are in it
     try:
-        destination = apsw.Connection(str(target))
+        destination = apsw.Connection(str(part))
         try:
             with destination.backup("main", db.raw, "main") as copy:
                 while not copy.done:
@@ -159,4 +167,8 @@ def backup(db: SQLiteDatabase, target: Path) -> None:
         finally:
             destination.close()
     except apsw.Error as error:
+        part.unlink(missing_ok=True)
         raise typed(error) from error
+    crashpoints.point("migrate.before_backup")
+    part.replace(target)
+    crashpoints.point("migrate.after_backup")

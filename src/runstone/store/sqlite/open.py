@@ -1,5 +1,6 @@
 """Opens a workspace's file: creates it, upgrades it for writers, checks it for readers."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,19 @@ from runstone.store.sqlite.database import SQLiteDatabase
 
 
 def prepare(path: Path) -> None:
-    """Creates or upgrades the file; several processes may do so at once. Raises `StoreError` subclasses."""
-    if path.exists() and not path.stat().st_mode & 0o200:
-        raise StoreReadOnly(f"{path} is not writable")
+    """Creates or upgrades the file; several processes may do so at once. Raises `StoreError` subclasses.
+
+    A file that is damaged, of another program or of a later version is refused before anything is set in it.
+    """
+    for place in (path.parent, path):
+        if place.exists() and not (place.stat().st_mode & 0o222 and os.access(place, os.W_OK)):
+            raise StoreReadOnly(f"{place} is not writable")
+    if path.exists() and path.stat().st_size:
+        db = SQLiteDatabase(path, readonly=True)
+        try:
+            migrate.check(db)
+        finally:
+            db.close()
     db = SQLiteDatabase(path, create=not path.exists())
     try:
         migrate.upgrade(db)
@@ -21,11 +32,17 @@ def prepare(path: Path) -> None:
 
 def writer(path: Path) -> Callable[[], SQLiteDatabase]:
     """Opens the write connection."""
-    return lambda: SQLiteDatabase(path)
+
+    def connect() -> SQLiteDatabase:
+        db = SQLiteDatabase(path)
+        db.on_change = migrate.check
+        return db
+
+    return connect
 
 
 def reader(path: Path, *, check: bool = False) -> Callable[[], SQLiteDatabase]:
-    """Opens a read connection; with `check` the schema is looked at each time (readers of a ledger nobody writes here)."""
+    """Opens a read connection; with `check` the schema is looked at each time (nobody writes it here)."""
 
     def connect() -> SQLiteDatabase:
         db = SQLiteDatabase(path, readonly=True)
