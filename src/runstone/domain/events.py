@@ -57,7 +57,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "child.reused": _own(
         "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int
     ),
-    "child.completed": _own("The run's code received how a child ended.", child_run_id=str, status=str),
+    "child.completed": _own("A child ended: completed, failed or cancelled.", child_run_id=str, status=str),
     "phase.started": _own("A phase began.", phase=str, planned=int),
     "phase.completed": _own("A phase ended well.", phase=str),
     "phase.failed": _own("A phase ended with failed children.", HIGH, phase=str, reason=str),
@@ -91,7 +91,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "process.ended": _own("A process of the run ended.", LOW, pid=int, exit_code=int, signal=int),
     "log.written": EventType("A line for people.", {}, {"message": str, "level": str}, LOW),
     "definition.changed": _own("The definition differs from the one that the run was started with.", HIGH),
-    "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, budget=dict),
+    "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, message=str),
     "budget.changed": _own("The run's budget was changed.", budget=dict),
     "ledger.reset": _own(
         "Given by `tail`, never stored: the cursor belongs to another ledger.", HIGH, reason=str, cursor=str

@@ -44,6 +44,12 @@ RESUMABLE: Final = frozenset(
     {"pending", "waiting", "awaiting_user", "paused", "failed", "cancelled", "interrupted"}
 )
 
+LIVING: Final = frozenset({"pending", "running", "waiting", "awaiting_user", "paused"})
+"""Something is still to come of it without a new try."""
+
+WOKEN: Final = frozenset({"children ended", "the time has come"})
+"""Reasons of `run.resumed` by which a parked run goes on by itself: its next attempt belongs to the same try."""
+
 MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "run.created": (frozenset(), "pending"),
     "run.started": (frozenset({"pending"}), "running"),
@@ -215,7 +221,9 @@ def _started(head: Head, payload: dict[str, Any], at: int) -> None:
     head.owner = payload.get("owner")
     head.started_at = head.started_at or at
     head.attempt_started_at = at
-    head.completed_at = head.error_json = head.reused_json = None
+    head.completed_at = head.error_json = None
+    if not payload.get("continues"):
+        head.reused_json = None
     if "definition_hash" in payload:
         head.definition_hash = payload["definition_hash"]
 

@@ -1,7 +1,7 @@
 """Durable calls: what `ctx.child`, `ctx.step` and the others give back.
 
-The record of a call is claimed when it is called, not when it is awaited. A call is a future, which `gather` and
-`asyncio.wait` take as it is (`wait` refuses coroutines); the engine's task factory lets a TaskGroup take it, too.
+A call is a future whose record was claimed when it was called, not when it is awaited. `gather`, `asyncio.wait`,
+`shield` and `ensure_future` take it as it is; `create_task` does, too, as the engine's task factory wraps it.
 """
 
 import asyncio
@@ -17,20 +17,24 @@ class Call(asyncio.Future[Any]):
         self.kind = kind
         self.name = name
         self.key = key
+        self.detached = False
+        self.waits = False
+        """Nothing is left to do for it but to wait for children or for its time."""
+        self.away = False
+        """The run gave its slot up for it."""
         self.child_ids: list[str] = []
         """The children that it waits for, known once they exist."""
         self.open_ids: set[str] = set()
         """Those of them that have not ended."""
-        self.mode = "all"
         self.wake_at: int | None = None
         """When a timer fires, microseconds UTC."""
         self.blocked: str | None = None
-        """Why nothing in this process can end it: budget, paused, input."""
+        """Why nothing in this process can end it: budget, paused, awaiting_user."""
         self.live = 0
         """Children that something in this process brings on."""
         self.failure_pks: list[int] = []
         """Failed children that it raises for."""
-        self.on_cancel: Callable[[], None] | None = None
+        self.on_cancel: Callable[[], object] | None = None
         # A failure that nobody awaits is the parent's business at its end, not a warning of the loop.
         self.add_done_callback(_retrieve)
 
@@ -42,7 +46,7 @@ class Call(asyncio.Future[Any]):
 
 
 async def awaited(call: Call) -> Any:
-    """The call as a coroutine, for what takes nothing else: `create_task`, and with it a TaskGroup."""
+    """The call as a coroutine, for `create_task`."""
     return await call
 
 

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from runstone.domain import codec
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
 from runstone.engine.calls import Call
@@ -19,22 +18,34 @@ from runstone.store.writes.lifecycle import NewRun, ResumeRun
 if TYPE_CHECKING:
     from runstone.engine.context import Context
 
+GONE_ON = frozenset({"failed", "cancelled", "interrupted"})
+"""Statuses from which a parent tries a child again."""
+
 
 class Item:
     """One child of a call."""
 
     __slots__ = ("action", "entry", "error", "hint", "input", "more", "options", "pk", "record", "run_id", "value")
 
-    def __init__(self, *, entry: Entry, input: bytes, options: dict[str, Any], hint: Hint, more: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        *,
+        entry: Entry,
+        input: bytes,
+        options: dict[str, Any],
+        hint: Hint,
+        more: dict[str, Any],
+        record: JournalEntry | None,
+    ) -> None:
         self.entry = entry
         self.input = input
         self.options = options
         self.hint = hint
         self.more = more
-        self.record: JournalEntry | None = None
+        self.record = record
         self.action: Action = "start"
-        self.run_id: str | None = None
-        self.pk: int | None = None
+        self.run_id = None if record is None else record.child_run_id
+        self.pk = None if record is None else record.child_pk
         self.value: Any = None
         self.error: ChildFailed | None = None
 
@@ -43,13 +54,11 @@ async def run_children(ctx: "Context", call: Call, items: Sequence[Item], *, sin
     """The results in the order of the items, or the result of the only one. Raises `ChildFailed`, `ChildrenFailed`."""
     for item in items:
         _take_record(ctx, item)
-    reused = [item for item in items if item.action == "reuse"]
-    await _reuse(ctx, reused)
+    await _reuse(ctx, [item for item in items if item.action == "reuse"])
     fresh = [item for item in items if item.action == "start"]
-    if fresh:
+    if fresh and not call.cancelled():
         await _start(ctx, fresh)
-    ctx.claimed_pks += [item.pk for item in items if item.pk is not None]
-    open_items = [item for item in items if item.action in ("start", "attach", "retry")]
+    open_items = [item for item in items if item.run_id is not None and item.action in ("start", "attach", "retry")]
     call.child_ids = [item.run_id for item in open_items if item.run_id is not None]
     call.open_ids = set(call.child_ids)
     if open_items:
@@ -62,25 +71,27 @@ def _take_record(ctx: "Context", item: Item) -> None:
     if record is None:
         return
     item.action = action_for(record, ctx.tree.policy, ctx.ended_parent)
-    item.run_id, item.pk = record.child_run_id, record.child_pk
     if item.action == "raise":
-        assert record.child_run_id is not None and record.child_status is not None
+        assert record.child_run_id is not None
+        assert record.child_status is not None
         item.error = child_failure(record.child_run_id, record.child_status, record.child_error, None)
 
 
 async def _reuse(ctx: "Context", items: Sequence[Item]) -> None:
-    """Takes stored results, and notes it with what they had cost: shown apart, added to nothing."""
-    if not items:
-        return
+    """Takes stored results, and notes what they had cost: shown apart, added to nothing.
+
+    A child that ended while its parent was parked is no reuse: its result is taken for the first time.
+    """
     told = []
     for item in items:
         record = item.record
         assert record is not None
-        item.value = codec.decode(record.value) if record.value is not None else ctx.engine.core.reader.value(record.ref)
-        told.append(
-            {"child_run_id": record.child_run_id, "tokens": record.child_tokens, "cost_picousd": record.child_cost_picousd}
-        )
-    await ctx.engine.core.submit(RecordReuse(ctx.run_id, ctx.attempt, told), [])
+        item.value = ctx.recorded(record)
+        if record.child_run_id not in ctx.heard:
+            cost = {"tokens": record.child_tokens, "cost_picousd": record.child_cost_picousd}
+            told.append({"child_run_id": record.child_run_id, **cost})
+    if told:
+        await ctx.engine.core.submit(RecordReuse(ctx.run_id, ctx.attempt, told), [])
 
 
 async def _start(ctx: "Context", items: Sequence[Item]) -> None:
@@ -88,6 +99,7 @@ async def _start(ctx: "Context", items: Sequence[Item]) -> None:
     started = await ctx.engine.core.submit(StartChildren(ctx.run_id, ctx.attempt, children), [])
     for item, (_number, run_id, pk) in zip(items, started, strict=True):
         item.run_id, item.pk = run_id, pk
+        ctx.claimed_pks.append(pk)
 
 
 def _new_run(ctx: "Context", item: Item) -> NewRun:
@@ -97,8 +109,7 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
         "parent_run_id": ctx.run_id,
         "agent_id": entry.name if entry.kind == "agent" else None,
         "agent_version": entry.version if entry.kind == "agent" else None,
-        "definition_id": entry.name if entry.kind == "workflow" else None,
-        "definition_hash": ctx.engine.definition_hash(entry) if entry.kind == "workflow" else None,
+        **(ctx.engine.definition_of(entry) if entry.kind == "workflow" else {}),
         "input_ref": blobs[0][0],
         "child_key": item.hint.key,
         "phase": item.hint.phase,
@@ -117,53 +128,103 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
 
 async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
     """Brings every child to its end. If the code stops awaiting the call, its children are stopped."""
-    live = {asyncio.ensure_future(_drive(ctx, call, item)): item for item in items}
-    call.live = len(live)
+    await asyncio.gather(*(_make_ready(ctx, item) for item in items))
+    call.live = len(items)
+    live = {asyncio.ensure_future(_drive(ctx, call, item, _begin(ctx, call, item))): item for item in items}
 
     def stop() -> None:
-        if not ctx.suspended:
-            for task, item in live.items():
-                if not task.done() and item.run_id is not None:
-                    ctx.engine.stop_child(ctx, item.run_id, "the parent stopped waiting for it")
+        for task, item in live.items():
+            if not task.done() and item.run_id is not None:
+                ctx.stop_child(item.run_id)
 
-    call.on_cancel = stop
+    if call.cancelled():  # while the children were being started
+        stop()
+    call.on_cancel = lambda: ctx.engine.loop.call_soon(_unless_ending, ctx, stop)
+    call.waits = True
     ctx.engine.consider_parking(ctx)
     await asyncio.gather(*live)
 
 
-async def _drive(ctx: "Context", call: Call, item: Item) -> None:
+def _unless_ending(ctx: "Context", stop: Any) -> None:
+    """Stops children that the code does not await any more; a loop that ends cancels everything, and stops nobody."""
+    if not ctx.suspended and not ctx.ending:
+        stop()
+
+
+def _begin(ctx: "Context", call: Call, item: Item) -> "asyncio.Task[AgentRun]":
+    """Has the engine bring the child on, whatever becomes of this attempt."""
     assert item.run_id is not None
-    engine, gate = ctx.engine, ctx.gates.get(item.hint.phase or "")
-    if item.record is not None and item.record.superseded:
-        await engine.core.submit(SetSuperseded(item.run_id, False), [])
-    if item.action == "retry":
-        expect = frozenset({"failed", "cancelled", "interrupted"})
-        await engine.core.submit(ResumeRun(item.run_id, "tried again by its parent", expect=expect), [])
-    limit = ctx.limits.get(item.hint.phase or "")
+    phase = item.hint.phase or ""
+    gate, limit = ctx.gates.get(phase), ctx.limits.get(phase)
+    return ctx.engine.begin(item.run_id, ctx.tree, gate=gate, limit=limit, detached=call.detached)
+
+
+async def _drive(ctx: "Context", call: Call, item: Item, driven: "asyncio.Task[AgentRun]") -> None:
     while True:
         try:
-            run = await engine.drive(item.run_id, ctx.tree, gate=gate, limit=limit)
-        except BudgetReached:
-            await _blocked(ctx, call, "budget")
-            continue
+            run = await asyncio.shield(driven)
+        except BudgetReached as reached:
+            await _at_cap(ctx, call, str(reached))
         if run.status in ("paused", "awaiting_user"):
-            reason = "budget" if run.status_reason == "budget" else run.status
-            await _blocked(ctx, call, reason, run)
-            continue
-        break
+            await _blocked(ctx, call, run)
+        elif run.status != "interrupted" or not await _taken_over(ctx, item, run):
+            break
+        driven = _begin(ctx, call, item)
     _take_outcome(ctx, item, run)
     call.live -= 1
-    call.open_ids.discard(item.run_id)
+    call.open_ids.discard(run.id)
 
 
-async def _blocked(ctx: "Context", call: Call, reason: str, run: AgentRun | None = None) -> None:
-    """Nothing in this process can bring the child on: wait until the run is parked, or the child changes."""
-    call.blocked = reason
+async def _make_ready(ctx: "Context", item: Item) -> None:
+    """Brings back what is tried again, what was left out, and what a larger budget lets go on."""
+    core, record = ctx.engine.core, item.record
+    if record is None or item.run_id is None:
+        return
+    if record.superseded:
+        await core.submit(SetSuperseded(item.run_id, False), [])
+    if item.action == "retry":
+        await core.submit(ResumeRun(item.run_id, "tried again by its parent", expect=GONE_ON), [])
+    elif record.child_status == "paused" and core.reader.run(item.run_id).status_reason == "budget":
+        await core.submit(ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"paused"})), [])
+
+
+async def _at_cap(ctx: "Context", call: Call, message: str) -> NoReturn:
+    """What is spent is never less, so nothing is asked again: the parent pauses once its other children have ended."""
+    call.blocked, ctx.cap = "budget", message
     call.live -= 1
     ctx.engine.consider_parking(ctx)
-    await ctx.engine.until_changed(run.id if run is not None else None, run)
+    ctx.watch_cap()
+    await ctx.over
+    raise asyncio.CancelledError
+
+
+async def _blocked(ctx: "Context", call: Call, run: AgentRun) -> None:
+    """Nothing in this process can bring the child on: wait until the run is parked, or the child changes."""
+    call.blocked = "budget" if run.status_reason == "budget" else run.status
+    call.live -= 1
+    ctx.engine.consider_parking(ctx)
+    if call.blocked == "budget":
+        ctx.watch_cap()
+    await ctx.engine.until_changed(run.id, run)
+    if ctx.over.done():
+        raise asyncio.CancelledError
     call.blocked = None
     call.live += 1
+
+
+async def _taken_over(ctx: "Context", item: Item, run: AgentRun) -> bool:
+    """A child that another process had and lost is taken over, once; False where its end is final for this attempt."""
+    if item.action != "attach" or ctx.tree.policy.interrupted != "retry":
+        return False
+    core = ctx.engine.core
+    await asyncio.to_thread(ctx.engine.supervisor.reconcile)
+    expect = frozenset({"interrupted"})
+    head = await core.submit(ResumeRun(run.id, "taken over by its parent", expect=expect), [])
+    if head.status == "running":  # its lease has expired, but nobody can say yet that the owner is gone
+        await ctx.engine.until_changed(run.id, run)
+    else:
+        item.action = "retry"
+    return True
 
 
 def _take_outcome(ctx: "Context", item: Item, run: AgentRun) -> None:

@@ -2,22 +2,29 @@
 
 import asyncio
 import contextvars
-import inspect
+import copy
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runstone.domain import codec, keys
+from runstone.domain.bounds import bounded, labels_of
+from runstone.domain.records import JournalEntry
 from runstone.domain.resume import Claims
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine.calls import Call
 from runstone.engine.children import Item, run_children
 from runstone.engine.handle import RunHandle
-from runstone.errors import InvalidInput, Misuse, Suspended
+from runstone.engine.slots import Seat
+from runstone.engine.steps import current_step, run_body, run_step, run_timer
+from runstone.errors import InvalidInput, Misuse, Suspended, ValueTooLarge
 from runstone.store.writer import Receipt
-from runstone.store.writes.journal import Hint, RecordHandled, RecordStep
-from runstone.store.writes.lifecycle import RecordEvents
+from runstone.store.writes.journal import Hint, RecordHandled
+from runstone.store.writes.lifecycle import PauseParked, RecordEvents
 
 if TYPE_CHECKING:
     from runstone.engine.local import LocalEngine, Tree
@@ -27,13 +34,14 @@ running: contextvars.ContextVar["Context | None"] = contextvars.ContextVar("runs
 
 _phase: contextvars.ContextVar[str | None] = contextvars.ContextVar("runstone_phase", default=None)
 _previous: contextvars.ContextVar[str | None] = contextvars.ContextVar("runstone_previous", default=None)
-_step: contextvars.ContextVar[str | None] = contextvars.ContextVar("runstone_step", default=None)
 
 
 class Context:
     """The run as its own code sees it. Every durable call is found again by its key when the run is resumed."""
 
-    def __init__(self, engine: "LocalEngine", tree: "Tree", handle: RunHandle, claims: Claims, *, kind: str) -> None:
+    def __init__(
+        self, engine: "LocalEngine", tree: "Tree", handle: RunHandle, claims: Claims, *, kind: str, seat: Seat
+    ) -> None:
         self.run_id = handle.id
         self.attempt = handle.attempt
         self.state = handle.state
@@ -43,19 +51,32 @@ class Context:
         self.tree = tree
         self.handle = handle
         self.claims = claims
+        self.seat = seat
         self.ended_parent: frozenset[str] = frozenset()
+        self.heard: frozenset[str] = frozenset()
+        """Children whose end this try has received or noted already: taking their results is no reuse."""
         self.tasks: set[asyncio.Task[Any]] = set()
+        """Tasks of the run's code."""
         self.calls: set[Call] = set()
+        """Durable calls that the code waits for, or will."""
+        self.work: dict[asyncio.Task[None], Call] = {}
+        """The engine's work for calls; it outlives a call that the code stopped awaiting."""
         self.gates: dict[str, asyncio.Semaphore] = {}
         self.limits: dict[str, int] = {}
         self.claimed_pks: list[int] = []
-        self.has_asked = False
-        """Whether the code asked for a child."""
         self.suspended = False
+        self.draining = False
+        """The function has ended, and waits for the children that it asked for."""
+        self.over: asyncio.Future[None] = engine.loop.create_future()
+        """Done once neither this attempt nor what it left parked needs the engine's work any more."""
+        self.cap: str | None = None
+        """The budget that was reached."""
         self.stop_reason: str | None = None
         self.park: Callable[[], None] | None = None
         """Asks the executor to park the run; set while it executes."""
+        self.driver = asyncio.current_task()
         self._delivered: list[int] = []
+        self._watching: asyncio.Task[None] | None = None
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -93,14 +114,14 @@ class Context:
         return self.stop_reason is not None or self.handle.stopping
 
     @property
-    def workspace(self) -> Any:
-        """The workspace's folder (a Path)."""
+    def workspace(self) -> Path:
+        """The workspace's folder."""
         return self.engine.workspace
 
     @property
     def idempotency_key(self) -> str | None:
         """Inside a step: a key that is the same in every try of it, for tools with side effects."""
-        step = _step.get()
+        step = current_step.get()
         return None if step is None else f"{self.run_id}:{step}"
 
     # --- durable calls -------------------------------------------------------------------------------------------
@@ -123,9 +144,17 @@ class Context:
         Awaiting raises `ChildFailed` for one without a result. `key=` replaces version, input and options as what makes
         the child the same. `retry` is a RetryPolicy. With `detach=True` the child outlives this run and its end.
         """
-        more = {"title": title, "prompt": prompt, "labels": labels, "detached": detach or None}
+        if prompt is not None and not isinstance(prompt, str):
+            raise InvalidInput(f"prompt must be text, not {prompt!r:.80}")
+        more = {
+            "title": None if title is None else bounded("title", title),
+            "prompt": prompt,
+            "labels": labels_of(labels) if labels else None,
+            "detached": detach or None,
+        }
+        self._durable(f"ctx.child({agent!r})")
         item = self._item(agent, input, key, _options(options, retry), more)
-        return self._children([item], single=True)
+        return self._children([item], single=True, detached=detach)
 
     def map(
         self,
@@ -141,9 +170,13 @@ class Context:
 
         Waits for all, then raises `ChildrenFailed` if some failed. A phase's concurrency limits how many run at a time.
         """
+        self._durable(f"ctx.map({agent!r})")
         given = _options(options, retry)
         items = [
-            self._item(agent, one, key(one) if key else None, given, {"title": title(one)} if title else {}) for one in inputs
+            self._item(
+                agent, one, key(one) if key else None, given, {"title": bounded("title", title(one))} if title else {}
+            )
+            for one in inputs
         ]
         return self._children(items, single=False)
 
@@ -152,32 +185,28 @@ class Context:
 
         The function may be sync (it runs in a thread) or async. It runs at least once; see `idempotency_key`.
         """
-        self.check()
-        self.durable(f"ctx.step({name!r})")
+        self._durable(f"ctx.step({name!r})")
         own = keys.explicit_key("step", name, key) if key else keys.child_key("step", name, "", list(args))
         hint = self._hint(own, name)
-        call = self._open(Call("step", name, own, loop=self.engine.loop))
+        call = Call("step", name, own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
         if record is not None:
-            self.engine.spawn(self._settle(call, self._recorded(record.value, record.ref)))
-            return call
-        body = self.engine.loop.create_task(self._body(own, function, args))
+            return self._open(call, self._stored(record))
+        given = args if key else copy.deepcopy(args)  # what the code does to them afterwards is not what was keyed
+        body = self.engine.loop.create_task(run_body(self, own, function, given))
         call.on_cancel = body.cancel
-        self.engine.spawn(self._settle(call, self._step(body, hint)))
-        return call
+        return self._open(call, run_step(self, body, hint))
 
     def sleep(self, seconds: float) -> Call:
         """A durable timer: after a crash only what is left of it is waited for."""
-        self.check()
-        self.durable("ctx.sleep")
-        if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
+        self._durable("ctx.sleep")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
             raise InvalidInput(f"sleep takes seconds from 0, not {seconds!r}")
         own = keys.child_key("timer", "sleep", "", [seconds])
         hint = self._hint(own, "sleep")
-        call = self._open(Call("timer", "sleep", own, loop=self.engine.loop))
+        call = Call("timer", "sleep", own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
-        self.engine.spawn(self._settle(call, self._sleep(call, seconds, hint, record)))
-        return call
+        return self._open(call, run_timer(self, call, seconds, hint, record))
 
     @asynccontextmanager
     async def phase(self, name: str, *, concurrency: int | None = None, planned: int | None = None) -> AsyncIterator[None]:
@@ -211,13 +240,17 @@ class Context:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raises `Suspended` once the run was parked: its code has nothing to say any more."""
-        if self.suspended:
-            raise Suspended(f"run {self.run_id} was parked")
+        """Raises `Suspended` once the run was parked or has ended: its code has nothing to say any more."""
+        if not self.suspended:
+            return
+        if running.get() is self:
+            raise Suspended(f"attempt {self.attempt} of run {self.run_id} is over")
+        raise Misuse(f"attempt {self.attempt} of run {self.run_id} is over", hint="use ctx only in the run's own code")
 
-    def durable(self, what: str) -> None:
+    def _durable(self, what: str) -> None:
         """Checks the place of a durable call, and notes failures that the code received and lived on from."""
-        if _step.get() is not None:
+        self.check()
+        if current_step.get() is not None:
             raise Misuse(f"{what} inside a step", hint="call it from the workflow or agent; a step is recorded as one piece")
         if running.get() is not self or threading.get_ident() != self.engine.thread:
             raise Misuse(f"{what} outside the run's own code", hint="sync functions are leaves: make it async to start children")
@@ -227,12 +260,10 @@ class Context:
         """Records failures of children that were delivered before, so that they are raised again and not retried."""
         if self._delivered:
             delivered, self._delivered = self._delivered, []
-            self.engine.core.submit(RecordHandled(self.run_id, self.attempt, delivered), self.handle._unseen)
+            self.engine.core.submit(RecordHandled(self.run_id, self.attempt, delivered), self.handle.unseen)
 
     def may_park(self) -> bool:
         """Whether parking makes sense: at a cap only once the children that still run have ended."""
-        if not all(call.waits for call in self.calls if not call.done()):
-            return False
         children = [call for call in self.calls if call.kind == "child"]
         if any(call.blocked for call in children):
             return all(call.live == 0 for call in children)
@@ -240,50 +271,110 @@ class Context:
             return all(self.engine.idle.issuperset(call.open_ids) for call in children)
         return True
 
+    @property
+    def ending(self) -> bool:
+        """The event loop is cancelling the attempt."""
+        return self.driver is not None and self.driver.cancelling() > 0
+
+    def recorded(self, record: JournalEntry) -> Any:
+        """The stored value of a finished record."""
+        return codec.decode(record.value) if record.value is not None else self.engine.core.reader.value(record.ref)
+
+    async def _stored(self, record: JournalEntry) -> Any:
+        return self.recorded(record)
+
+    def stop_child(self, run_id: str) -> None:
+        """Stops a child that the code does not await any more; the run ends after it."""
+        work = self.engine.stop_tree(run_id, "the parent stopped waiting for it", self.run_id)
+        stopping = Call("stop", run_id, "", loop=self.engine.loop)
+        self._begin_work(stopping, work)
+
+    def task_ended(self, task: "asyncio.Task[Any]") -> None:
+        """A task of the code ended; what it raised after the run was parked is nobody's business."""
+        self.tasks.discard(task)
+        if self.suspended and not task.cancelled():
+            task.exception()
+
+    def watch_cap(self) -> None:
+        """Pauses the run, if it is parked, once none of its children can go on within the budget."""
+        if self._watching is None:
+            self._watching = self.engine.spawn(self._watch_cap())
+
+    async def _watch_cap(self) -> None:
+        while not self.over.done():
+            if self.suspended:
+                await self.engine.core.submit(PauseParked(self.run_id, "budget"), [])
+                if self.engine.core.reader.run(self.run_id).status != "waiting":
+                    self.finish()
+                    return
+            await self.engine.until_changed(None, None)
+
+    def finish(self) -> None:
+        """Ends the engine's work for this attempt."""
+        if not self.over.done():
+            self.over.set_result(None)
+
     def _item(self, agent: str, input: Any, key: str | None, options: dict[str, Any], more: dict[str, Any]) -> Item:
         entry = self.engine.find(self.tree, agent)
         own = (
             keys.explicit_key("child", agent, key) if key else keys.child_key("child", agent, entry.version, input, options)
         )
         data = codec.encode(input)
-        return Item(entry=entry, input=data, options=options, hint=self._hint(own, agent), more=more)
+        hint = self._hint(own, agent)
+        record = self.claims.claim(own, hint.phase, hint.previous)
+        if record is not None and record.child_pk is not None:
+            self.claimed_pks.append(record.child_pk)
+        return Item(entry=entry, input=data, options=options, hint=hint, more=more, record=record)
 
     def _hint(self, key: str, name: str) -> Hint:
         hint = Hint(key, name, _phase.get(), _previous.get())
         _previous.set(key)
         return hint
 
-    def _children(self, items: Sequence[Item], *, single: bool) -> Call:
-        self.check()
-        self.durable("ctx.child" if single else "ctx.map")
-        self.has_asked = True
-        for item in items:
-            item.record = self.claims.claim(item.hint.key, item.hint.phase, item.hint.previous)
+    def _children(self, items: Sequence[Item], *, single: bool, detached: bool = False) -> Call:
         name = items[0].hint.name if items else "map"
-        call = self._open(Call("child", name, items[0].hint.key if items else "", loop=self.engine.loop))
-        self.engine.spawn(self._settle(call, run_children(self, call, items, single=single)))
-        return call
+        call = Call("child", name, items[0].hint.key if items else "", loop=self.engine.loop)
+        call.detached = detached
+        return self._open(call, run_children(self, call, items, single=single))
 
-    def _open(self, call: Call) -> Call:
+    def _open(self, call: Call, work: Awaitable[Any]) -> Call:
         self.calls.add(call)
-        call.add_done_callback(self.calls.discard)
+        call.add_done_callback(self._closed)
+        if call.kind != "step":
+            call.away = True
+            self.seat.leave()
+        self._begin_work(call, work)
         return call
 
-    async def _settle(self, call: Call, work: Any) -> None:
+    def _begin_work(self, call: Call, work: Awaitable[Any]) -> None:
+        task = self.engine.spawn(self._settle(call, work))
+        self.work[task] = call
+        task.add_done_callback(self._work_ended)
+
+    def _work_ended(self, task: "asyncio.Task[None]") -> None:
+        self.work.pop(task, None)
+
+    def _closed(self, call: "asyncio.Future[Any]") -> None:
+        assert isinstance(call, Call)
+        self.calls.discard(call)
+        if call.away:  # its await was cancelled, and the code goes on
+            call.away = False
+            self.seat.back_at_once()
+
+    async def _settle(self, call: Call, work: Awaitable[Any]) -> None:
         """Gives the call its outcome, once the run has its slot back."""
-        if call.kind != "step":
-            self.engine.slots.give_back(self)
+        error: BaseException | None = None
+        value = None
         try:
-            value, error = await work, None
+            value = await work
         except asyncio.CancelledError:
             call.cancel()
             return
         except BaseException as raised:
-            value, error = None, raised
-        if call.done() or self.suspended:
-            return
-        if call.kind != "step":
-            await self.engine.slots.take_again(self)
+            error = raised
+        if call.away and not call.done() and not self.suspended:
+            call.away = False
+            await self.seat.come_back()
         if call.done() or self.suspended:
             return
         if error is None:
@@ -291,37 +382,6 @@ class Context:
         else:
             self._delivered += call.failure_pks
             call.set_exception(error)
-
-    async def _recorded(self, value: str | None, ref: str | None) -> Any:
-        if ref is not None and value is None:
-            return self.engine.core.reader.value(ref)
-        return None if value is None else codec.decode(value)
-
-    async def _body(self, key: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        _step.set(key)
-        if inspect.iscoroutinefunction(getattr(function, "func", function)):
-            return await function(*args)
-        value = await self.engine.in_thread(function, *args)
-        return await value if inspect.isawaitable(value) else value
-
-    async def _step(self, body: "asyncio.Task[Any]", hint: Hint) -> Any:
-        started = self.engine.core.clock.monotonic()
-        data = codec.encode(await body)
-        elapsed_ms = int((self.engine.core.clock.monotonic() - started) * 1000)
-        await self.engine.core.submit(RecordStep(self.run_id, self.attempt, hint, data, elapsed_ms), [])
-        return codec.decode(data)
-
-    async def _sleep(self, call: Call, seconds: float, hint: Hint, record: Any) -> None:
-        core = self.engine.core
-        if record is not None and record.value is not None:
-            call.wake_at = int(codec.decode(record.value))
-        else:
-            call.wake_at = core.now() + int(seconds * 1e6)
-            data = codec.encode(call.wake_at)
-            await core.submit(RecordStep(self.run_id, self.attempt, hint, data, 0, kind="timer"), [])
-        self.engine.consider_parking(self)
-        while (left := call.wake_at - core.now()) > 0:
-            await asyncio.sleep(min(left / 1e6, 60.0))
 
     async def _events(self, events: list[tuple[str, dict[str, Any]]]) -> None:
         self.check()
@@ -334,11 +394,11 @@ def _options(options: dict[str, Any] | None, retry: RetryPolicy | dict[str, Any]
     """A child's options; `retry` is one of them, so that it holds wherever the child runs."""
     given = dict(options or {})
     if retry is not None:
-        import msgspec
-
         try:
             policy = msgspec.convert(retry, RetryPolicy) if isinstance(retry, dict) else retry
         except msgspec.ValidationError as error:
             raise InvalidInput(f"retry: {error}") from error
         given["retry"] = msgspec.to_builtins(policy)
+    if given and len(codec.encode(given)) > codec.ROW_TEXT_BYTES:
+        raise ValueTooLarge(f"options have more than {codec.ROW_TEXT_BYTES} bytes", hint="put large values into the input")
     return given

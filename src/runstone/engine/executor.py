@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from runstone.domain import codec
 from runstone.domain.resume import Claims
-from runstone.domain.runs import Head
+from runstone.domain.runs import LIVING, Head
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine import agents
 from runstone.engine.claiming import taken_away
@@ -14,11 +15,13 @@ from runstone.engine.context import Context
 from runstone.engine.handle import RunHandle
 from runstone.engine.outcome import error_of
 from runstone.engine.registry import Entry
+from runstone.engine.slots import Seat
 from runstone.errors import Fenced, StoreError
 from runstone.store.blobs import pack
+from runstone.store.writer import Writer
 from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.journal import DropRecords
-from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun
+from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun, RecordEvents
 
 if TYPE_CHECKING:
     from runstone.engine.local import LocalEngine, Tree
@@ -26,28 +29,29 @@ if TYPE_CHECKING:
 _LAST_WORDS_S = 10.0
 """So long code may take to end after it was parked, stopped or fenced; then it is left behind, and fenced."""
 
+Signal = Literal["park", "stop", "lost"]
 
-async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Claimed) -> None:
+
+async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Claimed, seat: Seat) -> None:
     """Executes the attempt that was claimed. Whatever happens, the ledger says it before this returns."""
-    handle = _handle(engine, claimed.head)
+    head = claimed.head
     try:
-        claims = await _claims(engine, tree, claimed.head, entry)
+        state, saved = engine.core.reader.state(head.run_id) if head.attempt > 1 else (None, None)
+        claims = await _claims(engine, tree, head, entry)
+        heard = engine.core.reader.heard_in_try(head.run_id) if claimed.continues else frozenset()
     except BaseException as error:
-        handle.interrupt(f"it could not begin: {error}")
+        engine.hand_back(head, f"it could not begin: {str(error) or type(error).__name__}")
         raise
-    ctx = Context(engine, tree, handle, claims, kind=claimed.head.kind)
-    ctx.ended_parent = tree.ended.get(handle.id, frozenset())
-    await Attempt(engine, ctx, entry, claimed.head).run()
-
-
-def _handle(engine: "LocalEngine", head: Head) -> RunHandle:
-    state, saved = engine.core.reader.state(head.run_id) if head.attempt > 1 else (None, None)
-    return RunHandle(engine.core, engine.supervisor, head.run_id, head.attempt, state=state, saved=saved)
+    handle = RunHandle(engine.core, engine.supervisor, head.run_id, head.attempt, state=state, saved=saved)
+    ctx = Context(engine, tree, handle, claims, kind=head.kind, seat=seat)
+    ctx.heard = heard
+    ctx.ended_parent = tree.ended.pop(head.run_id, frozenset())
+    await Attempt(engine, ctx, entry, head).run()
 
 
 async def _claims(engine: "LocalEngine", tree: "Tree", head: Head, entry: Entry) -> Claims:
     """The run's records, less those that the policy takes from this attempt."""
-    if head.attempt == 1:
+    if head.attempt == 1 and head.forked_from is None:
         return Claims(())
     if head.run_id == tree.root_id and not tree.applied:
         tree.applied = True
@@ -66,16 +70,15 @@ class Attempt:
         self.ctx = ctx
         self.entry = entry
         self.head = head
-        self._signal: asyncio.Future[str] = engine.loop.create_future()
+        self._signal: asyncio.Future[Signal] = engine.loop.create_future()
+        self._parked = False
 
     async def run(self) -> None:
         ctx, engine = self.ctx, self.engine
-        ctx.handle.on_lost = self._from_thread("lost")
-        ctx.handle.on_stop = self._from_thread("stop")
         ctx.park = lambda: self._tell("park")
+        ctx.handle.listen(lost=self._from_thread("lost"), stop=self._from_thread("stop"))
+        engine.executing(ctx, True)
         try:
-            await engine.slots.take(ctx)
-            engine.executing(ctx, True)
             root = engine.loop.create_task(self._call(), context=engine.context_for(ctx))
             await self._until_end(root)
         except asyncio.CancelledError:
@@ -83,10 +86,14 @@ class Attempt:
             raise
         finally:
             ctx.park = None
+            ctx.suspended = True
             engine.executing(ctx, False)
-            engine.slots.forget(ctx)
+            if not self._parked:
+                ctx.finish()
+        if ctx.handle.unseen:
+            Writer.raise_unseen(ctx.handle.unseen)
 
-    def _from_thread(self, what: str) -> Any:
+    def _from_thread(self, what: Signal) -> Callable[[str], None]:
         def tell(reason: str) -> None:
             self.ctx.stop_reason = reason
             try:
@@ -96,7 +103,10 @@ class Attempt:
 
         return tell
 
-    def _tell(self, what: str) -> None:
+    def _tell(self, what: Signal) -> None:
+        """An order or a loss outweighs a wish to park."""
+        if self._signal.done() and self._signal.result() == "park":
+            self._signal = self.engine.loop.create_future()
         if not self._signal.done():
             self._signal.set_result(what)
 
@@ -107,34 +117,41 @@ class Attempt:
     async def _until_end(self, root: "asyncio.Task[Any]") -> None:
         while True:
             await asyncio.wait({root, self._signal}, return_when=asyncio.FIRST_COMPLETED)
-            if root.done():
+            if self._signal.done():
+                if await self._heed(root):
+                    return
+            elif root.done():
                 await self._finish(root)
                 return
-            what, self._signal = self._signal.result(), self.engine.loop.create_future()
-            if what == "park" and not await self._park():
-                continue
-            if what == "park":
-                await self._abandon(root)
-            elif what == "lost":
-                await self._abandon(root)
-            else:
-                await self._stopped(root)
-            return
+
+    async def _heed(self, root: "asyncio.Task[Any]") -> bool:
+        """Does what it was told; False where the code goes on."""
+        what, self._signal = self._signal.result(), self.engine.loop.create_future()
+        if what == "stop":
+            await self._stopped(root)
+            return True
+        if what == "park" and (root.done() or not await self._park()):
+            return False
+        await self._abandon(root)
+        return True
 
     # --- how it ended --------------------------------------------------------------------------------------------
 
     async def _finish(self, root: "asyncio.Task[Any]") -> None:
         error: BaseException | None = asyncio.CancelledError() if root.cancelled() else root.exception()
-        if isinstance(error, asyncio.CancelledError):
-            await self._interrupted("its code was cancelled")
+        if error is not None and not isinstance(error, Exception):
+            await self._interrupted(f"{type(error).__name__} in its code, in process {os.getpid()}")
             return
-        await self._drain()
+        if not await self._drained(root):
+            return
+        data = None
         if error is None:
             try:
-                result = root.result()
-                data = None if result is None else codec.encode(result)
+                data = None if root.result() is None else codec.encode(root.result())
             except Exception as refused:
                 error = refused
+        self.ctx.note_handled() if error is None else None
+        await self._abandon(root)
         try:
             if error is None:
                 await self._complete(data)
@@ -143,74 +160,74 @@ class Attempt:
         except Fenced:
             return  # taken over or ended meanwhile: that is what the ledger says, and it stays so
 
-    async def _drain(self) -> None:
-        """Children that the code asked for and did not wait for end before the run does."""
+    async def _drained(self, root: "asyncio.Task[Any]") -> bool:
+        """Waits for what the code asked for and did not wait for, so that the run ends after it.
+
+        False where the run ends in another way: it was stopped or lost, or a budget keeps children from beginning.
+        """
         ctx = self.ctx
-        while live := [call for call in ctx.calls if call.kind == "child" and not call.done() and not call.blocked]:
-            await asyncio.wait(live, timeout=1.0)
-            if ctx.handle.stopping:
-                break
-        ctx.suspended = True  # what is left of the code has nothing to say any more
-        for task in list(ctx.tasks):
-            task.cancel()
+        ctx.draining = True
+        self.engine.consider_parking(ctx)
+        while left := [task for task, call in ctx.work.items() if call.kind != "timer" and not call.detached]:
+            waited: set[asyncio.Future[Any]] = {*left, self._signal}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not self._signal.done():
+                continue
+            what, self._signal = self._signal.result(), self.engine.loop.create_future()
+            if what == "stop":
+                await self._stopped(root)
+                return False
+            if what == "lost" or await self._park():
+                await self._abandon(root)
+                return False
+        return True
 
     async def _complete(self, data: bytes | None) -> None:
         ctx = self.ctx
-        ctx.suspended = False
-        ctx.note_handled()
-        ctx.suspended = True
         for entry in ctx.claims.left:
-            if entry.child_run_id is not None and entry.child_status in ("pending", "running", "waiting", "awaiting_user"):
-                await self.engine._stop(entry.child_run_id, "its parent finished without it", ctx.run_id)
+            if entry.child_run_id is not None and entry.child_status in LIVING:
+                await self.engine.stop_tree(entry.child_run_id, "its parent finished without it", ctx.run_id)
         payload: dict[str, Any] = {}
-        if ctx.handle._summary is not None:
-            payload["summary"] = ctx.handle._summary
+        if ctx.handle.summary is not None:
+            payload["summary"] = ctx.handle.summary
         blob = None if data is None else pack(data)
-        # A first attempt that asked for no child has none to supersede. Not to look for them matters: a read sends what
-        # its batch holds so far, and the ends of many children would each go out in statements of their own.
-        claimed = ctx.claimed_pks if ctx.attempt > 1 or ctx.has_asked else None
+        claimed = None if ctx.attempt == 1 else ctx.claimed_pks  # nobody else can have asked for children before
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:
         ctx, told = self.ctx, error_of(error)
-        retry = codec.decode(self.head.options_json).get("retry")
+        payload: dict[str, Any] = {"error": told}
         before = []
+        retry = codec.decode(self.head.options_json).get("retry")
         if retry is not None:
             policy, tries = RetryPolicy(**retry), self.head.tries + 1
+            if tries < policy.max_attempts and not self._no_progress(told):
+                wake_at = self.engine.core.now() + int(policy.delay_s(tries) * 1e6)
+                payload = {"reason": "retry", "error": told, "wake_at": wake_at}
+                ctx.handle.left()
+                await self.engine.core.submit(ParkRun(ctx.run_id, ctx.attempt, "run.waiting", payload), [])
+                return
             if tries < policy.max_attempts:
-                if not self._no_progress(told):
-                    payload = {"reason": "retry", "error": told, "wake_at": self._wake_at(policy, tries)}
-                    ctx.handle._close()
-                    await self.engine.core.submit(ParkRun(ctx.run_id, ctx.attempt, "run.waiting", payload), [])
-                    return
-                before = [("retry.stopped", {"reason": "no_progress"})]
-        payload = {"error": told} | ({"reason": "no_progress"} if before else {})
+                payload["reason"] = "no_progress"
+                before.append(("retry.stopped", {"reason": "no_progress"}))
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.failed", payload, before=before))
 
-    def _wake_at(self, policy: RetryPolicy, tries: int) -> int:
-        return self.engine.core.now() + int(policy.delay_s(tries) * 1e6)
-
     def _no_progress(self, told: dict[str, Any]) -> bool:
-        """The try before failed alike, and this one recorded nothing that the next could build on."""
-        ctx = self.ctx
-        if ctx.attempt < 2:
+        """The try before failed alike, and since then nothing was recorded that the next could build on."""
+        reader, run_id = self.engine.core.reader, self.ctx.run_id
+        failed = [attempt for attempt in reader.attempts(run_id) if attempt.outcome == "failed"]
+        if not failed or failed[-1].ended_at is None or failed[-1].reason != str(told["message"])[:1000]:
             return False
-        earlier = [a for a in self.engine.core.reader.attempts(ctx.run_id) if a.number < ctx.attempt and a.outcome == "failed"]
-        if not earlier or earlier[-1].reason != str(told["message"])[:1000]:
-            return False
-        pk = self.engine.core.reader.pk(ctx.run_id)
-        return not self.engine.core.reader.rows("progress_of", run=pk, attempt=ctx.attempt)[0][0]
+        return not reader.progressed_since(run_id, int(failed[-1].ended_at.timestamp() * 1e6))
 
     async def _end(self, write: EndRun) -> None:
-        self.ctx.handle._close()
-        await self.engine.core.submit(write, [])
-        await self._applied()
-
-    async def _applied(self) -> None:
-        """Orders that the run's end fulfils or makes moot."""
-        for command in self.engine.core.reader.commands(self.ctx.run_id):
+        self.ctx.handle.left()
+        head: Head = await self.engine.core.submit(write, [])
+        for command in self.engine.core.reader.commands(head.run_id):
             if command.status in ("requested", "acknowledged"):
-                await self.engine.core.submit(MoveCommand(command.id, "applied"), [])
+                done = head.status == "cancelled"
+                moved = MoveCommand(command.id, "applied" if done else "rejected", None if done else f"it had {head.status}")
+                await self.engine.core.submit(moved, [])
 
     # --- how it was ended ----------------------------------------------------------------------------------------
 
@@ -218,52 +235,56 @@ class Attempt:
         """Commits what the run waits for; False where a wait is met by now, and the code goes on."""
         ctx = self.ctx
         open_calls = [call for call in ctx.calls if not call.done()]
-        children = [call for call in open_calls if call.kind == "child"]
-        if not open_calls or not all(call.waits for call in open_calls):
+        if not open_calls or not all(call.waits for call in open_calls) or not ctx.may_park():
             return False
-        reasons = {call.blocked for call in children if call.blocked}
-        if "budget" in reasons:
-            event, payload = "run.paused", {"reason": "budget"}
-        else:
-            wakes = [call.wake_at for call in open_calls if call.wake_at is not None]
-            event, payload = "run.waiting", {"reason": "children" if children else "timer"}
-            if wakes:
-                payload["wake_at"] = min(wakes)
-        branches = [(call.mode, list(call.child_ids)) for call in children if call.child_ids]
-        if event == "run.paused":
-            branches = []
-        write = ParkRun(ctx.run_id, ctx.attempt, event, payload, branches=branches)
         try:
-            parked: bool = await self.engine.core.submit(write, [])
+            parked: bool = await self.engine.core.submit(self._parking(), [])
         except Fenced:
             return True
         if parked:
             ctx.suspended = True
-            ctx.handle._close()
+            ctx.handle.left()
         return parked
+
+    def _parking(self) -> ParkRun:
+        """The write that parks the run: paused where a budget keeps it from going on, else waiting."""
+        ctx = self.ctx
+        open_calls = [call for call in ctx.calls if not call.done()]
+        if any(call.blocked == "budget" for call in open_calls):
+            reached = RecordEvents(ctx.run_id, ctx.attempt, [("budget.reached", {"message": ctx.cap}, 2)])
+            return ParkRun(
+                ctx.run_id, ctx.attempt, "run.paused", {"reason": "budget"}, extra=reached if ctx.cap else None
+            )
+        payload: dict[str, Any] = {"reason": "children" if any(call.child_ids for call in open_calls) else "timer"}
+        if wakes := [call.wake_at for call in open_calls if call.wake_at is not None]:
+            payload["wake_at"] = min(wakes)
+        branches = [("all", list(call.child_ids)) for call in open_calls if call.child_ids]
+        self._parked = True
+        return ParkRun(ctx.run_id, ctx.attempt, "run.waiting", payload, branches=branches)
 
     async def _abandon(self, root: "asyncio.Task[Any]") -> None:
         """Ends the code; what it still says is ignored."""
         ctx = self.ctx
         ctx.suspended = True
-        tasks = {root, *ctx.tasks}
+        tasks = {task for task in (root, *ctx.tasks) if not task.done()}
         for task in tasks:
             task.cancel()
         for call in list(ctx.calls):
             call.cancel()
-        await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
 
     async def _stopped(self, root: "asyncio.Task[Any]") -> None:
-        """A stop order: the code and its processes end first, then the row says so."""
+        """A stop order: the code, its processes and its children end first, then the row says so."""
         ctx = self.ctx
-        below = [call.child_ids for call in ctx.calls if call.kind == "child" and not call.done()]
+        below = [child_id for call in ctx.work.values() if not call.detached for child_id in call.open_ids]
         await self._abandon(root)
-        for child_ids in below:
-            for child_id in child_ids:
-                await self.engine._stop(child_id, "parent stopped", ctx.run_id)
-        reason = ctx.stop_reason or "stopped"
+        for child_id in below:
+            await self.engine.stop_tree(child_id, "parent stopped", ctx.run_id)
+        if left := [task for task, call in ctx.work.items() if call.kind == "child" and not call.detached]:
+            await asyncio.wait(left, timeout=_LAST_WORDS_S)
         try:
-            await self._end(EndRun(ctx.run_id, ctx.attempt, "run.cancelled", {"reason": reason}))
+            await self._end(EndRun(ctx.run_id, ctx.attempt, "run.cancelled", {"reason": ctx.stop_reason or "stopped"}))
         except Fenced:
             return  # it ended in this moment
 
@@ -271,7 +292,7 @@ class Attempt:
         """The loop or the process ends: the code is ended, the run stays resumable."""
         ctx = self.ctx
         ctx.suspended = True
-        tasks = list(ctx.tasks)
+        tasks = {task for task in ctx.tasks if not task.done()}
         for task in tasks:
             task.cancel()
         if tasks:

@@ -7,17 +7,18 @@ it is parked or another process has it, and goes on when it is woken. What it de
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from runstone.domain import keys
-from runstone.domain.records import AgentRun, WorkflowRun
+from runstone.domain.records import AgentRun, TreeNode, WorkflowRun
 from runstone.domain.resume import ResumePolicy
-from runstone.domain.runs import ENDED
+from runstone.domain.runs import ENDED, Head
 from runstone.engine.calls import Call, awaited
 from runstone.engine.context import Context, running
 from runstone.engine.core import Core
@@ -26,10 +27,20 @@ from runstone.engine.handle import current
 from runstone.engine.orphans import end_orphans
 from runstone.engine.parking import all_parked
 from runstone.engine.registry import Entry, Registry
+from runstone.engine.slots import Slots
 from runstone.engine.supervisor import Supervisor
-from runstone.errors import AgentNotFound, IllegalTransition, RunIsLive, WorkflowNotFound
+from runstone.errors import (
+    AgentNotFound,
+    Fenced,
+    IllegalTransition,
+    LedgerClosed,
+    RunIsLive,
+    RunstoneError,
+    WorkflowNotFound,
+)
+from runstone.store.writer import Receipt
 from runstone.store.writes.boards import RequestStop
-from runstone.store.writes.lifecycle import ClaimRun, Claimed, RecordEvents, ResumeRun
+from runstone.store.writes.lifecycle import ClaimRun, Claimed, RecordEvents, ResumeRun, YieldRun
 from runstone.store.writes.limits import PhaseFull
 
 SLOTS = 32
@@ -41,6 +52,13 @@ kept until they have ended: parking it would free nothing, and its code would be
 
 _LOOK_S = 1.0
 """So often a wait looks at the ledger even if nothing was signalled: a lease that runs out changes no row."""
+
+
+_LOOK_AGAIN_S = 0.02
+"""The least time between two looks whether a run can be parked."""
+
+_END_S = 30.0
+"""So long the end of what was cancelled is waited for; each run has its own, shorter time for its last words."""
 
 
 class Tree(msgspec.Struct, kw_only=True, eq=False):
@@ -56,44 +74,15 @@ class Tree(msgspec.Struct, kw_only=True, eq=False):
     """Whether what the policy takes from the root's new attempt was taken."""
 
 
-class Slots:
-    """At most so many runs execute at a time."""
+class Drive:
+    """One run that this process brings on."""
 
-    def __init__(self, count: int) -> None:
-        self._semaphore = asyncio.Semaphore(count)
-        self._holders: set[Context] = set()
-        self._waits: dict[Context, int] = {}
+    __slots__ = ("detached", "task", "tree")
 
-    async def take(self, ctx: Context) -> None:
-        """Waits for a slot, for a run that begins."""
-        await self._semaphore.acquire()
-        self._holders.add(ctx)
-
-    def give_back(self, ctx: Context) -> None:
-        """The run waits for a durable call; its slot is free for others, its own children above all."""
-        self._waits[ctx] = self._waits.get(ctx, 0) + 1
-        self.leave(ctx)
-
-    async def take_again(self, ctx: Context) -> None:
-        """The run goes on; with other branches still waiting it needs no slot yet."""
-        self._waits[ctx] -= 1
-        if self._waits[ctx] == 0 and ctx not in self._holders:
-            await self._semaphore.acquire()
-            if self._waits.get(ctx) == 0 and ctx not in self._holders:
-                self._holders.add(ctx)
-            else:
-                self._semaphore.release()
-
-    def leave(self, ctx: Context) -> None:
-        """The run holds no slot any more."""
-        if ctx in self._holders:
-            self._holders.discard(ctx)
-            self._semaphore.release()
-
-    def forget(self, ctx: Context) -> None:
-        """The attempt is over."""
-        self.leave(ctx)
-        self._waits.pop(ctx, None)
+    def __init__(self, task: "asyncio.Task[AgentRun]", tree: Tree, detached: bool) -> None:
+        self.task = task
+        self.tree = tree
+        self.detached = detached
 
 
 class LocalEngine:
@@ -119,7 +108,7 @@ class LocalEngine:
         self.keeps_parents = park_after_s is None
         self.idle: set[str] = set()
         """Runs that nothing in this process brings on: parked ones, and those of other processes."""
-        self._drives: dict[str, asyncio.Task[AgentRun]] = {}
+        self._drives: dict[str, Drive] = {}
         self._executing: dict[str, Context] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clean = contextvars.Context()
@@ -139,7 +128,7 @@ class LocalEngine:
         owner = running.get() if context is None else context.get(running)
         if owner is not None:
             owner.tasks.add(task)
-            task.add_done_callback(owner.tasks.discard)
+            task.add_done_callback(owner.task_ended)
         return task
 
     def context_for(self, ctx: Context) -> contextvars.Context:
@@ -165,11 +154,11 @@ class LocalEngine:
         """Ends what still executes; those runs are left interrupted."""
         for ctx in list(self._executing.values()):
             ctx.stop_reason = ctx.stop_reason or reason
-        pending = [*self._drives.values(), *self._tasks]
+        pending = [task for task in self._tasks if not task.done()]
         for task in pending:
             task.cancel()
         if pending:
-            await asyncio.wait(pending, timeout=30)
+            await asyncio.wait(pending, timeout=_END_S)
         if self.loop.get_task_factory() == self._make_task:
             self.loop.set_task_factory(self._factory)
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -187,7 +176,8 @@ class LocalEngine:
                 pass
             raise
 
-    def entry_of(self, tree: Tree, run: AgentRun) -> Entry:
+    @staticmethod
+    def entry_of(tree: Tree, run: AgentRun) -> Entry:
         """What runs it. Raises `AgentNotFound` or `WorkflowNotFound`."""
         if isinstance(run, WorkflowRun):
             return tree.registry.get_workflow(run.definition_id or "")
@@ -209,29 +199,65 @@ class LocalEngine:
         content = entry.definition.hash if entry.definition is not None else None
         return keys.definition_hash([entry.name, entry.version, content])
 
-    async def drive(
-        self, run_id: str, tree: Tree, *, gate: asyncio.Semaphore | None = None, limit: int | None = None
-    ) -> AgentRun:
+    async def drive(self, run_id: str, tree: Tree) -> AgentRun:
         """Brings the run to an end, a pause or a question. One task does it, whoever asks. Raises `BudgetReached`."""
-        task = self._drives.get(run_id)
-        if task is None:
-            task = self._drives[run_id] = self.spawn(self._drive(run_id, tree, gate, limit))
-            task.add_done_callback(lambda _: self._drives.pop(run_id, None))
-            task.add_done_callback(_look_at_error)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self.begin(run_id, tree))
+
+    def begin(
+        self,
+        run_id: str,
+        tree: Tree,
+        *,
+        gate: asyncio.Semaphore | None = None,
+        limit: int | None = None,
+        detached: bool = False,
+    ) -> "asyncio.Task[AgentRun]":
+        """The task that brings the run on; the same one for all who ask while it does."""
+        drive = self._drives.get(run_id)
+        if drive is None or drive.task.done():
+            task = self.spawn(self._drive(run_id, tree, gate, limit))
+            drive = self._drives[run_id] = Drive(task, tree, detached)
+            task.add_done_callback(lambda task: self._drive_ended(run_id, task))
+        return drive.task
+
+    def _drive_ended(self, run_id: str, task: "asyncio.Task[AgentRun]") -> None:
+        if self._drives[run_id].task is task:
+            del self._drives[run_id]
+        if not task.cancelled():
+            task.exception()  # one that nobody waits for any more is no news: the run's row says what happened
+
+    async def leave(self, tree: Tree, reason: str) -> None:
+        """Nobody waits for the tree any more: its runs in this process are left interrupted, but for detached ones."""
+        below = {run_id for run_id, drive in self._drives.items() if drive.tree is tree and not drive.detached}
+        for run_id in below & self._executing.keys():
+            self._executing[run_id].stop_reason = self._executing[run_id].stop_reason or reason
+        tasks = [self._drives[run_id].task for run_id in below]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_END_S)
+
+    @property
+    def has_detached(self) -> bool:
+        """Whether detached runs are at work."""
+        return any(drive.detached for drive in self._drives.values())
+
+    async def until_detached_end(self) -> None:
+        """Waits for detached runs: they outlive those that started them."""
+        while tasks := [drive.task for drive in self._drives.values() if drive.detached]:
+            await asyncio.wait(tasks)
 
     async def _drive(self, run_id: str, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None) -> AgentRun:
         while True:
             run = self.core.reader.run(run_id)
             if run.status == "pending":
-                if gate is None:
-                    await self._run_once(run, tree, limit)
-                else:
-                    async with gate:
-                        await self._run_once(run, tree, limit)
+                async with gate or nullcontext():
+                    begun = await self._attempt(run, tree, limit)
+                if not begun:
+                    await self.until_changed(None, None)
             elif run.status == "waiting" and run.wake_at is not None and self._due(run):
-                expect = frozenset({"waiting"})
-                await self.core.submit(ResumeRun(run_id, "the time has come", expect=expect), [])
+                reason = "tried again" if run.status_reason == "retry" else "the time has come"
+                await self.core.submit(ResumeRun(run_id, reason, expect=frozenset({"waiting"})), [])
             elif run.status in ("running", "waiting"):
                 self.idle.add(run_id)
                 try:
@@ -245,26 +271,53 @@ class LocalEngine:
         assert run.wake_at is not None
         return int(run.wake_at.timestamp() * 1e6) <= self.core.now()
 
-    async def _run_once(self, run: AgentRun, tree: Tree, limit: int | None) -> None:
-        """Claims the run and executes one attempt; another claimer's win, or a full phase, is waited out."""
+    async def _attempt(self, run: AgentRun, tree: Tree, limit: int | None) -> bool:
+        """Claims the run, once there is a slot, and executes one attempt; False where its phase is full."""
+        entry = self.entry_of(tree, run)
         if run.attempt:
             await asyncio.to_thread(end_orphans, self.core, self.supervisor, run.id)
-        entry = self.entry_of(tree, run)
+        seat = await self.slots.seat()
+        try:
+            try:
+                claimed = await self._claim(run, tree, entry, limit)
+            except PhaseFull:
+                return False
+            except (RunIsLive, IllegalTransition):
+                return True  # another claimer won, or it was stopped meanwhile
+            await execute(self, tree, entry, claimed, seat)
+            return True
+        finally:
+            seat.give_up()
+
+    async def _claim(self, run: AgentRun, tree: Tree, entry: Entry, limit: int | None) -> Claimed:
         hash_ = self.definition_hash(entry) if entry.kind == "workflow" else None
         payload = {"definition_hash": hash_} if hash_ is not None else {}
         tree.ended[run.id] = frozenset((run.error or {}).get("caused_by", ()))
-        claim = ClaimRun(run.id, self.supervisor.owner, limit=limit, payload=payload)
+        receipt = self.core.submit(ClaimRun(run.id, self.supervisor.owner, limit=limit, payload=payload), [])
         try:
-            claimed: Claimed = await self.core.submit(claim, [])
-        except (RunIsLive, IllegalTransition):
-            return
-        except PhaseFull:
-            await self.until_changed(None, None)
-            return
+            claimed: Claimed = await receipt
+        except asyncio.CancelledError:
+            self._unclaim(receipt)
+            raise
         if run.attempt and hash_ is not None and hash_ != getattr(run, "definition_hash", None):
-            changed = {"before": getattr(run, "definition_hash", None), "now": hash_, **self.definition_of(entry)}
+            changed = {"before": getattr(run, "definition_hash", None), "now": hash_}
             await self.core.submit(RecordEvents(run.id, claimed.head.attempt, [("definition.changed", changed, 2)]), [])
-        await execute(self, tree, entry, claimed)
+        return claimed
+
+    def _unclaim(self, receipt: Receipt) -> None:
+        """A cancelled await does not take the claim back: the run would be held with nobody at work."""
+        try:
+            claimed: Claimed = receipt.result()
+        except RunstoneError:
+            return  # it was refused
+        self.hand_back(claimed.head, "its event loop was cancelled")
+
+    def hand_back(self, head: Head, reason: str) -> None:
+        """Leaves a claimed run that cannot be executed interrupted."""
+        try:
+            self.core.submit(YieldRun(head.run_id, head.attempt, reason), []).result()
+        except (Fenced, LedgerClosed):
+            return  # taken over meanwhile; or the lease runs out, and a reconciler says the same
 
     async def until_changed(self, run_id: str | None, seen: AgentRun | None) -> None:
         """Until the run may differ from what was seen; at the latest after a second."""
@@ -302,18 +355,12 @@ class LocalEngine:
             if handle is not None:
                 handle.cancel()
 
-    def stop_child(self, ctx: Context, run_id: str, reason: str) -> None:
-        """Stops a child, with all below it, because its parent does not want it any more."""
-        self.spawn(self._stop(run_id, reason, ctx.run_id))
-
-    async def _stop(self, run_id: str, reason: str, by: str) -> None:
-        for node in self.core.reader.tree(run_id).walk():
-            if node.run.status in ENDED or node.run.detached:
-                continue
+    async def stop_tree(self, run_id: str, reason: str, by: str) -> None:
+        """Stops a child, with all below it, because its parent does not want it any more; detached ones go on."""
+        for run in _undetached(self.core.reader.tree(run_id)):
             payload = {"scope": "run", "reason": reason, "cascade": True}
-            order = RequestStop(node.run.id, self.core.new_id(), payload, by=by, idempotency_key=None)
             try:
-                await self.core.submit(order, [])
+                await self.core.submit(RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None), [])
             except IllegalTransition:
                 continue  # it ended in this moment
 
@@ -321,23 +368,34 @@ class LocalEngine:
 
     def consider_parking(self, ctx: Context) -> None:
         """Looks, after a while, whether all branches of the run wait; then it is parked."""
-        delay = 0.0 if any(call.blocked for call in ctx.calls) else self.park_after_s
+        blocked = any(call.blocked for call in ctx.calls)
+        if ctx.draining and blocked and ctx.may_park() and ctx.park is not None:
+            ctx.park()
         handle = self._parking.pop(ctx, None)
         if handle is not None:
             handle.cancel()
-        if ctx.run_id in self._executing:
-            later = self.loop.call_later(delay, self._look_for_parking, ctx, context=self._clean.copy())
-            self._parking[ctx] = later
+        self._look_later(ctx, 0.0 if blocked else self.park_after_s)
 
-    def _look_for_parking(self, ctx: Context) -> None:
+    def _look_later(self, ctx: Context, delay: float) -> None:
+        if ctx.run_id in self._executing and not ctx.suspended:
+            self._parking[ctx] = self.loop.call_later(delay, self._look, ctx, context=self._clean.copy())
+
+    def _look(self, ctx: Context) -> None:
         self._parking.pop(ctx, None)
-        if ctx.suspended or ctx.run_id not in self._executing or not ctx.calls or ctx.park is None:
+        if ctx.suspended or not ctx.calls or ctx.park is None:
             return
         if ctx.may_park() and all_parked(ctx.tasks, ctx.calls, running, ctx):
             ctx.park()
-        else:
-            delay = max(self.park_after_s, 0.02)
-            self._parking[ctx] = self.loop.call_later(delay, self._look_for_parking, ctx, context=self._clean.copy())
+        self._look_later(ctx, max(self.park_after_s, _LOOK_AGAIN_S))
+
+
+def _undetached(node: TreeNode) -> Iterator[AgentRun]:
+    """The run and those below it that have not ended, detached ones with all below them left out."""
+    if not node.run.detached:
+        if node.run.status not in ENDED:
+            yield node.run
+        for child in node.children:
+            yield from _undetached(child)
 
 
 def _plain_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
@@ -347,9 +405,3 @@ def _plain_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> A
 def _settle(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _look_at_error(task: "asyncio.Task[Any]") -> None:
-    """A drive whose error nobody waits for any more is no news: its run's row says what happened."""
-    if not task.cancelled():
-        task.exception()

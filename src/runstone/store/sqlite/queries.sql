@@ -90,6 +90,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: mark_handled
 UPDATE journal SET handled = 1 FROM (VALUES (?, ?)) AS given WHERE journal.run = given.column1 AND journal.child = given.column2
 
+-- name: mark_unhandled
+-- A failure that ended the parent was not handled, whatever the code had done with it before.
+UPDATE journal SET handled = 0 FROM (VALUES (?, ?)) AS given WHERE journal.run = given.column1 AND journal.child = given.column2
+
 -- name: drop_journal
 -- The record stays as history; attempts after this one do not use it.
 UPDATE journal SET dropped = given.column2 FROM (VALUES (?, ?)) AS given WHERE journal.id = given.column1
@@ -217,14 +221,10 @@ SELECT pgid, identity_json, attempt FROM processes WHERE run = :run AND ended_at
 SELECT run FROM usage WHERE root = :root AND request_id = :request_id
 
 -- name: live_siblings
--- Running children of a run in a phase, with a live lease, this one left out.
-SELECT count(*) FROM runs r JOIN leases l ON l.run = r.id
+-- Running children of a run in a phase, with a live lease, this one left out. Few runs have a lease, a parent may have
+-- thousands of children: the order of the join is said.
+SELECT count(*) FROM leases l CROSS JOIN runs r ON r.id = l.run
 WHERE r.parent = :parent AND r.phase IS :phase AND r.status = 'running' AND l.expires_at >= :now AND r.id <> :self
-
--- name: live_in_tree
--- Whether somebody works in the tree, this run left out.
-SELECT EXISTS (
-  SELECT 1 FROM leases l JOIN runs r ON r.id = l.run WHERE r.root = :root AND r.id <> :self AND l.expires_at >= :now)
 
 -- name: started_below
 -- How many runs below this one have begun, each once, whatever its attempts.
@@ -276,7 +276,7 @@ SELECT attempt, owner, expires_at FROM leases WHERE run = :run
 -- name: unclaimed_children
 -- Children that the journal of the run knows, that did not end, and that this attempt did not ask for.
 SELECT r.id FROM journal j JOIN runs r ON r.id = j.child
-WHERE j.run = :run AND r.detached = 0 AND r.superseded = 0 AND r.id NOT IN (SELECT value FROM json_each(:claimed))
+WHERE j.run = :run AND r.parent = j.run AND r.detached = 0 AND r.superseded = 0 AND r.id NOT IN (SELECT value FROM json_each(:claimed))
 
 -- name: texts_of_run
 SELECT id FROM texts WHERE run = :run AND source = :source AND message IS NULL
@@ -374,7 +374,7 @@ SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j
   coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens) FROM totals t
     WHERE t.run = c.id AND t.scope = 1), 0),
   coalesce((SELECT sum(cost_picousd) FROM totals t WHERE t.run = c.id AND t.scope = 1), 0),
-  coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason = 'parent stopped', 0), coalesce(c.superseded, 0),
+  coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason IN ('parent stopped', 'the parent stopped waiting for it', 'its parent finished without it'), 0), coalesce(c.superseded, 0),
   coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref)
 FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id LEFT JOIN blobs b ON b.digest = c.result_ref
 WHERE j.run = :run ORDER BY j.id
@@ -387,8 +387,14 @@ WITH RECURSIVE below (id) AS (
 SELECT id FROM below ORDER BY id
 
 -- name: reused_by
--- Children whose stored result the run's current attempt used.
-SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt = :attempt
+-- Children whose stored result the run's current try used: its last attempt, with those that it was parked in.
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt >= (
+  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
+
+-- name: heard_in_try
+-- Children that ended, or whose result was used again, since the run's current try began.
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed') AND attempt >= (
+  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
 
 -- name: phase_events
 SELECT type, payload, at, attempt FROM events WHERE run = :run AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
@@ -472,10 +478,14 @@ FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LE
 LEFT JOIN threads th ON th.id = m.thread
 WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit
 
--- name: progress_of
--- Whether an attempt recorded anything that a later one can build on.
-SELECT EXISTS (SELECT 1 FROM journal WHERE run = :run AND attempt = :attempt AND kind <> 'timer')
-  OR EXISTS (SELECT 1 FROM checkpoints WHERE run = :run AND attempt = :attempt)
+-- name: progressed_since
+-- Whether the run or anything below it recorded what a later try can build on.
+WITH RECURSIVE below (id) AS (
+  SELECT :run
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT EXISTS (SELECT 1 FROM below b JOIN journal j ON j.run = b.id WHERE j.at >= :since AND j.kind <> 'timer')
+  OR EXISTS (SELECT 1 FROM below b JOIN checkpoints c ON c.run = b.id WHERE c.created_at >= :since)
+  OR EXISTS (SELECT 1 FROM below b JOIN runs r ON r.id = b.id WHERE r.status = 'completed' AND r.completed_at >= :since)
 
 -- --- removal ----------------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class RecordReuse(Write):
         back = [
             child
             for child in map(batch.find, (c["child_run_id"] for c in self.children))
-            if child and child.superseded
+            if child and child.superseded and child.parent == head.pk
         ]
         for payload in self.children:
             batch.record(head, "child.reused", payload)

@@ -36,6 +36,8 @@ class Claimed(msgspec.Struct, frozen=True):
 
     head: Head
     created: bool = False
+    continues: bool = False
+    """The run was parked and woken: the attempt goes on with the try of the one before."""
 
 
 def create(batch: Batch, new: NewRun, known_parent: Head | None = None) -> Head:
@@ -178,9 +180,10 @@ class ClaimRun(Write):
                 f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} are not known to have ended",
                 run_id=self.run_id,
             )
+        continues = head.status == "pending" and head.attempt > 0 and head.status_reason in runs.WOKEN
         resume(batch, head, self.reason, self.options)
-        start(batch, head, self.owner, self.payload)
-        return Claimed(_copy(head))
+        start(batch, head, self.owner, self.payload | ({"continues": True} if continues else {}))
+        return Claimed(_copy(head), continues=continues)
 
 
 def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any] | None = None) -> None:
@@ -276,14 +279,22 @@ class EndRun(Write):
 
 def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, Any]) -> None:
     """Stages a status event that ends the open attempt, with the attempt's row and the lease."""
-    open_, number = head.live, head.attempt
+    open_, number, error = head.live, head.attempt, payload.get("error") or {}
     batch.record(head, event_type, payload, attempt=number)
+    for child in filter(None, map(batch.find, error.get("caused_by", ()))):
+        batch.stage("mark_unhandled", head.pk, child.pk)
+    if head.status in runs.ENDED and head.parent is not None:
+        _tell_parent(batch, head, batch.head_at(head.parent))
     if open_:
-        error = payload.get("error") or {}
         outcome = "failed" if error else head.status
         reason = payload.get("reason") or error.get("message")
         batch.stage("end_attempt", head.pk, number, batch.now, outcome, reason and str(reason)[:1000])
         batch.stage("delete_lease", head.pk, number)
+
+
+def _tell_parent(batch: Batch, head: Head, parent: Head) -> None:
+    if parent.status not in runs.ENDED:
+        batch.record(parent, "child.completed", {"child_run_id": head.run_id, "status": head.status})
 
 
 class ParkRun(Write):
@@ -325,6 +336,27 @@ class ParkRun(Write):
                 waits.add(batch, head, number, mode, pk)
         end_attempt(batch, head, self.event_type, self.payload)
         return True
+
+
+class PauseParked(Write):
+    """Pauses a run that is parked for children none of which can go on, and those that are parked for it alone.
+
+    Children that have not begun count as kept from it: the caller has seen that nothing new may start. The value says
+    whether the run was paused.
+    """
+
+    __slots__ = ("reason", "run_id")
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        self.run_id = run_id
+        self.reason = reason
+
+    def decide(self, batch: Batch) -> bool:
+        stuck = waits.stuck(batch, batch.head(self.run_id))
+        for head in stuck:
+            batch.stage("delete_waits", head.pk)
+            batch.record(head, "run.paused", {"reason": self.reason})
+        return bool(stuck)
 
 
 class InterruptRun(Write):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runstone.domain import codec
+from runstone.domain import codec, runs
 from runstone.domain.runs import Head
 from runstone.domain.telemetry import to_picousd, to_usd
 from runstone.errors import BudgetReached, Refused
@@ -24,7 +24,9 @@ def check(batch: Batch, head: Head, limit: int | None) -> None:
         )[0][0]
         if count >= limit:
             raise PhaseFull(f"phase {head.phase} runs {count} of {limit} children", run_id=head.run_id)
-    for ancestor in batch.ancestors(head):
+    if head.attempt and head.status_reason in runs.WOKEN:
+        return  # it was parked, and what has begun may finish
+    for ancestor in batch.ancestors(head)[1:]:  # a budget is for what starts below its holder
         if '"budget"' in ancestor.options_json:
             _check_budget(batch, ancestor, head)
 
@@ -39,7 +41,7 @@ def _check_budget(batch: Batch, holder: Head, starting: Head) -> None:
         reached.append(f"cost ${to_usd(spent):.6g} of ${budget['max_cost_usd']:g}")
     if budget.get("max_tokens") is not None and tokens >= budget["max_tokens"]:
         reached.append(f"{tokens} of {budget['max_tokens']} tokens")
-    if budget.get("max_children") is not None and starting.attempt == 0 and starting is not holder:
+    if budget.get("max_children") is not None and starting.attempt == 0:
         begun = batch.read("started_below", run=holder.pk)[0][0]
         if begun >= budget["max_children"]:
             reached.append(f"{begun} of {budget['max_children']} children")

@@ -57,6 +57,25 @@ def never_begun(batch: Batch, head: Head) -> list[Head]:
     return found
 
 
+def stuck(batch: Batch, head: Head) -> list[Head]:
+    """The parked run and its parked ancestors, as far up as nothing that they wait for can go on."""
+    found: list[Head] = []
+    while head.status == "waiting" and head.wake_at is None and head.status_reason == "children":
+        children = [batch.head_at(pk) for (pk,) in batch.read("awaited_by", run=head.pk)]
+        if any(_goes_on(child) for child in children if child not in found):
+            break
+        found.append(head)
+        if head.parent is None:
+            break
+        head = batch.head_at(head.parent)
+    return found
+
+
+def _goes_on(child: Head) -> bool:
+    begun = child.status == "pending" and child.attempt > 0
+    return begun or child.status in ("running", "waiting", "awaiting_user")
+
+
 def stranded(batch: Batch, head: Head) -> list[Head]:
     """Ancestors parked for children of which none lives any more once `head` is interrupted.
 
