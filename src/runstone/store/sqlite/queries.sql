@@ -226,6 +226,11 @@ SELECT run FROM usage WHERE root = :root AND request_id = :request_id
 SELECT count(*) FROM leases l CROSS JOIN runs r ON r.id = l.run
 WHERE r.parent = :parent AND r.phase IS :phase AND r.status = 'running' AND l.expires_at >= :now AND r.id <> :self
 
+-- name: live_in_tree
+-- Whether somebody works in the tree, this run left out.
+SELECT EXISTS (
+  SELECT 1 FROM leases l JOIN runs r ON r.id = l.run WHERE r.root = :root AND r.id <> :self AND l.expires_at >= :now)
+
 -- name: started_below
 -- How many runs below this one have begun, each once, whatever its attempts.
 WITH RECURSIVE below (id) AS (
