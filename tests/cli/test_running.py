@@ -206,7 +206,7 @@ def test_ids_are_read_from_stdin(shell: Shell) -> None:
 
 
 def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
-    shell(*WORK, "items:=" + json.dumps([f"n{i}" for i in range(40)]))
+    shell(*WORK, "items:=" + json.dumps([f"n{i}" for i in range(400)]))  # more events than a pipe holds
     process = shell.start("runs", "events", "job", "--jsonl", "--limit", "10000")
     assert process.stdout is not None
     assert process.stderr is not None
