@@ -30,8 +30,8 @@ PLAIN, ZSTD = 0, 1
 _SHALLOW = 2 * MAX_DEPTH
 """No shorter JSON is nested too deep."""
 
-_MAX_BITS = 13_287
-"""4,000 digits: Python refuses to read integers of more than 4,300."""
+_MAX_BITS = 14_280
+"""Python refuses to read integers of more than 4,300 digits."""
 
 _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="sorted")
@@ -109,7 +109,7 @@ def _scalar(value: Any, place: str) -> Any:
         return value
     if isinstance(value, int):
         if value.bit_length() > _MAX_BITS:
-            raise NotJournalable(f"{place} is an integer of more than 4,000 digits")
+            raise NotJournalable(f"{place} is an integer of more than 4,300 digits")
         return int.__int__(value)
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -87,7 +87,8 @@ class Saved:
         added: dict[str, list[str]] = {}
         for key, items in append.items():
             path = _path(key)
-            if path in self.values or "" in self.values or not path or not isinstance(items, list):
+            no_list = path in self.values or path == ""
+            if no_list or not isinstance(items, list) or "" in self.values or "" in self.counts:
                 raise InvalidInput(f"append= adds items to lists; {path!r} is none")
             start = self.counts.get(path, 0)
             encoded = [codec.encode(item) for item in items]

@@ -562,6 +562,10 @@ DELETE FROM commands WHERE run IN (VALUES (?))
 -- name: forget_run_in_messages
 UPDATE messages SET run = NULL WHERE run IN (VALUES (?))
 
+-- name: leave_thread
+-- A thread in which somebody wrote since the run was pruned stays, as nobody's.
+UPDATE threads SET run = NULL WHERE run IN (VALUES (?)) AND EXISTS (SELECT 1 FROM messages WHERE thread = threads.id)
+
 -- name: delete_thread
 DELETE FROM threads WHERE run IN (VALUES (?))
 

@@ -15,6 +15,13 @@ from runstone.store.batch import Batch
 
 CHUNK = 2_000
 
+_OF_RUN = (
+    "delete_journal_of_child", "delete_journal", "delete_usage", "delete_totals", "delete_tools", "delete_attempts",
+    "delete_processes", "delete_commands", "forget_run_in_messages", "forget_run_in_texts", "leave_thread",
+    "delete_thread", "delete_events", "delete_run",
+)  # fmt: skip
+"""What goes with a run, in the order that its references ask for."""
+
 
 class PruneRun(Write):
     """Leaves a tombstone of an ended run and removes a chunk of what is below it. The value says whether more is left."""
@@ -71,10 +78,7 @@ class RemoveRun(Write):
         for (number,) in batch.read("old_texts", run=head.pk):
             batch.stage("delete_text", number)
             batch.stage("delete_texts", number)
-        for statement in (
-            "delete_journal_of_child", "delete_journal", "delete_usage", "delete_totals", "delete_tools", "delete_attempts",
-            "delete_processes", "delete_commands", "forget_run_in_messages", "forget_run_in_texts", "delete_thread", "delete_events", "delete_run",
-        ):  # fmt: skip
+        for statement in _OF_RUN:
             batch.stage(statement, head.pk)
         batch.stage("removed_up_to", str(newest))
         batch.cache.threads.clear()

@@ -1,0 +1,250 @@
+"""A refused write leaves nothing behind: no row, no number, no sum, and no change of the heads that are kept in memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from runstone.domain import codec
+from runstone.domain.state import Saved
+from runstone.errors import InvalidInput, RunstoneError
+from runstone.store.base import Write
+from runstone.store.batch import Batch, Cache
+from runstone.store.sqlite.database import SQLiteDatabase
+from runstone.store.writes import journal
+from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
+from runstone.store.writes.checkpoints import SaveCheckpoint
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.journal import (
+    DropRecords,
+    Hint,
+    RecordHandled,
+    RecordReuse,
+    RecordStep,
+    StartChildren,
+    StartProcess,
+)
+from runstone.store.writes.lifecycle import (
+    ClaimRun,
+    CreateRun,
+    EndRun,
+    OpenRun,
+    ParkRun,
+    RecordEvents,
+    ResumeRun,
+    UpdateRun,
+    YieldRun,
+)
+from runstone.store.writes.removal import PruneRun, RemoveRun
+from runstone.testing.contract import OTHER, Store, event, new_run, usage
+
+TOOL = NewEvent("tool.completed", b'{"call_id":"c"}', 1, 0, "key", ("search", True))
+
+
+def accepted() -> list[Write]:
+    """Writes of every kind that stage something, all of them taken."""
+    return [
+        Append("live", 1, [event(1), TOOL]),
+        ReportUsage("live", 1, usage("r1")),
+        AppendMessages("talk", [NewMessage("user", "hello", 0)], run_id="live", attempt=1),
+        SaveCheckpoint("live", 1, Saved().changes({"m": [1]})[0], label=None, after=0),
+        RecordStep("live", 1, Hint("k" * 32, "step"), b"1", 0),
+        UpdateRun("live", {"title": "new title"}),
+        SaveBoard("board", "b", None, None),
+        SaveCard("card", "board", {"title": "c", "run_id": "live"}, None),
+        StartChildren("live", 1, [(new_run("kid", parent_run_id="live"), Hint("c" * 32, "agent"))]),
+    ]
+
+
+class Late(Write):
+    """Stages all that another write does, and is refused after that: the worst that a bug could do."""
+
+    def __init__(self, inner: Write) -> None:
+        self.inner = inner
+
+    def decide(self, batch: Batch) -> Any:
+        self.inner.decide(batch)
+        raise InvalidInput("refused at last")
+
+
+REFUSED: list[tuple[str, Callable[[], Write]]] = [
+    *((f"late {type(write).__name__}", lambda write=write: Late(write)) for write in [
+        Append("live", 1, [event(7, key="late")]),
+        Append("live", 1, [NewEvent("tool.completed", b"{}", 1, 5_000_000_000_000_000, "late", ("search", False))]),
+        ReportUsage("live", 1, usage("late", cost=None)),
+        ReportUsage("live.kid", 1, usage("late too")),
+        AppendMessages("talk", [NewMessage("user", "late", 0)], run_id="live", attempt=1, worker=True),
+        AppendMessages("unheard", [NewMessage("user", "late", 0)]),
+        SaveCheckpoint("live", 1, Saved().changes({"m": ["x" * 9_000]})[0], label="late", after=0),
+        RecordStep("live", 1, Hint("l" * 32, "late"), b'"' + b"x" * 9_000 + b'"', 0),
+        UpdateRun("live", {"title": "late title"}),
+        SaveBoard("late", "b", None, None),
+        StartChildren("live", 1, [(new_run("late", parent_run_id="live"), Hint("d" * 32, "agent"))]),
+        CreateRun(new_run("late")),
+        CreateRun(new_run("unknown")),
+        OpenRun(new_run("late"), OTHER),
+        ClaimRun("waiting", OTHER, expect=frozenset({"paused"})),
+        ResumeRun("waiting", "late"),
+        EndRun("live", 1, "run.completed", {"summary": "late"}, blob=None),
+        ParkRun("live", 1, "run.paused", {"reason": "late"}),
+        YieldRun("live", 1, "late"),
+        RequestStop("waiting", "late", {}, by="ana", idempotency_key="late"),
+        RequestStop("live", "late", {}, by="ana", idempotency_key=None),
+        RecordEvents("live", 1, [("phase.started", {"phase": "late"}, 1)]),
+        RecordReuse("live", 1, [{"child_run_id": "live.kid", "tokens": 1}]),
+        RecordHandled("live", 1, [2]),
+        DropRecords("live", 1, [1]),
+        StartProcess("live", 1, 77, {"pid": 77}, ["late"]),
+        journal.EndProcess("live", 1, 76, 0, None),
+        journal.SetSuperseded("live.kid", True),
+        PruneRun("ended"),
+    ]),
+    *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
+        Append("live", 9, [event()]),
+        SaveCheckpoint("live", 1, [], label=None, after=9),
+        AppendMessages("talk", [NewMessage("user", "x", 0)], run_id="live", attempt=9),
+        RecordStep("live", 9, Hint("k" * 32, "step"), b"1", 0),
+        StartChildren("live", 9, [(new_run("never", parent_run_id="live"), Hint("c" * 32, "agent"))]),
+        EndRun("live", 9, "run.completed", {}),
+        EndRun("ended", None, "run.failed", {}),
+        ParkRun("live", 9, "run.paused", {}),
+        YieldRun("live", 9, "x"),
+        RecordEvents("live", 9, []),
+        RecordReuse("live", 9, []),
+        RecordHandled("live", 9, []),
+        DropRecords("live", 9, []),
+        StartProcess("live", 9, 1, {}, []),
+        ClaimRun("ended", OTHER),
+        OpenRun(new_run("live"), OTHER),
+        CreateRun(new_run("live", agent_id="other")),
+        UpdateRun("nobody", {}),
+        UpdateRun("live", {"labels": {"a": "x" * 5_000}}),
+        CreateRun(new_run("late", options={"a": "x" * 5_000})),
+        CreateRun(new_run("unknown", parent_run_id="orphan")),
+        ResumeRun("nobody", None),
+        SaveBoard("nowhere", "b", None, 3),
+        SaveCard("nowhere", None, {}, 3),
+        SaveCard("late", "nowhere", {"title": "x"}, None),
+        RequestStop("ended", "late", {}, by=None, idempotency_key=None),
+        MoveCommand("nothing", "applied"),
+        PruneRun("live"),
+        RemoveRun("live"),
+    ]),
+]  # fmt: skip
+
+
+def lay_out(store: Store) -> None:
+    """Runs in each state, with children, waits for a parent that is unknown, and something spent below it."""
+    store.start("live")
+    store.start("live.kid", parent_run_id="live")
+    store.start("ended")
+    store.do(EndRun("ended", 1, "run.completed", {}))
+    store.start("waiting")
+    store.do(ParkRun("waiting", 1, "run.paused", {"reason": "x"}))
+    store.start("orphan", parent_run_id="unknown")
+    store.do(ReportUsage("orphan", 1, usage("far")))
+
+
+def content(db: SQLiteDatabase) -> dict[str, list[Any]]:
+    """Every row of every table."""
+    names = [
+        row[0]
+        for row in db.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'search%'")
+    ]
+    tables = {name: db.query(f"SELECT * FROM {name}") for name in names if name != "sqlite_sequence"}
+    return {name: sorted(rows, key=repr) for name, rows in tables.items()} | {
+        "found": db.query("SELECT rowid FROM search ORDER BY 1")
+    }
+
+
+def heads(cache: Cache, db: SQLiteDatabase) -> None:
+    """The heads in memory are those of the file."""
+    fresh = Batch(db, Cache(), 0)
+    for run_id, head in cache.heads.items():
+        assert msgspec.structs.asdict(head) == msgspec.structs.asdict(fresh.head(run_id)), run_id
+    for thread_id, known in cache.threads.items():
+        assert fresh.thread(thread_id) == known, thread_id
+
+
+def commit(db: SQLiteDatabase, cache: Cache, writes: list[Write], now: int) -> list[BaseException | None]:
+    """One transaction, as the writer makes it."""
+    db.begin()
+    batch = Batch(db, cache, now)
+    errors = [batch.decide(write).error for write in writes]
+    batch.flush()
+    db.commit()
+    return errors
+
+
+@pytest.mark.parametrize("refused", [make for _, make in REFUSED], ids=[name for name, _ in REFUSED])
+def test_a_refused_write_leaves_nothing_behind(
+    path: Path, tmp_path: Path, store: Store, refused: Callable[[], Write]
+) -> None:
+    lay_out(store)
+    store.close()
+    twin = tmp_path / "twin.db"
+    copy = SQLiteDatabase(path)
+    copy.query("VACUUM INTO ?", (str(twin),))
+    copy.close()
+    now = store.clock.now() + 5_000_000
+    results = []
+    for file, extra in ((path, True), (twin, False)):
+        db, cache = SQLiteDatabase(file), Cache()
+        before = accepted()
+        writes = [*before[:5], *([refused()] if extra else []), *before[5:], *([refused()] if extra else [])]
+        errors = commit(db, cache, writes, now)
+        if extra:
+            assert isinstance(errors[5], RunstoneError)
+            assert isinstance(errors[-1], RunstoneError)
+            errors = [error for index, error in enumerate(errors[:-1]) if index != 5]
+        assert errors == [None] * len(before)
+        heads(cache, db)
+        commit(db, cache, [Append("live", 1, [event(2)]), ReportUsage("live.kid", 1, usage("r2"))], now + 1)
+        heads(cache, db)
+        results.append(_without_numbers(content(db)))
+        db.close()
+    assert results[0] == results[1]
+
+
+def _without_numbers(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Integer keys may have gaps where writes were refused; all else must be the same."""
+    numbered = {"events", "runs", "journal", "texts", "messages", "threads", "cards", "boards", "usage"}
+    kept = {
+        name: rows
+        for name, rows in tables.items()
+        if name not in {*numbered, "found", "waits", "tools", "totals", "attempts", "leases"}
+    }
+    kept |= {name: sorted(repr(row[1:]) for row in rows) for name, rows in tables.items() if name == "boards"}
+    kept["counts"] = [(name, len(rows)) for name, rows in sorted(tables.items())]
+    kept["seqs"] = sorted(repr((row[2:6], row[8:])) for row in tables["events"])
+    kept["sums"] = sorted(repr(row[1:]) for name in ("totals", "tools") for row in tables[name])
+    kept["rows"] = sorted(
+        repr([row[index] for index in (1, 3, 13, 16, 25, 29, 32)]) for row in tables["runs"]
+    )
+    return kept
+
+
+def test_every_write_class_has_its_refusal() -> None:
+    made = {type(make()).__name__ for _, make in REFUSED} | {
+        type(make().inner).__name__ for _, make in REFUSED if isinstance(make(), Late)
+    }
+    known = {one.__name__ for one in _subclasses(Write)} - {"Late"}
+    # These two refuse nothing: they leave alone what they may not change. The last three are parts of others.
+    assert known - made <= {"InterruptRun", "RenewLeases", "PauseParked", "SaveCard"} | _others()
+
+
+def _others() -> set[str]:
+    return {one.__name__ for one in _subclasses(Write) if not one.__module__.startswith("runstone.store")}
+
+
+def _subclasses(kind: type) -> set[type]:
+    return {one for sub in kind.__subclasses__() for one in (sub, *_subclasses(sub))}
+
+
+def test_a_long_payload_is_packed_before_it_is_queued() -> None:
+    write = Append("r", 1, [NewEvent("a.b", codec.encode({"x": "y" * 9_000}), 1, 0)])
+    assert write.events[0].blob is not None
+    assert write.events[0].payload == b""
+    assert write.light  # nothing can refuse it once it has begun
