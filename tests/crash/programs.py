@@ -1,0 +1,192 @@
+"""The programs that crash tests kill. Each says, a line of JSON each, what it begins and what the ledger has answered.
+
+`serve` forks the others on demand: it has imported everything and opened nothing, so a new process costs milliseconds.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import runstone
+from runstone.engine.command_spec import CommandSpec
+
+SAID = 1
+"""The descriptor that acknowledgements go to; a line is one write, so a kill never leaves half of one."""
+
+
+def say(**told: Any) -> None:
+    os.write(SAID, json.dumps(told).encode() + b"\n")
+
+
+# --- a process that appends ---------------------------------------------------------------------------------------------
+
+
+def append(workspace: str, seed: str, threads: str = "2") -> None:
+    """Writes of every kind from several threads, until it is killed or its workspace holds a file named `stop`."""
+    ledger = runstone.open(workspace)
+    stop = Path(workspace) / "stop"
+    board = ledger.boards.create(f"board-{seed}-{os.getpid()}", title="Work")
+    say(op="board", board=board.id, revision=board.revision)
+    workers = [
+        threading.Thread(target=_appender, args=(ledger, f"{seed}-{number}", board.id, stop))
+        for number in range(int(threads))
+    ]
+    for worker in workers:
+        worker.start()
+    say(ready=True)
+    for worker in workers:
+        worker.join()
+    ledger.close()
+    say(done=True)
+
+
+def _appender(ledger: runstone.Ledger, name: str, board_id: str, stop: Path) -> None:
+    rng = random.Random(name)
+    card = ledger.boards.add_card(board_id, f"Card of {name}", card_id=f"card-{name}-{os.getpid()}")
+    while not stop.exists():
+        say(begin="start_run", by=name)
+        run = ledger.start_run(agent_id="appender", title=f"Run of {name}", prompt="append", task_card_id=card.id)
+        say(op="start_run", run=run.id, seq=1)
+        with run:
+            for number in range(rng.randrange(5, 60)):
+                op = rng.choice(("emit", "emit", "emit_many", "usage", "message", "checkpoint", "card"))
+                say(begin=op, by=name)
+                if op == "card":
+                    card = ledger.boards.update_card(card.id, revision=card.revision, title=f"{name} {number}")
+                    say(op="card", card=card.id, revision=card.revision)
+                else:
+                    _append_once(run, op, number, rng)
+            say(begin="complete", by=name)
+            run.complete(summary="done", result={"run": run.id}).result()
+            say(op="complete", run=run.id)
+
+
+def _append_once(run: runstone.RunHandle, op: str, number: int, rng: random.Random) -> None:
+    if op == "emit":
+        seq, _ = run.emit("note.written", {"n": number, "text": "x" * rng.choice((10, 200, 6000))}).result()
+        say(op=op, run=run.id, seq=seq, type="note.written", n=number)
+    elif op == "emit_many":
+        seq, _ = run.emit_many([("note.written", {"n": number, "of": of}) for of in range(3)]).result()
+        for of in range(3):
+            say(op=op, run=run.id, seq=seq - 2 + of, type="note.written", n=number)
+    elif op == "usage":
+        run.usage(provider="p", model="m", input_tokens=3, output_tokens=2, request_id=f"{run.id}-{number}").result()
+        say(op=op, run=run.id, request=f"{run.id}-{number}")
+    elif op == "message":
+        message = run.message("assistant", f"message {number}").result()
+        say(op=op, run=run.id, message=message, text=f"message {number}")
+    else:
+        state = {"turns": list(range(number)), "at": number}
+        saved = run.checkpoint(state, label=f"turn {number}").result()
+        say(op=op, run=run.id, checkpoint=saved, at=number)
+
+
+# --- a process that runs a workflow -------------------------------------------------------------------------------------
+
+TOOL = Path(__file__).with_name("tool.py")
+
+
+def registry(folder: str) -> runstone.Registry:
+    """The workflow `campaign`: a step, children, nested children, tools in processes, a timer. Each notes what it executes."""
+    made = runstone.Registry()
+
+    def note(what: str, key: str) -> None:
+        fd = os.open(f"{folder}/executions", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, f"{what} {key} {os.getpid()}\n".encode())
+        os.close(fd)
+
+    @made.agent("leaf")
+    async def leaf(ctx: Any, input: Any) -> Any:
+        note("start", input["key"])
+        for number in range(3):
+            seq, _ = await ctx.emit("leaf.worked", {"n": number})
+            say(op="leaf", run=ctx.run_id, seq=seq, type="leaf.worked", n=number)
+            await asyncio.sleep(0.003)
+        await ctx.usage(provider="p", model="m", input_tokens=7, output_tokens=1, request_id=input["key"])
+        await ctx.message("assistant", input["key"])
+        note("end", input["key"])
+        return {"leaf": input["key"]}
+
+    @made.agent("branch")
+    async def branch(ctx: Any, input: Any) -> Any:
+        turns = (ctx.state or {"turns": []})["turns"]
+        await ctx.checkpoint({"turns": [*turns, ctx.attempt]})
+        below = [{"key": f"{input['key']}.{n}", "depth": input["depth"] - 1} for n in range(2)]
+        return await ctx.map("branch" if input["depth"] > 1 else "leaf", below)
+
+    python = CommandSpec(
+        command=[sys.executable, "-S", "-E", str(TOOL), folder, "{input.key}"], result="last_line_json", grace_s=2.0
+    )
+    made.add_command_agent("tool", "1", python)
+
+    def listed(run_id: str) -> list[str]:
+        note("start", f"{run_id}/step")
+        return [f"{run_id}/{n}" for n in range(5)]
+
+    @made.workflow("campaign")
+    async def campaign(ctx: Any, input: Any) -> Any:
+        keys = await ctx.step("plan", listed, ctx.run_id)
+        async with ctx.phase("flat", concurrency=3):
+            flat = await ctx.map("leaf", [{"key": key} for key in keys])
+        async with ctx.phase("nested"):
+            nested = await asyncio.gather(
+                *(ctx.child("branch", {"key": f"{ctx.run_id}/b{n}", "depth": 2}) for n in range(2))
+            )
+        async with ctx.phase("tools", concurrency=2):
+            tools = await ctx.map("tool", [{"key": f"{ctx.run_id.replace('/', '-')}-t{n}"} for n in range(3)])
+        async with ctx.phase("timer"):
+            await ctx.sleep(0.05)
+        return [len(flat), len(nested), len(tools)]
+
+    return made
+
+
+def execute(workspace: str, run_id: str) -> None:
+    """Starts the workflow, or goes on with it where a killed process left it."""
+    with runstone.open(workspace) as ledger:
+        say(ready=True)
+        result = asyncio.run(runstone.run("campaign", {}, ledger=ledger, run_id=run_id, registry=registry(workspace)))
+        say(done=True, result=result)
+
+
+# --- starting them ------------------------------------------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Reads {"program", "arguments", "said", "environment"} a line each, forks it, and answers with its process id."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: the kernel forgets each as it ends
+    for line in sys.stdin:
+        asked = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _become(asked)
+        print(pid, flush=True)
+
+
+def _become(asked: dict[str, Any]) -> None:
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        said = os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        PROGRAMS[asked["program"]](*asked["arguments"])
+        status = 0
+    except BaseException as error:
+        say(failed=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        os._exit(status)
+
+
+PROGRAMS = {"append": append, "execute": execute, "serve": serve}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])

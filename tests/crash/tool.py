@@ -1,0 +1,27 @@
+"""A tool of its own process group. It notes its start, its end, and that another of its kind works at that moment."""
+
+import fcntl
+import json
+import os
+import sys
+import time
+
+folder, key = sys.argv[1:]
+
+
+def note(what: str) -> None:
+    fd = os.open(f"{folder}/executions", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, f"{what} {key} {os.getpid()}\n".encode())
+    os.close(fd)
+
+
+lock = open(f"{folder}/lock-{key}", "w")
+note("start")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    note("overlap")
+print("working", flush=True)
+time.sleep(0.06)
+note("end")
+print(json.dumps({"tool": key}))
