@@ -3,10 +3,11 @@
 import importlib
 import sys
 
-from bench.table import Pace, machine
+from bench.table import Bystanders, Pace, machine
 
 TABLES = {
     "appends": "Durable appends",
+    "busy": "Durable appends beside a busy thread",
     "contention": "Eight processes on one ledger",
     "steps": "Sequential durable steps",
     "workflow": "A workflow of 1,000 children",
@@ -19,8 +20,9 @@ def main(arguments: list[str]) -> None:
     names = [name for name in arguments if not name.startswith("-")]
     print(machine(), flush=True)
     for name in names or TABLES:
+        bystanders = Bystanders()
         table = importlib.import_module(f"bench.{name}").bench(pace)
-        print(f"\n### {TABLES[name]}\n\n{table}", flush=True)
+        print(f"\n### {TABLES[name]}\n\n{table}\n\n{bystanders}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ with the same pragmas: it is what the disk and SQLite can do with no validation,
 
 import asyncio
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ AIMS = {1: 0.9, 10: 0.65, 100: 0.75, 1_000: 0.7}
 """The ratio to reach, by appenders."""
 
 INSERT = "INSERT INTO events (run, seq, attempt, at, type, payload) VALUES (?, ?, ?, ?, ?, ?)"
-SHORT_SWITCH_S = 0.0005
 
 
 class Raw:
@@ -121,70 +119,26 @@ class Ours:
         self.ledger.close()
 
 
-def bench(pace: Pace) -> str:
-    """Ours, raw and their ratio: alone, then beside a busy thread."""
+@contextlib.contextmanager
+def both() -> Iterator[tuple[Ours, Raw]]:
+    """Both sides, on files of their own."""
     with workspace() as folder:
         ours, raw = Ours(folder), Raw(folder)
-        results = [*_alone(ours, raw, pace), *_beside_a_busy_thread(ours, raw, pace)]
+        yield ours, raw
         ours.close()
         raw.close()
-    return comparison(results)
 
 
-def _alone(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
+def bench(pace: Pace) -> str:
+    """Ours, raw and their ratio."""
+    with both() as (ours, raw):
+        return comparison(_lines(ours, raw, pace))
+
+
+def _lines(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
     seconds = pace.seconds
     for n, aim in AIMS.items():
         pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rate, n, seconds), pace)
         yield Result(f"awaited appends, {n:,} appenders", pairs, unit="events/s", aim=aim)
     pairs = alternate(partial(ours.many_rate, 1_000, seconds), partial(raw.rate, 1_000, seconds), pace)
     yield Result("`emit_many` of 1,000", pairs, unit="events/s", aim=0.85)
-
-
-def _beside_a_busy_thread(ours: Ours, raw: Raw, pace: Pace) -> Iterator[Result]:
-    """The aim is against a statement per row; raw `executemany`, and threads that switch sooner, are for information.
-
-    One batch of 1,000 rows takes the other sides seconds here, so these lines have fewer rounds.
-    """
-    seconds, few = pace.seconds, pace.fewer(3)
-    with _busy_thread():
-        for n in (100, 1_000):
-            name = f"beside a busy thread, {n:,} appenders"
-            pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rowwise_rate, n, seconds), few)
-            yield Result(name, pairs, unit="events/s", aim=10.0, other="a statement per row")
-            pairs = alternate(partial(ours.rate, n, seconds), partial(raw.rate, n, seconds), few)
-            yield Result("the same", pairs, unit="events/s", other="raw `executemany`")
-        with _switching_after(SHORT_SWITCH_S):
-            pairs = alternate(
-                partial(ours.rate, 1_000, seconds), partial(raw.rowwise_rate, 1_000, seconds), few
-            )
-            name = f"the same with `sys.setswitchinterval({SHORT_SWITCH_S})`"
-            yield Result(name, pairs, unit="events/s", other="a statement per row")
-
-
-@contextlib.contextmanager
-def _busy_thread() -> Iterator[None]:
-    """A pure Python thread in the process, which holds the interpreter lock as long as it may."""
-    stop = threading.Event()
-
-    def work() -> None:
-        number = 0
-        while not stop.is_set():
-            number = (number * 1_103_515_245 + 12_345) % 2_147_483_648
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-@contextlib.contextmanager
-def _switching_after(seconds: float) -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(seconds)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

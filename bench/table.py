@@ -6,11 +6,13 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+import psutil
 
 
 class Pace(NamedTuple):
@@ -90,6 +92,25 @@ def machine() -> str:
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores (load {load:.1f} at the start), "
         f"Python {platform.python_version()}, APSW {apsw.apsw_version()}, SQLite {apsw.sqlite_lib_version()}"
     )
+
+
+class Bystanders:
+    """What other processes use of the processors meanwhile: our sides need two cores, most raw ones need one."""
+
+    def __init__(self) -> None:
+        self._before = _others_s(), time.monotonic()
+
+    def __str__(self) -> str:
+        others_s, since = self._before
+        cores = max(0.0, _others_s() - others_s) / (time.monotonic() - since)
+        return f"Other processes used {cores:.1f} of {os.cpu_count()} cores meanwhile."
+
+
+def _others_s() -> float:
+    """Seconds of all processors used by others than this process and those that it started and waited for."""
+    everyone, own = psutil.cpu_times(), os.times()
+    idle = everyone.idle + getattr(everyone, "iowait", 0.0) + getattr(everyone, "guest", 0.0)
+    return float(sum(everyone) - idle - sum(own[:4]))
 
 
 def comparison(results: Iterable[Result]) -> str:
