@@ -124,9 +124,11 @@ def both() -> Iterator[tuple[Ours, Raw]]:
     """Both sides, on files of their own."""
     with workspace() as folder:
         ours, raw = Ours(folder), Raw(folder)
-        yield ours, raw
-        ours.close()
-        raw.close()
+        try:
+            yield ours, raw
+        finally:
+            raw.close()
+            ours.close()
 
 
 def bench(pace: Pace) -> str:
