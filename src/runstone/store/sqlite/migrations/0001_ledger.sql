@@ -314,4 +314,4 @@ CREATE TABLE commands (
   ended_at INTEGER,
   UNIQUE (run, idempotency_key)
 ) STRICT;
-CREATE INDEX commands_open ON commands (run) WHERE status IN ('requested', 'acknowledged');
+CREATE INDEX commands_open ON commands (id, run) WHERE status IN ('requested', 'acknowledged');

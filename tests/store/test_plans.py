@@ -1,0 +1,139 @@
+"""No list, page or wait reads a table through: the plan of each query names the index that it uses."""
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from runstone.store import lists
+from runstone.store.reads import Reader
+from runstone.store.sqlite.database import SQLiteDatabase
+from runstone.testing.clock import FakeClock
+
+FILTERS: dict[str, Any] = {
+    "status": "failed", "kind": "subagent", "agent_id": "a", "parent_id": "p", "root_id": "r", "thread_id": "t",
+    "worker_thread_id": "w", "board_id": "b", "card_id": "c", "phase": "x", "depth": "0", "definition_id": "d",
+}  # fmt: skip
+
+
+class Explained:
+    """A connection that explains what it is asked instead of answering."""
+
+    def __init__(self, db: SQLiteDatabase) -> None:
+        self.db = db
+        self.plan: list[str] = []
+
+    def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Any]:
+        sql = f"SELECT {self.db.sql(columns)} FROM {self.db.sql(tables)} WHERE {where} {tail}"
+        self.plan = [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
+        return []
+
+
+def plan_of_list(db: SQLiteDatabase, filters: dict[str, Any], **more: Any) -> list[str]:
+    explained = Explained(db)
+    lists.list_runs(Reader(lambda: explained, FakeClock()), filters, **more)  # type: ignore[arg-type, return-value]
+    return explained.plan
+
+
+def plan_of(db: SQLiteDatabase, name: str) -> list[str]:
+    sql = db.sql(name)
+    params = {
+        word: "[]" if word in ("runs", "roots", "claimed") else 1 for word in re.findall(r":(\w+)", sql)
+    }
+    return [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
+
+
+def reads_through(plan: list[str], table: str) -> list[str]:
+    """Steps that look at every row of a table, unless in the order of an index that the LIMIT cuts short."""
+    return [step for step in plan if step.startswith(f"SCAN {table}") and "USING INDEX" not in step]
+
+
+@pytest.mark.parametrize(
+    ("name", "sort", "order"), list(itertools.product(FILTERS, lists.SORTS, ("asc", "desc")))
+)
+def test_a_filtered_list_searches_an_index(db: SQLiteDatabase, name: str, sort: str, order: str) -> None:
+    cursor = _cursor(db, {name: FILTERS[name]}, sort, order)
+    for more in ({}, {"cursor": cursor}, {"superseded": False}):
+        plan = plan_of_list(db, {name: FILTERS[name]}, sort=sort, order=order, **more)
+        assert not [step for step in plan if step.startswith("SCAN r")] or _ordered_for_top(
+            name, sort, plan
+        ), plan
+
+
+def _ordered_for_top(name: str, sort: str, plan: list[str]) -> bool:
+    return name == "depth" and any("runs_at_top" in step or "runs_by_created" in step for step in plan)
+
+
+def _cursor(db: SQLiteDatabase, filters: dict[str, Any], sort: str, order: str) -> str:
+    shape = lists._shape({n: lists._values(n, v) for n, v in filters.items()}, sort, order, True)
+    return lists._cursor(shape, 5, 5)
+
+
+@pytest.mark.parametrize("name", ["status", "kind", "agent_id", "depth", "definition_id"])
+def test_the_usual_lists_need_no_sorting(db: SQLiteDatabase, name: str) -> None:
+    plan = plan_of_list(db, {name: FILTERS[name]}, sort="updated", order="desc")
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.parametrize(("sort", "order"), list(itertools.product(lists.SORTS, ("asc", "desc"))))
+def test_a_list_without_filters_goes_along_an_index_and_a_page_begins_at_its_cursor(
+    db: SQLiteDatabase, sort: str, order: str
+) -> None:
+    plan = plan_of_list(db, {}, sort=sort, order=order)
+    assert [step for step in plan if step.startswith("SCAN r USING INDEX")], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    plan = plan_of_list(db, {}, sort=sort, order=order, cursor=_cursor(db, {}, sort, order))
+    assert [step for step in plan if step.startswith("SEARCH r USING INDEX")], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_shown_statuses_are_searched_too(db: SQLiteDatabase, status: str) -> None:
+    plan = plan_of_list(db, {"status": status}, sort="updated")
+    assert not [step for step in plan if step.startswith("SCAN r")], plan
+
+
+POINT_READS = [
+    "head_by_id", "head_by_pk", "event_by_key", "events_after", "events_before", "events_from_position", "last_event_at",
+    "pk_of", "attempts_of", "lease_of_run", "lease_of", "processes_of", "unended_processes", "totals_of", "tools_of",
+    "journal_of", "waits_of_child", "awaited_by", "children_pks", "unattached_children", "subtree_totals", "subtree_tools",
+    "request_known", "repeated_requests", "live_siblings", "thread_by_id", "one_thread", "messages_after", "messages_last",
+    "threads_list", "last_checkpoint", "checkpoints_of", "state_at", "board_by_id", "card_by_id", "one_card",
+    "cards_of_board", "cards_claimed_by", "command_by_id", "command_by_key", "commands_of", "open_commands", "due_runs",
+    "next_wake", "ready_below", "phase_events", "reused_by", "texts_of_run", "totals_of_many",
+    "old_events", "old_messages", "old_texts", "old_places", "newest_position_of", "blob", "pruned_floor", "spent",
+]  # fmt: skip
+
+BIG = ("runs", "r", "events", "e", "messages", "m", "usage", "u", "o", "journal", "j", "blobs", "b", "places", "p", "totals", "t",
+       "attempts", "a", "texts", "x", "cards", "c", "threads", "waits", "w", "processes")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POINT_READS)
+def test_a_read_of_one_thing_searches_an_index(db: SQLiteDatabase, name: str) -> None:
+    plan = plan_of(db, name)
+    assert not [
+        step
+        for table in BIG
+        for step in reads_through(plan, f"{table} ") + reads_through(plan, table)
+        if step.split()[1] == table
+    ], plan
+
+
+@pytest.mark.parametrize("name", ["events_after", "events_before", "events_from_position", "messages_after"])
+def test_a_page_is_read_in_its_order(db: SQLiteDatabase, name: str) -> None:
+    assert not [step for step in plan_of(db, name) if "TEMP B-TREE" in step]
+
+
+def test_leases_and_lost_runs_are_found_by_what_is_live(db: SQLiteDatabase) -> None:
+    assert [step for step in plan_of(db, "running_without_lease") if "runs_by_status" in step]
+    assert not [step for step in plan_of(db, "all_leases") if step.startswith("SCAN r")]
+
+
+@pytest.mark.parametrize(
+    "statement", ["delete_run", "delete_usage", "delete_events", "forget_run_in_messages", "delete_thread"]
+)
+def test_removing_a_run_looks_at_its_own_rows_only(db: SQLiteDatabase, statement: str) -> None:
+    """Foreign keys are checked by searches: a reference without an index would read its table through for each run."""
+    plan = [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {db.sql(statement)}", (1,))]
+    assert not [step for step in plan if step.startswith("SCAN") and step.split()[1] in BIG], plan
