@@ -28,6 +28,7 @@ from runstone.domain.records import (
 )
 from runstone.domain.runs import ENDED, RUN_KINDS
 from runstone.engine.core import Core, Signals, Watch
+from runstone.engine.liveness import DeadOwners
 from runstone.engine.handle import RunHandle
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
 from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, RunstoneError, StoreReadOnly
@@ -76,7 +77,7 @@ class Ledger:
             sqlite.prepare(path)
             places.protect(workspace)
         self._identity = _file(path)
-        self._reader = Reader(sqlite.reader(path, check=readonly), self._clock)
+        self._reader = Reader(sqlite.reader(path, check=readonly), self._clock, dead=DeadOwners(self._clock))
         signals = Signals(Watch(sqlite.reader(path)))
         self._signals = signals
         self._writer: Writer | None = None

@@ -95,7 +95,7 @@ def test_shown_statuses_are_searched_too(db: SQLiteDatabase, status: str) -> Non
 
 
 POINT_READS = [
-    "head_by_id", "head_by_pk", "event_by_key", "events_after", "events_before", "events_from_position", "last_event_at",
+    "head_by_id", "head_by_pk", "event_by_key", "events_after", "events_before", "events_from_position", "last_sign",
     "pk_of", "attempts_of", "lease_of_run", "lease_of", "processes_of", "unended_processes", "totals_of", "tools_of",
     "journal_of", "waits_of_child", "awaited_by", "children_pks", "unattached_children", "subtree_totals", "subtree_tools",
     "request_known", "repeated_requests", "live_siblings", "thread_by_id", "one_thread", "messages_after", "messages_last",

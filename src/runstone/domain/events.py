@@ -44,7 +44,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "run.completed": _own("Ended with a result.", HIGH, summary=str, result_ref=str, implicit=bool),
     "run.failed": _own("Ended with an error.", HIGH, error=dict),
     "run.cancelled": _own("Stopped by a person or with its parent.", HIGH, reason=str, by=str),
-    "run.interrupted": _own("The owner is gone; resumable.", HIGH, reason=str),
+    "run.interrupted": _own("The owner is gone; resumable.", HIGH, reason=str, last_seen_at=int),
     "run.updated": _own("Title, labels or links were edited.", title=str, labels=dict),
     "run.attached": _own(
         "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int

@@ -271,7 +271,7 @@ def _ended(status: str) -> Any:
 
 
 def _interrupted(head: Head, payload: dict[str, Any], at: int) -> None:
-    _end_attempt(head, at)
+    _end_attempt(head, payload.get("last_seen_at", at))
     head.status, head.status_reason, head.wake_at = "interrupted", _clipped(payload.get("reason")), None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
+from runstone.domain.runs import ENDED
 from runstone.engine.calls import Call
 from runstone.engine.outcome import child_failure
 from runstone.engine.registry import Entry
@@ -71,6 +72,8 @@ def _take_record(ctx: "Context", item: Item) -> None:
     if record is None:
         return
     item.action = action_for(record, ctx.tree.policy, ctx.ended_parent)
+    if item.action == "retry" and record.child_status in ENDED and record.child_run_id in ctx.heard:
+        item.action = "raise"  # it ended while its parent was parked: the code has not had that failure yet
     if item.action == "raise":
         assert record.child_run_id is not None
         assert record.child_status is not None

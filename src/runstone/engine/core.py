@@ -95,8 +95,10 @@ class Signals:
     def close(self) -> None:
         """Ends the polling."""
         self._stop.set()
-        if self._polling is not None:
-            self._polling.join(5)
+        with self._lock:  # whoever is about to start it has started it then
+            polling = self._polling
+        if polling is not None:
+            polling.join(5)
 
     def forked(self) -> None:
         """Called in a forked child: there is no polling thread, and locks may be as it held them."""

@@ -248,6 +248,7 @@ class LocalEngine:
             await asyncio.wait(tasks)
 
     async def _drive(self, run_id: str, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None) -> AgentRun:
+        elsewhere = False
         while True:
             run = self.core.reader.run(run_id)
             if run.status == "pending":
@@ -259,11 +260,17 @@ class LocalEngine:
                 reason = "tried again" if run.status_reason == "retry" else "the time has come"
                 await self.core.submit(ResumeRun(run_id, reason, expect=frozenset({"waiting"})), [])
             elif run.status in ("running", "waiting"):
+                elsewhere = run.status == "running"
                 self.idle.add(run_id)
                 try:
                     await self.until_changed(run_id, run)
                 finally:
                     self.idle.discard(run_id)
+            elif run.status == "interrupted" and elsewhere and tree.policy.interrupted == "retry":
+                elsewhere = False
+                await asyncio.to_thread(self.supervisor.settle, run_id)
+                expect = frozenset({"interrupted"})
+                await self.core.submit(ResumeRun(run_id, "the process that had it is gone", expect=expect), [])
             else:
                 return run
 

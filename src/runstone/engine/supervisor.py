@@ -16,6 +16,7 @@ from runstone.domain import codec
 from runstone.domain.records import Command, Lease, ProcessRecord
 from runstone.engine.core import Core
 from runstone.engine.groups import GroupEnd, end_group
+from runstone.engine.liveness import identity_of
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
 from runstone.store.writes.boards import MoveCommand
@@ -251,16 +252,21 @@ class Supervisor:
         for lease in leases:
             if lease.owner == self.owner.owner:
                 continue
-            identity = _identity(lease.identity)
+            identity = identity_of(lease.identity)
             if lease.owner not in alive:
                 alive[lease.owner] = None if identity is None else is_alive(identity, self.identity)
             if alive[lease.owner] is False and identity is not None:
-                judged.append(InterruptRun(lease.run_id, lease.attempt, self._how(identity)))
+                judged.append(self._interrupt(lease, self._how(identity)))
             elif reason := self._watch(lease):
-                judged.append(InterruptRun(lease.run_id, lease.attempt, reason, lease_expired=True))
+                judged.append(self._interrupt(lease, reason, lease_expired=True))
         open_ = {lease.run_id for lease in leases}
         self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in open_}
         return judged
+
+    def _interrupt(self, lease: Lease, reason: str, *, lease_expired: bool = False) -> InterruptRun:
+        """The verdict; the last heartbeat is when the lease was last renewed, as all owners renew for the same time."""
+        renewed = int(lease.expires_at.timestamp() * 1e6) - self.owner.lease_us
+        return InterruptRun(lease.run_id, lease.attempt, reason, lease_expired=lease_expired, last_seen_at=renewed)
 
     def _how(self, identity: ProcessIdentity) -> str:
         rebooted = identity.boot_id != self.identity.boot_id
@@ -307,14 +313,7 @@ class Supervisor:
         """Ends what is left of the process groups of a run's earlier attempts. Blocks; bounded by grace and kill."""
         ended = []
         for record in self.core.reader.processes(run_id):
-            identity = _identity(record.identity)
+            identity = identity_of(record.identity)
             if record.ended_at is None and identity is not None:
                 ended.append((record, end_group(identity)))
         return ended
-
-
-def _identity(value: dict[str, Any]) -> ProcessIdentity | None:
-    try:
-        return msgspec.convert(value, ProcessIdentity)
-    except msgspec.ValidationError:
-        return None

@@ -4,6 +4,7 @@ A backend implements `Database`: transactions, and statements by name from its o
 (batches, writes, reads) is shared, so every backend decides alike. `runstone.testing.contract` holds the suite.
 """
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Database(Protocol):
 
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
         """Rows of a list: named columns and tables, and a condition put together by `store/lists.py`."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several reads as of one moment; for a reader, and short."""
 
     def insert(self, name: str, rows: list[Row]) -> None:
         """Runs the one-row statement called `name` for all rows, in few statements."""

@@ -30,6 +30,9 @@ _PLAIN = {
     "definition_id": "r.definition_id",
 }
 
+_LOST = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))"
+"""A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
+
 Filter = str | Iterable[str] | None
 
 
@@ -116,7 +119,7 @@ def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
         if status not in runs.STATUSES:
             raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
         params[f"status_{index}"] = status
-        lost = "(l.expires_at IS NULL OR l.expires_at < :now)"
+        lost = f"({_LOST})"
         parts.append(
             f"(r.status = :status_{index} AND NOT {lost})"
             if status == "running"

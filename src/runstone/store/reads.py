@@ -44,8 +44,12 @@ _UNSEARCHABLE = re.compile('["\\x00\\ud800-\\udfff]')
 class Reader:
     """Reads records. Thread-safe; a connection per thread, closed with the thread or the reader."""
 
-    def __init__(self, connect: Callable[[], Database], clock: Clock) -> None:
+    def __init__(
+        self, connect: Callable[[], Database], clock: Clock, *, dead: Callable[["Reader"], list[str]] | None = None
+    ) -> None:
+        """`dead` tells which owners of leases are proven dead on this machine."""
         self._connect = connect
+        self._dead = dead
         self._clock = clock
         self._local = threading.local()
         self._all: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -88,6 +92,10 @@ class Reader:
         """Rows of a named statement."""
         return self.db.rows(name, params)
 
+    def _liveness(self) -> dict[str, Any]:
+        """What decides which leases are live: the time, and the owners that are proven dead."""
+        return {"now": self._clock.now(), "dead": codec.encode(self._dead(self) if self._dead else []).decode()}
+
     # --- runs ----------------------------------------------------------------------------------------------------
 
     def resolve(self, text: str) -> str:
@@ -110,12 +118,12 @@ class Reader:
 
     def run_rows(self, where: str, tail: str = "", /, **params: Any) -> list[Row]:
         """Rows of run columns; `where` and `tail` are put together from named parts by `store/lists.py`."""
-        return self.db.select("run_columns", "run_tables", where, tail, {"now": self._clock.now(), **params})
+        return self.db.select("run_columns", "run_tables", where, tail, {**self._liveness(), **params})
 
     def count_runs(self, where: str, params: dict[str, Any]) -> list[tuple[str, int]]:
         """(shown status, count) of the runs that fit."""
         found = self.db.select(
-            "shown_status", "run_tables", where, "GROUP BY 1", {"now": self._clock.now(), **params}
+            "shown_status", "run_tables", where, "GROUP BY 1", {**self._liveness(), **params}
         )
         return [(status, count) for status, count in found]
 
@@ -181,7 +189,7 @@ class Reader:
             tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 0},
             tool_failures={tool: failed for tool, scope, _, failed in tools if scope == 0 and failed},
             subtree_tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 1},
-            elapsed_ms=max(0, until - row[0][25]) // 1000 if row[0][25] is not None else 0,
+            elapsed_ms=max(active, until - row[0][25]) // 1000 if row[0][25] is not None else 0,
             active_ms=active_ms + (max(0, until - attempt_at) // 1000 if attempt_at is not None else 0),
             model=model,
             provider=provider,
@@ -198,7 +206,7 @@ class Reader:
         if completed_at is not None:
             return completed_at
         if record.status in ("interrupted", "paused"):
-            last = self.rows("last_event_at", run=pk)
+            last = self.rows("last_sign", run=pk)
             return int(last[0][0]) if last else self._clock.now()
         return self._clock.now()
 
@@ -226,7 +234,7 @@ class Reader:
     def journal(self, run_id: str) -> list[JournalEntry]:
         """What a run knows, with how its children stand."""
         return [
-            rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), now=self._clock.now())
+            rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), **self._liveness())
         ]
 
     def heard_in_try(self, run_id: str) -> frozenset[str]:

@@ -4,7 +4,8 @@ import fcntl
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,15 @@ class SQLiteDatabase:
         if changed and self.on_change is not None:
             self.on_change(self)
         return changed
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads as of one moment; for a reader, and short."""
+        self._execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._execute("ROLLBACK")
 
     # --- statements ----------------------------------------------------------------------------------------------
 

@@ -294,7 +294,7 @@ SELECT value FROM meta WHERE name = :name
 -- name: run_columns
 -- What a run record is made of; `:now` decides whether a lease is live.
 r.run_id, r.kind, r.parent_run_id, r.root_run_id, r.depth, r.forked_from, r.parent_thread_id, r.agent_id, r.agent_version,
-r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE r.status END,
+r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE r.status END,
 r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
 r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
 r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
@@ -304,7 +304,7 @@ r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json
 runs r LEFT JOIN leases l ON l.run = r.id
 
 -- name: shown_status
-CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE r.status END, count(*)
+CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE r.status END, count(*)
 
 -- name: run_ids_with
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.
@@ -339,6 +339,9 @@ FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
 -- name: lease_of_run
 SELECT l.attempt, l.owner, o.identity_json, l.expires_at FROM leases l JOIN owners o USING (owner) WHERE l.run = :run
 
+-- name: lease_owners
+SELECT DISTINCT l.owner, o.identity_json FROM leases l JOIN owners o USING (owner)
+
 -- name: all_leases
 SELECT r.run_id, l.attempt, l.owner, o.identity_json, l.expires_at, r.id
 FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
@@ -368,13 +371,14 @@ SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum
   sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs)
 FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scope
 
--- name: last_event_at
-SELECT at FROM events WHERE run = :run ORDER BY seq DESC LIMIT 1
+-- name: last_sign
+-- When the run was last heard of: what others noted about its end is no sign of it.
+SELECT at FROM events WHERE run = :run AND type <> 'run.interrupted' ORDER BY seq DESC LIMIT 1
 
 -- name: journal_of
 -- All that a run knows, with how its children stand, in one query.
 SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
-  CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now) THEN 'interrupted' ELSE c.status END,
+  CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE c.status END,
   c.error_json,
   coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens) FROM totals t
     WHERE t.run = c.id AND t.scope = 1), 0),

@@ -363,16 +363,26 @@ class InterruptRun(Write):
     """Marks a run whose owner is gone, with those that hang on it. The value lists the ids that changed.
 
     `attempt` is the one that the observer judged; a newer one is left alone. `lease_expired` asks again inside the
-    transaction, so that a renewal in the last moment counts.
+    transaction, so that a renewal in the last moment counts. The attempt's time ends when its owner was last heard of:
+    `last_seen_at`, or its last event after that.
     """
 
-    __slots__ = ("attempt", "lease_expired", "reason", "run_id")
+    __slots__ = ("attempt", "last_seen_at", "lease_expired", "reason", "run_id")
 
-    def __init__(self, run_id: str, attempt: int, reason: str, *, lease_expired: bool = False) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        attempt: int,
+        reason: str,
+        *,
+        lease_expired: bool = False,
+        last_seen_at: int | None = None,
+    ) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.reason = reason
         self.lease_expired = lease_expired
+        self.last_seen_at = last_seen_at
 
     def decide(self, batch: Batch) -> list[str]:
         head = batch.head(self.run_id)
@@ -385,7 +395,11 @@ class InterruptRun(Write):
         above = waits.stranded(batch, head)
         below = waits.never_begun(batch, above[-1] if above else head)
         cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]
-        end_attempt(batch, head, "run.interrupted", {"reason": self.reason})
+        payload: dict[str, Any] = {"reason": self.reason}
+        if self.last_seen_at is not None:
+            last = batch.read("last_sign", run=head.pk)[0][0]
+            payload["last_seen_at"] = min(batch.now, max(self.last_seen_at, last))
+        end_attempt(batch, head, "run.interrupted", payload)
         lineage.release_cards(batch, cards)
         for child in below:
             batch.record(child, "run.interrupted", {"reason": "parent interrupted before it began"})

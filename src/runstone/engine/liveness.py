@@ -1,0 +1,46 @@
+"""Which owners of leases are proven dead: told to readers, so that a killed run is not shown running until its lease ends."""
+
+import threading
+from typing import Any, Final
+
+import msgspec
+
+from runstone.domain import codec
+from runstone.domain.clock import Clock
+from runstone.engine.processes import ProcessIdentity, is_alive
+from runstone.store.reads import Reader
+
+LOOK_S: Final = 0.25
+"""So long an answer is used again; a list of runs asks for each page."""
+
+
+def identity_of(value: dict[str, Any]) -> ProcessIdentity | None:
+    """The process that a stored owner was, or None where it is no process of ours to judge."""
+    try:
+        return msgspec.convert(value, ProcessIdentity)
+    except msgspec.ValidationError:
+        return None
+
+
+class DeadOwners:
+    """Looks at the process of each owner that holds leases: a handful, however many runs there are."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._dead: list[str] = []
+
+    def __call__(self, reader: Reader) -> list[str]:
+        """Ids of owners whose process is gone: proven by host, boot, PID namespace, pid and start."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if not 0 <= now - self._looked_at < LOOK_S:
+                self._looked_at = now
+                self._dead = [owner for owner, identity in reader.rows("lease_owners") if _is_dead(identity)]
+            return self._dead
+
+
+def _is_dead(identity_json: str) -> bool:
+    identity = identity_of(codec.decode(identity_json))
+    return identity is not None and is_alive(identity) is False
