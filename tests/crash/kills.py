@@ -18,10 +18,13 @@ from tests.crash.world import (
     tools_alive,
 )
 
-EXECUTION_S = 0.9
-"""About how long the workflow takes; kills come at any moment of it."""
+WORKFLOW_LINES = 48
+"""About what a whole workflow says. A kill comes some lines after the start, so that it may hit any part of it, however
+busy the machine is."""
 
+TOOL_S = 0.15
 APPENDING_S = 0.12
+"""How much later than that it comes at most."""
 
 
 class Campaign:
@@ -45,7 +48,7 @@ class Campaign:
     def run(self, kills: int) -> None:
         assert self._bystander.wait_said("ready")
         while self.kills < kills:
-            if self.rng.random() < 0.35:
+            if self.rng.random() < 0.5:
                 self._kill_appender()
             else:
                 self._kill_workflow(kills)
@@ -67,8 +70,8 @@ class Campaign:
         run_id = f"w{self._seed}-{self._workflow}"
         while self.kills < kills:
             victim = self._server.start(self.folder, "execute", str(self.folder), run_id)
-            begun = self.rng.random() < 0.1 or victim.wait_said("ready")
-            if begun and victim.wait_gone(self.rng.uniform(0, EXECUTION_S)):
+            lines = self.rng.randrange(0, WORKFLOW_LINES)
+            if not victim.wait_lines(lines, 3.0) or victim.wait_gone(self.rng.uniform(0, TOOL_S)):
                 self._require_result(victim)
                 self._look(run_id)
                 return

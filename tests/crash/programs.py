@@ -132,14 +132,18 @@ def registry(folder: str) -> runstone.Registry:
     @made.workflow("campaign")
     async def campaign(ctx: Any, input: Any) -> Any:
         keys = await ctx.step("plan", listed, ctx.run_id)
+        say(phase="flat")
         async with ctx.phase("flat", concurrency=3):
             flat = await ctx.map("leaf", [{"key": key} for key in keys])
+        say(phase="nested")
         async with ctx.phase("nested"):
             nested = await asyncio.gather(
                 *(ctx.child("branch", {"key": f"{ctx.run_id}/b{n}", "depth": 2}) for n in range(2))
             )
+        say(phase="tools")
         async with ctx.phase("tools", concurrency=2):
             tools = await ctx.map("tool", [{"key": f"{ctx.run_id.replace('/', '-')}-t{n}"} for n in range(3)])
+        say(phase="timer")
         async with ctx.phase("timer"):
             await ctx.sleep(0.05)
         return [len(flat), len(nested), len(tools)]

@@ -87,6 +87,15 @@ class Victim:
             pause(0.003)
         raise AssertionError(f"it did not say {word} within {limit_s} s: {self.said()[-3:]}")
 
+    def wait_lines(self, count: int, limit_s: float) -> bool:
+        """Until it has said so many lines; False if it has ended."""
+        deadline = time.monotonic() + limit_s
+        while self._said.read_bytes().count(b"\n") < count and time.monotonic() < deadline:
+            if not self.alive():
+                return False
+            pause(0.002)
+        return True
+
     def alive(self) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, 0)
@@ -117,7 +126,8 @@ def pause(seconds: float) -> None:
 
 def require_whole(ledger: Ledger, acknowledged: Iterable[dict[str, Any]]) -> None:
     """All that was acknowledged is there, in order and without gaps; nothing is shown that is not so."""
-    assert ledger.verify() == []
+    found = ledger.verify()
+    assert not found, "\n".join(found)
     require_live_leases(ledger)
     by_run: dict[str, list[dict[str, Any]]] = {}
     for line in acknowledged:
