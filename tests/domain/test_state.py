@@ -38,7 +38,6 @@ class Store:
 
 def plain_append(state: Any, added: dict[str, list[Any]]) -> Any:
     """What `append=` means, or None where it must be refused."""
-    state = {} if state is None else state
     if not isinstance(state, dict) or any(not isinstance(state.get(path, []), list) for path in added):
         return None
     return {**state, **{path: [*state.get(path, []), *items] for path, items in added.items()}}
@@ -56,7 +55,8 @@ def test_every_checkpoint_is_the_state_that_was_saved(
     steps: list[tuple[str, Any, dict[str, list[Any]]]],
 ) -> None:
     store, saved, history = Store(), Saved(), [None]
-    for kind, state, added in steps:
+    for kind, given_state, added in steps:
+        state = given_state
         if kind == "reopen":
             saved = store.at(len(history) - 1)[1]
             continue
