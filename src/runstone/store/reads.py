@@ -179,6 +179,8 @@ class Reader:
         tools = self.rows("tools_of", run=pk)
         until = self._until(record, row[0][27], pk)
         reuse = codec.decode(reused) if reused else {"children": 0, "tokens": 0, "cost_picousd": 0}
+        if attempt_at is not None:
+            active_ms += max(0, until - attempt_at) // 1000
         return RunTelemetry(
             run_id=run_id,
             own=sum((own for own, _ in models.values()), Totals()),
@@ -189,8 +191,8 @@ class Reader:
             tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 0},
             tool_failures={tool: failed for tool, scope, _, failed in tools if scope == 0 and failed},
             subtree_tool_counts={tool: calls for tool, scope, calls, _ in tools if scope == 1},
-            elapsed_ms=max(active, until - row[0][25]) // 1000 if row[0][25] is not None else 0,
-            active_ms=active_ms + (max(0, until - attempt_at) // 1000 if attempt_at is not None else 0),
+            elapsed_ms=max(active_ms, (until - row[0][25]) // 1000) if row[0][25] is not None else 0,
+            active_ms=active_ms,
             model=model,
             provider=provider,
             error=record.error,
