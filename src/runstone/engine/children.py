@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
-from runstone.domain.runs import ENDED
 from runstone.engine.calls import Call
 from runstone.engine.outcome import child_failure
 from runstone.engine.registry import Entry
@@ -72,8 +71,8 @@ def _take_record(ctx: "Context", item: Item) -> None:
     if record is None:
         return
     item.action = action_for(record, ctx.tree.policy, ctx.ended_parent)
-    if item.action == "retry" and record.child_status in ENDED and record.child_run_id in ctx.heard:
-        item.action = "raise"  # it ended while its parent was parked: the code has not had that failure yet
+    if item.action == "retry" and record.child_status == "failed" and record.child_run_id in ctx.heard:
+        item.action = "raise"  # it failed while its parent was parked: the code has not had that failure yet
     if item.action == "raise":
         assert record.child_run_id is not None
         assert record.child_status is not None
@@ -170,7 +169,7 @@ async def _drive(ctx: "Context", call: Call, item: Item, driven: "asyncio.Task[A
             await _at_cap(ctx, call, str(reached))
         if run.status in ("paused", "awaiting_user"):
             await _blocked(ctx, call, run)
-        elif run.status != "interrupted" or not await _taken_over(ctx, item, run):
+        else:
             break
         driven = _begin(ctx, call, item)
     _take_outcome(ctx, item, run)
@@ -213,21 +212,6 @@ async def _blocked(ctx: "Context", call: Call, run: AgentRun) -> None:
         raise asyncio.CancelledError
     call.blocked = None
     call.live += 1
-
-
-async def _taken_over(ctx: "Context", item: Item, run: AgentRun) -> bool:
-    """A child that another process had and lost is taken over, once; False where its end is final for this attempt."""
-    if item.action != "attach" or ctx.tree.policy.interrupted != "retry":
-        return False
-    core = ctx.engine.core
-    await asyncio.to_thread(ctx.engine.supervisor.reconcile)
-    expect = frozenset({"interrupted"})
-    head = await core.submit(ResumeRun(run.id, "taken over by its parent", expect=expect), [])
-    if head.status == "running":  # its lease has expired, but nobody can say yet that the owner is gone
-        await ctx.engine.until_changed(run.id, run)
-    else:
-        item.action = "retry"
-    return True
 
 
 def _take_outcome(ctx: "Context", item: Item, run: AgentRun) -> None:

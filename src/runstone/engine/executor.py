@@ -78,6 +78,7 @@ class Attempt:
         ctx.park = lambda: self._tell("park")
         ctx.handle.listen(lost=self._from_thread("lost"), stop=self._from_thread("stop"))
         engine.executing(ctx, True)
+        self._ordered_before()
         try:
             root = engine.loop.create_task(self._call(), context=engine.context_for(ctx))
             await self._until_end(root)
@@ -102,6 +103,11 @@ class Attempt:
                 return  # the loop is closed; its runs were left interrupted then
 
         return tell
+
+    def _ordered_before(self) -> None:
+        """An order that came between the claim and now was told to nobody."""
+        if any(command.status == "requested" for command in self.engine.core.reader.commands(self.ctx.run_id)):
+            self.engine.supervisor.check_commands()
 
     def _tell(self, what: Signal) -> None:
         """An order or a loss outweighs a wish to park."""
@@ -167,6 +173,7 @@ class Attempt:
         """
         ctx = self.ctx
         ctx.draining = True
+        ctx.seat.leave()  # its code has ended, and what is left of its children needs slots
         self.engine.consider_parking(ctx)
         while left := [task for task, call in ctx.work.items() if call.kind != "timer" and not call.detached]:
             waited: set[asyncio.Future[Any]] = {*left, self._signal}

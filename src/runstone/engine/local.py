@@ -27,7 +27,7 @@ from runstone.engine.handle import current
 from runstone.engine.orphans import end_orphans
 from runstone.engine.parking import all_parked
 from runstone.engine.registry import Entry, Registry
-from runstone.engine.slots import Slots
+from runstone.engine.slots import Seat, Slots
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import (
     AgentNotFound,
@@ -77,12 +77,21 @@ class Tree(msgspec.Struct, kw_only=True, eq=False):
 class Drive:
     """One run that this process brings on."""
 
-    __slots__ = ("detached", "task", "tree")
+    __slots__ = ("detached", "queued", "stirred", "task", "tree")
 
     def __init__(self, task: "asyncio.Task[AgentRun]", tree: Tree, detached: bool) -> None:
         self.task = task
         self.tree = tree
         self.detached = detached
+        self.queued = False
+        """It waits for its turn: a place in its phase, or a slot."""
+        self.stirred = False
+
+    def stir(self) -> None:
+        """Has it look at its run again if it waits for its turn, as that may never come or be needed."""
+        if self.queued and not self.stirred:
+            self.stirred = True
+            self.task.cancel()
 
 
 class LocalEngine:
@@ -252,9 +261,7 @@ class LocalEngine:
         while True:
             run = self.core.reader.run(run_id)
             if run.status == "pending":
-                async with gate or nullcontext():
-                    begun = await self._attempt(run, tree, limit)
-                if not begun:
+                if not await self._in_turn(run, tree, gate, limit):
                     await self.until_changed(None, None)
             elif run.status == "waiting" and run.wake_at is not None and self._due(run):
                 reason = "tried again" if run.status_reason == "retry" else "the time has come"
@@ -278,12 +285,26 @@ class LocalEngine:
         assert run.wake_at is not None
         return int(run.wake_at.timestamp() * 1e6) <= self.core.now()
 
-    async def _attempt(self, run: AgentRun, tree: Tree, limit: int | None) -> bool:
-        """Claims the run, once there is a slot, and executes one attempt; False where its phase is full."""
+    async def _in_turn(self, run: AgentRun, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None) -> bool:
+        """Executes one attempt when there is a place in the phase and a slot; False where the phase is full."""
         entry = self.entry_of(tree, run)
         if run.attempt:
             await asyncio.to_thread(end_orphans, self.core, self.supervisor, run.id)
-        seat = await self.slots.seat()
+        drive = self._drives[run.id]
+        drive.queued = True
+        try:
+            async with gate or nullcontext():
+                seat = await self.slots.seat()
+                drive.queued = False
+                return await self._attempt(run, tree, entry, limit, seat)
+        except asyncio.CancelledError:
+            if not drive.stirred or drive.task.uncancel():
+                raise
+            return True
+        finally:
+            drive.queued = drive.stirred = False
+
+    async def _attempt(self, run: AgentRun, tree: Tree, entry: Entry, limit: int | None, seat: Seat) -> bool:
         try:
             try:
                 claimed = await self._claim(run, tree, entry, limit)
@@ -369,7 +390,9 @@ class LocalEngine:
             try:
                 await self.core.submit(RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None), [])
             except IllegalTransition:
-                continue  # it ended in this moment
+                pass  # it ended in this moment
+            if run.id in self._drives:
+                self._drives[run.id].stir()
 
     # --- parking -------------------------------------------------------------------------------------------------
 
