@@ -54,9 +54,8 @@ class SQLiteDatabase:
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
         flags |= apsw.SQLITE_OPEN_CREATE if create else 0
         try:
-            self.raw = apsw.Connection(
-                str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=256
-            )
+            # Serialized, as SQLite is by default: a use from two threads at once is then an error, not a broken memory.
+            self.raw = apsw.Connection(str(path), flags=flags, statementcachesize=256)
             self.raw.set_busy_timeout(5_000)
             self._configure(readonly)
         except apsw.Error as error:
