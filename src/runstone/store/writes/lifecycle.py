@@ -6,7 +6,7 @@ import msgspec
 
 from runstone.domain import runs
 from runstone.domain.runs import Head
-from runstone.errors import OrphanAlive, RunIsLive, RunMismatch
+from runstone.errors import InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
 from runstone.store.writes import limits, lineage, texts, waits
@@ -46,6 +46,8 @@ def create(batch: Batch, new: NewRun, known_parent: Head | None = None) -> Head:
     With `known_parent` the id is one that Runstone made itself, so nobody can have named it before.
     """
     parent_id = new.identity.get("parent_run_id")
+    if parent_id == new.run_id:
+        raise InvalidInput(f"run {new.run_id} cannot be its own parent", run_id=new.run_id)
     parent = known_parent or (batch.find(parent_id) if parent_id else None)
     orphans = lineage.Orphans(batch, new.run_id, parent) if known_parent is None else None
     head = batch.new_head(run_id=new.run_id, kind=new.kind)
