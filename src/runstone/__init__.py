@@ -16,7 +16,7 @@ from runstone.errors import (
     RunStopped,
     Suspended,
 )
-from runstone.execution import plan, resume, run
+from runstone.execution import fork, plan, resume, run
 from runstone.ledger import Ledger, open
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "agent",
     "current_run",
     "default_registry",
+    "fork",
     "open",
     "plan",
     "resume",

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
@@ -18,6 +20,7 @@ from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
 from runstone.errors import AgentNotFound, DefinitionChanged, IllegalTransition, InvalidInput, RunFailed, RunMismatch
 from runstone.ledger import Ledger, new_run
+from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
 
 class _Shared:
@@ -88,12 +91,15 @@ async def run(
     With the `run_id` of a run that exists: a completed one gives its stored result, a live one is waited for, any other
     is resumed with the default policy; another name or input raises `RunMismatch`. `budget` holds max_cost_usd,
     max_tokens and max_children. `slots` runs execute at a time. A run whose code only waits is parked: for timers and
-    children of other processes after a second, with `park_after_s` after that time and for any children. Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
+    children of other processes after a second, with `park_after_s` after that time and for any children.
+
+    Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
     """
     registry = registry or default_registry()
     entry = _find(registry, name)
     if run_id is None or not _exists(ledger, run_id):
-        run_id = await _create(ledger, entry, input, run_id, thread_id, title, labels, budget)
+        fields = {"run_id": run_id, "thread_id": thread_id, "title": title or entry.name, "labels": labels}
+        run_id = await _create(ledger, entry, input, budget, fields)
     _check_same(ledger, run_id, entry, input)
     if ledger.get_run(run_id).status in RESUMABLE - {"pending"}:
         return await resume(run_id, ledger=ledger, registry=registry, slots=slots, park_after_s=park_after_s)
@@ -143,6 +149,27 @@ def plan(
     return planning.plan(ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry())
 
 
+def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any = msgspec.UNSET) -> str:
+    """Makes a new, pending run that knows what this one knows: its finished children and steps. Gives its id.
+
+    `resume` it to go on: with another `input`, only what that changes runs again. Its totals begin at nothing, and
+    `forked_from` names the source. Raises `NotFound`, and `RunMismatch` for an id that exists.
+    """
+    source = ledger.get_run(run_id)
+    if new_id is not None and _exists(ledger, new_id):
+        raise RunMismatch(f"run {new_id} exists already", run_id=new_id)
+    given = ledger.reader.value(source.input_ref) if input is msgspec.UNSET else input
+    identity: dict[str, Any] = {"agent_id": source.agent_id, "agent_version": source.agent_version}
+    if isinstance(source, WorkflowRun):
+        identity = {"definition_id": source.definition_id, "definition_hash": source.definition_hash}
+    new = new_run(
+        ledger.core, kind=source.kind, run_id=new_id, title=source.title, input=given, thread_id=source.parent_thread_id,
+        labels=source.labels, options=source.options, forked_from=source.id, **identity,
+    )  # fmt: skip
+    usable = [entry for entry in ledger.journal(run_id) if entry.finished and not entry.dropped]
+    return str(ledger.core.submit(ForkRun(new, usable), []).result())
+
+
 async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:
     async with engine_of(ledger, slots=slots, park_after_s=park_after_s) as engine:
         try:
@@ -171,14 +198,7 @@ def _exists(ledger: Ledger, run_id: str) -> bool:
 
 
 async def _create(
-    ledger: Ledger,
-    entry: Entry,
-    input: Any,
-    run_id: str | None,
-    thread_id: str | None,
-    title: str | None,
-    labels: dict[str, str] | None,
-    budget: dict[str, Any] | None,
+    ledger: Ledger, entry: Entry, input: Any, budget: dict[str, Any] | None, fields: dict[str, Any]
 ) -> str:
     options = {"budget": _budget(budget)} if budget else {}
     if entry.definition is not None and entry.definition.budget is not None and not budget:
@@ -187,10 +207,7 @@ async def _create(
     if entry.kind == "workflow":
         identity = LocalEngine.definition_of(entry)
     kind = "workflow" if entry.kind == "workflow" else "background_agent" if entry.command else "subagent"
-    new = new_run(
-        ledger.core, kind=kind, run_id=run_id, title=title or entry.name, input=input, thread_id=thread_id, labels=labels,
-        options=options or None, **identity,
-    )  # fmt: skip
+    new = new_run(ledger.core, kind=kind, input=input, options=options or None, **fields, **identity)
     await ledger.core.submit(CreateRun(new), [])
     return new.run_id
 
@@ -198,8 +215,10 @@ async def _create(
 def _budget(budget: dict[str, Any]) -> dict[str, Any]:
     """A checked budget."""
     known = {"max_cost_usd", "max_tokens", "max_children"}
+    if not isinstance(budget, dict):
+        raise InvalidInput(f"a budget is an object of {', '.join(sorted(known))}, not {budget!r:.80}")
     kept = {name: value for name, value in budget.items() if value is not None}
-    if not isinstance(budget, dict) or kept.keys() - known:
+    if kept.keys() - known:
         raise InvalidInput(f"a budget holds {', '.join(sorted(known))}, not {', '.join(sorted(kept.keys() - known))}")
     for name, value in kept.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -222,9 +241,9 @@ def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entr
     taken_away(ledger.reader, existing, entry.definition, policy)
     if policy.interrupted == "fail" and existing.status == "interrupted":
         raise RunFailed(f"run {existing.id} is interrupted and the policy says fail", run_id=existing.id)
-    if policy.definition == "refuse" and isinstance(existing, WorkflowRun):
-        if LocalEngine.definition_hash(entry) != existing.definition_hash:
-            raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
+    changed = isinstance(existing, WorkflowRun) and LocalEngine.definition_hash(entry) != existing.definition_hash
+    if changed and policy.definition == "refuse":
+        raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
     bad = {"failed"} if policy.failed == "fail" else set()
     bad |= {"interrupted"} if policy.interrupted == "fail" else set()
     for record in ledger.journal(existing.id) if bad else ():

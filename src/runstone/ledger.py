@@ -145,11 +145,11 @@ class Ledger:
     ) -> RunHandle:
         """Starts a run and gives its handle; row and lease are durable when this returns.
 
-        `parent` may be a handle, a run or an id, also one that the ledger does not know yet. With a `run_id` of your own,
+        `parent` may be a handle, a run or an id, also one that the ledger does not know yet. With your own `run_id`,
         creation is idempotent. Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
         """
-        if kind not in RUN_KINDS - {"workflow", "workflow_child"}:
-            raise InvalidInput(f"kind {kind!r} is none of {', '.join(sorted(RUN_KINDS - {'workflow', 'workflow_child'}))}")
+        if kind not in _OWN_KINDS:
+            raise InvalidInput(f"kind {kind!r} is none of {', '.join(sorted(_OWN_KINDS))}")
         new = new_run(
             self.core, kind=kind, run_id=run_id, parent=parent, agent_id=agent_id, agent_version=agent_version, title=title,
             prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id, task_board_id=task_board_id,
@@ -266,7 +266,7 @@ class Ledger:
         return self._reader.telemetry(run_id)
 
     def phases(self, run_id: str) -> list[PhaseState]:
-        """The phases of a workflow run, derived from its events and children; planned ones are shown before they start."""
+        """The phases of a workflow run, from its events and children; planned ones are shown before they start."""
         from runstone.engine.phase_states import phase_states
 
         return phase_states(self._reader, self.get_run(run_id))
@@ -359,7 +359,7 @@ class Ledger:
         return len(runs)
 
     def remove(self, run_id: str) -> int:
-        """Removes a whole ended tree; gives how many runs that were. Raises `IllegalTransition` if one has not ended."""
+        """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended."""
         from runstone.store.writes.removal import RemoveRun
 
         runs = self._ended_tree(run_id)
@@ -389,7 +389,7 @@ class Ledger:
         self.core.writer.flush(timeout)
 
     def close(self, timeout: float | None = 60.0) -> None:
-        """Leaves runs that are still open interrupted, flushes and closes. Raises the first write that failed unseen."""
+        """Leaves open runs interrupted, flushes and closes. Raises the first write that failed unseen."""
         if self._closed or self._forked:
             return
         self._closed = True
@@ -498,7 +498,7 @@ def open(
     `readonly` never creates, upgrades or changes anything. Raises `WorkspaceNotFound` and `StoreError` subclasses.
     """
     if path is not None and str(path).startswith(("postgresql:", "postgres:")):
-        raise InvalidInput("this version keeps the ledger in a folder; a shared PostgreSQL ledger is not part of it yet")
+        raise InvalidInput("this version keeps the ledger in a folder, not in PostgreSQL")
     workspace = places.locate(None if path is None else Path(path), create=create and not readonly)
     return Ledger(workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s)
 

@@ -78,7 +78,7 @@ class AgentRun(Record, frozen=True, kw_only=True):
 
 
 class WorkflowRun(AgentRun, frozen=True, kw_only=True):
-    """A run of kind workflow: the same, with its definition. Input and phases are read with `ledger.input` and `.phases`."""
+    """A run of kind workflow: the same, with its definition. `ledger.input` and `.phases` read the rest."""
 
     definition_id: str | None
     definition_hash: str | None
@@ -113,7 +113,7 @@ class RunEvent(Record, frozen=True, kw_only=True):
 
 
 class Totals(Record, frozen=True, kw_only=True):
-    """Sums of requests. `complete` is False when the cost of some request is unknown: the cost is then a lower bound."""
+    """Sums of requests. Where `complete` is False, some cost is unknown, and `cost_usd` is a lower bound."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -140,8 +140,7 @@ class Totals(Record, frozen=True, kw_only=True):
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
 
     def __add__(self, other: "Totals") -> "Totals":
-        names = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-                 "cost_picousd", "unknown_costs")  # fmt: skip
+        names = self.__struct_fields__
         return Totals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Reader:
                 db.close()
 
     def connections(self) -> list[Database]:
-        """The connections of all threads. Who forks holds them: the child would close those of threads that it lacks."""
+        """The connections of all threads. Who forks holds them: the child would close those of other threads."""
         return list(self._all)
 
     def forked(self) -> None:

@@ -1,4 +1,4 @@
-"""Named SQL: a `queries.sql` holds each statement under `-- name: NAME`, with the lines below it saying what it is for."""
+"""Named SQL: a `queries.sql` holds each statement under `-- name: NAME`; comments below it say what it is for."""
 
 import re
 from functools import cache

@@ -151,7 +151,7 @@ COMMAND_FIELDS = (
 
 
 class RequestStop(Write):
-    """Orders a run to stop. Where nobody holds the run it takes effect in this transaction; otherwise its owner sees it.
+    """Orders a run to stop. Where nobody holds the run it takes effect in this transaction; else its owner sees it.
 
     The value is the command's status. A run that has ended refuses the order.
     """

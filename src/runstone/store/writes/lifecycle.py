@@ -179,7 +179,7 @@ class ClaimRun(Write):
         limits.check(batch, head, self.limit)
         if head.attempt and (left := batch.read("unended_processes", run=head.pk)):
             raise OrphanAlive(
-                f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} are not known to have ended",
+                f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} may not have ended",
                 run_id=self.run_id,
             )
         continues = head.status == "pending" and head.attempt > 0 and head.status_reason in runs.WOKEN
@@ -448,7 +448,7 @@ class UpdateRun(Write):
 
 
 class RecordEvents(Write):
-    """Events of Runstone's own on a run, fenced by its attempt where one is given. The value is the last (seq, position)."""
+    """Events of Runstone's own on a run, fenced by an attempt where one is given. Gives the last (seq, position)."""
 
     __slots__ = ("attempt", "events", "run_id")
 

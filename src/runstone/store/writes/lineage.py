@@ -10,7 +10,7 @@ from runstone.store.batch import Batch
 
 
 class Orphans:
-    """Runs that named a parent before it was known, with the requests that their trees and the tree above both report."""
+    """Runs that named a parent before it was known, with the requests that both trees report."""
 
     def __init__(self, batch: Batch, run_id: str, parent: Head | None) -> None:
         self.heads = [batch.head_at(pk) for (pk,) in batch.read("unattached_children", run_id=run_id)]
@@ -25,7 +25,7 @@ class Orphans:
             self.repeated = batch.read("repeated_requests", roots=roots, root=above)
 
     def attach(self, batch: Batch, parent: Head) -> None:
-        """Attaches them, with all below them. Totals follow, less the requests that are counted elsewhere in the tree."""
+        """Attaches them, with all below them. Totals follow, less the requests that the tree has counted already."""
         again: dict[int, list[str]] = {}
         for row in self.repeated:
             again.setdefault(row[1], []).append(row[4])

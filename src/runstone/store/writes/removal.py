@@ -1,7 +1,7 @@
 """Removing whole ended trees: a tombstone with the folded row first, then the rest in chunks, then the rows.
 
-Each write is short, and every state between two of them is a valid ledger: a removal that was cut off is gone on with by
-asking again. Integer keys and seqs are never used again.
+Each write is short, and every state between two of them is a valid ledger: a removal that was cut off is gone on with
+by asking again. Integer keys and seqs are never used again.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ _OF_RUN = (
 
 
 class PruneRun(Write):
-    """Leaves a tombstone of an ended run and removes a chunk of what is below it. The value says whether more is left."""
+    """Leaves a tombstone of an ended run, then removes what is below it, a chunk a time. The value: is more left."""
 
     __slots__ = ("run_id",)
 
