@@ -52,6 +52,9 @@ _inherited: set[tuple[int, int]] = set()
 """Files whose ledgers were open when this process was forked. SQLite's memory of their locks was copied, the locks were
 not: a second connection here would take itself for locked, and could destroy what the parent writes."""
 
+_OWN_KINDS = RUN_KINDS - {"workflow", "workflow_child"}
+"""Kinds of a loop of one's own; the engine makes the others."""
+
 
 class Ledger:
     """One workspace, open in this process. Thread-safe. Close it, or use it as a context manager."""

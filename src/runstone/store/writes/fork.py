@@ -1,0 +1,32 @@
+"""A fork: a new run that knows what another one knew."""
+
+from runstone.domain.records import JournalEntry
+from runstone.store.base import Write
+from runstone.store.batch import Batch
+from runstone.store.writes.lifecycle import NewRun, create
+
+
+class ForkRun(Write):
+    """Creates a pending run with copies of another one's finished journal records.
+
+    The children stay the source's; the copies refer to them and, by references of their own, to their results. Nothing
+    is added to any totals. The value is the id of the new run; the ledger refuses one that exists.
+    """
+
+    __slots__ = ("entries", "new", "size")
+
+    def __init__(self, new: NewRun, entries: list[JournalEntry]) -> None:
+        self.new = new
+        self.entries = entries
+        self.size = 2000 + 500 * len(entries) + sum(len(blob[3]) for blob in new.blobs)
+
+    def decide(self, batch: Batch) -> str:
+        head = create(batch, self.new)
+        for entry in self.entries:
+            value = None if entry.kind == "child" else entry.value  # a child's result is in its blob
+            batch.stage(
+                "insert_journal",
+                batch.number("journal"), head.pk, entry.key, entry.kind, entry.name, entry.phase, entry.previous,
+                entry.child_pk, value, entry.ref, 0, batch.now,
+            )  # fmt: skip
+        return head.run_id

@@ -1,0 +1,226 @@
+"""A small ledger in memory: what the store must come to, said again in another way, for tests that compare the two."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+HELD = frozenset({"running"})
+PARKED = frozenset({"paused", "waiting", "awaiting_user"})
+FINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+class Refusal(Exception):
+    """The ledger must refuse this, too."""
+
+
+@dataclass
+class Run:
+    """A run as people know it."""
+
+    id: str
+    parent: str | None
+    status: str = "pending"
+    attempt: int = 0
+    title: str | None = None
+    events: int = 1
+    tries: int = 0
+    tools: int = 0
+    messages: int = 0
+    pruned: bool = False
+    reports: dict[str, int] = field(default_factory=dict)
+    """Requests that count here: tokens by request id."""
+    states: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Card:
+    """A card and who works on it."""
+
+    status: str = "todo"
+    holder: str | None = None
+
+
+class Model:
+    """The ledger. Every method does what the write of that name does, or raises `Refusal`."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.cards: dict[str, Card] = {}
+        self.order: list[tuple[str, str]] = []
+        """(run, request) of every report that counted, oldest first."""
+
+    # --- lineage -------------------------------------------------------------------------------------------------
+
+    def root(self, run: Run) -> Run:
+        """The top of the run's tree, as far as its parents are known."""
+        while run.parent in self.runs:
+            run = self.runs[run.parent]
+        return run
+
+    def children(self, run_id: str) -> Iterator[Run]:
+        """Runs that name this one as their parent."""
+        return (run for run in self.runs.values() if run.parent == run_id)
+
+    def tree(self, run_id: str) -> list[Run]:
+        """The run and all below it, parents first."""
+        found = [self.runs[run_id]]
+        for run in found:
+            found += self.children(run.id)
+        return found
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def create(self, run_id: str, parent: str | None, title: str | None) -> None:
+        """Creates a run; one that was named as a parent before gets its children."""
+        if run_id in self.runs:
+            return
+        orphans = [run.id for run in self.children(run_id)]
+        if parent == run_id or (parent in self.runs and self.root(self.runs[parent]).id in orphans):
+            raise Refusal
+        known = self._requests(self.root(self.runs[parent])) if parent in self.runs else set()
+        below = {run.id for orphan in orphans for run in self.tree(orphan)}
+        self._count_once(below, known)
+        self.runs[run_id] = Run(run_id, parent, title=title)
+        if parent in self.runs:
+            self.runs[parent].events += 1
+        for run in below:
+            self.runs[run].events += 1
+
+    def _requests(self, top: Run) -> set[str]:
+        return {request for run in self.tree(top.id) for request in run.reports}
+
+    def _count_once(self, below: set[str], known: set[str]) -> None:
+        """Of a request that two trees report, which become one, only the first counts."""
+        for run_id, request in list(self.order):
+            if run_id in below and request in self.runs[run_id].reports:
+                if request in known:
+                    del self.runs[run_id].reports[request]
+                    self.order.remove((run_id, request))
+                known.add(request)
+
+    def claim(self, run_id: str, expect: frozenset[str]) -> None:
+        """Opens the next attempt."""
+        run = self._run(run_id)
+        if run.status == "running" or run.status not in {*expect, "pending"}:
+            raise Refusal
+        run.events += 1 if run.status == "pending" else 2
+        run.status, run.attempt = "running", run.attempt + 1
+
+    def resume(self, run_id: str) -> None:
+        """Makes a parked or ended run ready to go on."""
+        run = self._run(run_id)
+        if run.status in ("running", "completed"):
+            raise Refusal
+        if run.status != "pending":
+            run.status, run.events = "pending", run.events + 1
+
+    def end(self, run_id: str, attempt: int, status: str) -> None:
+        """The owner ends the run."""
+        run = self._fenced(run_id, attempt)
+        run.status, run.events = status, run.events + 1
+        run.tries += status == "failed"
+        self._release(run_id, "done" if status == "completed" else "todo")
+
+    def park(self, run_id: str, attempt: int, state: Any) -> None:
+        """The owner pauses the run, with its state."""
+        run = self._fenced(run_id, attempt)
+        run.states.append(state)
+        run.status, run.events = "paused", run.events + 2
+
+    def interrupt(self, run_id: str, attempt: int) -> None:
+        """Somebody found the owner of an attempt gone; children that have not begun go with it."""
+        run = self._run(run_id)
+        if run.status != "running" or run.attempt != attempt:
+            return
+        queue = [run]
+        for gone in queue:
+            gone.status, gone.events = "interrupted", gone.events + 1
+            self._release(gone.id, "todo")
+            queue += [child for child in self.children(gone.id) if child.status == "pending"]
+
+    def stop(self, run_id: str) -> None:
+        """A person orders a run to stop; where nobody holds it, at once."""
+        run = self._run(run_id)
+        if run.status in FINAL:
+            raise Refusal
+        run.events += 1
+        if run.status != "running":
+            run.status, run.events = "cancelled", run.events + 2
+            self._release(run_id, "todo")
+
+    # --- what a run says -----------------------------------------------------------------------------------------
+
+    def append(self, run_id: str, attempt: int, count: int, tools: int) -> None:
+        """Plain events, and tool calls that ended."""
+        run = self._fenced(run_id, attempt)
+        run.events += count + tools
+        run.tools += tools
+
+    def usage(self, run_id: str, request: str, tokens: int) -> bool:
+        """A report of a provider request; it counts once in the tree, whoever reports it."""
+        run = self._run(run_id)
+        if request in self._requests(self.root(run)):
+            return False
+        run.reports[request] = tokens
+        run.events += 1
+        self.order.append((run_id, request))
+        return True
+
+    def message(self, run_id: str, attempt: int) -> None:
+        """A message into the run's worker thread."""
+        run = self._fenced(run_id, attempt)
+        run.events += 1 if run.messages else 2
+        run.messages += 1
+
+    def checkpoint(self, run_id: str, attempt: int, state: Any) -> None:
+        """Saves a state."""
+        run = self._fenced(run_id, attempt)
+        run.states.append(state)
+        run.events += 1
+
+    def retitle(self, run_id: str, title: str) -> None:
+        """Edits the title."""
+        run = self._run(run_id)
+        run.title, run.events = title, run.events + 1
+
+    # --- cards ---------------------------------------------------------------------------------------------------
+
+    def take(self, card_id: str, run_id: str) -> None:
+        """A run claims a card."""
+        run, card = self._run(run_id), self.cards[card_id]
+        if run.status in FINAL or run.status == "interrupted" or card.holder not in (None, run_id):
+            raise Refusal
+        card.status, card.holder = "in_progress", run_id
+
+    def move(self, card_id: str, status: str) -> None:
+        """A person moves a card; off in_progress it is free again."""
+        card = self.cards[card_id]
+        card.status = status
+        card.holder = card.holder if status == "in_progress" else None
+
+    def _release(self, run_id: str, status: str) -> None:
+        for card in self.cards.values():
+            if card.holder == run_id:
+                card.status, card.holder = status, None
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _run(self, run_id: str) -> Run:
+        if run_id not in self.runs:
+            raise Refusal
+        return self.runs[run_id]
+
+    def _fenced(self, run_id: str, attempt: int) -> Run:
+        run = self._run(run_id)
+        if run.status != "running" or run.attempt != attempt:
+            raise Refusal
+        return run
+
+    def remove(self, run_id: str) -> None:
+        """Removes a whole ended tree."""
+        tree = self.tree(run_id)
+        if self.root(tree[0]) is not tree[0] or any(r.status not in {*FINAL, "interrupted"} for r in tree):
+            raise Refusal
+        for run in tree:
+            del self.runs[run.id]
+        self.order = [(run, request) for run, request in self.order if run in self.runs]
