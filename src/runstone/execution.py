@@ -18,10 +18,18 @@ from runstone.engine.claiming import taken_away
 from runstone.engine.local import SLOTS, LocalEngine, Tree
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
-from runstone.errors import AgentNotFound, DefinitionChanged, IllegalTransition, InvalidInput, RunFailed, RunMismatch
+from runstone.errors import (
+    AgentNotFound,
+    DefinitionChanged,
+    IllegalTransition,
+    InvalidInput,
+    RunFailed,
+    RunMismatch,
+)
 from runstone.ledger import Ledger, new_run
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
+
 
 class _Shared:
     """An engine, and how many use it."""
@@ -32,11 +40,15 @@ class _Shared:
         self.closing: asyncio.Task[None] | None = None
 
 
-_engines: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Shared]]" = weakref.WeakKeyDictionary()
+_engines: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Shared]]" = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @asynccontextmanager
-async def engine_of(ledger: Ledger, *, slots: int = SLOTS, park_after_s: float | None = None) -> AsyncIterator[LocalEngine]:
+async def engine_of(
+    ledger: Ledger, *, slots: int = SLOTS, park_after_s: float | None = None
+) -> AsyncIterator[LocalEngine]:
     """The engine of this ledger in this event loop, shared by all who use it at the same time.
 
     It stays as long as detached runs are at work in it.
@@ -125,12 +137,16 @@ async def resume(
     registry, policy = registry or default_registry(), policy or ResumePolicy()
     await asyncio.to_thread(ledger.reconcile)
     existing = ledger.get_run(run_id)
-    tree = Tree(registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={})
+    tree = Tree(
+        registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={}
+    )
     if existing.status in RESUMABLE:
         _check_policy(ledger, existing, policy, LocalEngine.entry_of(tree, existing))
         await _make_ready(ledger, existing, budget)
     elif budget is not None:
-        raise IllegalTransition(f"run {run_id} is {existing.status}; its budget can be changed when it is resumed")
+        raise IllegalTransition(
+            f"run {run_id} is {existing.status}; its budget can be changed when it is resumed"
+        )
     return await _drive(ledger, run_id, tree, slots, park_after_s)
 
 
@@ -190,7 +206,9 @@ def _find(registry: Registry, name: str) -> Entry:
     if name in {listed.name for listed in registry.agents()}:
         return registry.get_agent(name)
     known = sorted(names | {listed.name for listed in registry.agents()})
-    raise AgentNotFound(f"no workflow or agent {name!r} is registered (there are: {', '.join(known[:20]) or 'none'})")
+    raise AgentNotFound(
+        f"no workflow or agent {name!r} is registered (there are: {', '.join(known[:20]) or 'none'})"
+    )
 
 
 def _exists(ledger: Ledger, run_id: str) -> bool:
@@ -219,7 +237,9 @@ def _budget(budget: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInput(f"a budget is an object of {', '.join(sorted(known))}, not {budget!r:.80}")
     kept = {name: value for name, value in budget.items() if value is not None}
     if kept.keys() - known:
-        raise InvalidInput(f"a budget holds {', '.join(sorted(known))}, not {', '.join(sorted(kept.keys() - known))}")
+        raise InvalidInput(
+            f"a budget holds {', '.join(sorted(known))}, not {', '.join(sorted(kept.keys() - known))}"
+        )
     for name, value in kept.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise InvalidInput(f"{name} must be a number from 0, not {value!r}")
@@ -241,13 +261,18 @@ def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entr
     taken_away(ledger.reader, existing, entry.definition, policy)
     if policy.interrupted == "fail" and existing.status == "interrupted":
         raise RunFailed(f"run {existing.id} is interrupted and the policy says fail", run_id=existing.id)
-    changed = isinstance(existing, WorkflowRun) and LocalEngine.definition_hash(entry) != existing.definition_hash
+    changed = (
+        isinstance(existing, WorkflowRun) and LocalEngine.definition_hash(entry) != existing.definition_hash
+    )
     if changed and policy.definition == "refuse":
-        raise DefinitionChanged(f"workflow {entry.name} is not the one that run {existing.id} was started with")
+        raise DefinitionChanged(
+            f"workflow {entry.name} is not the one that run {existing.id} was started with"
+        )
     bad = {"failed"} if policy.failed == "fail" else set()
     bad |= {"interrupted"} if policy.interrupted == "fail" else set()
     for record in ledger.journal(existing.id) if bad else ():
         if not record.dropped and not record.superseded and record.child_status in bad:
             raise RunFailed(
-                f"child {record.child_run_id} is {record.child_status} and the policy says fail", run_id=existing.id
+                f"child {record.child_run_id} is {record.child_status} and the policy says fail",
+                run_id=existing.id,
             )
