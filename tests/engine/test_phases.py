@@ -103,6 +103,18 @@ def test_a_failed_child_is_tried_again_as_its_phase_says(ledger: Ledger) -> None
     assert len(ledger.attempts(bad.id)) in {2, 3}  # fewer where a try brought nothing new
 
 
+def test_another_retry_rule_does_no_finished_work_again(ledger: Ledger) -> None:
+    (ledger.workspace.root / "fail").touch()
+    run_small(ledger, small(ledger.workspace.root, "stop"))
+    (ledger.workspace.root / "fail").unlink()
+    before = {run.id for run in ledger.list_runs(parent_id=RUN, limit=100).items if run.phase == "left"}
+    states = run_small(ledger, small(ledger.workspace.root, "stop", retry={"max_attempts": 5}))
+    assert set(states.values()) == {"completed"}
+    assert {
+        run.id for run in ledger.list_runs(parent_id=RUN, limit=100).items if run.phase == "left"
+    } == before
+
+
 def test_a_part_that_is_missing_fails_its_phase_with_the_reason(ledger: Ledger) -> None:
     names = small(ledger.workspace.root, "stop")
     table = [{"name": "each", "agent": "work", "for_each": "{input.files}"}]

@@ -1,6 +1,5 @@
 """Calling what an entry of the registry stands for: a Python function, a command, or a declarative definition."""
 
-import asyncio
 import inspect
 import os
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runstone.engine.commands import run_command
+from runstone.engine.groups import group_alive
 from runstone.engine.processes import ProcessIdentity
 from runstone.engine.registry import Entry
 from runstone.errors import CommandError
@@ -35,13 +35,14 @@ async def call(entry: Entry, ctx: "Context", value: Any) -> Any:
 async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
     """A process agent: its process group is in the ledger before it works, its output in its thread."""
     assert entry.command is not None
-    core, started = ctx.engine.core, asyncio.get_running_loop().create_future()
+    core = ctx.engine.core
+    leaders: list[ProcessIdentity] = []
 
     async def on_started(leader: ProcessIdentity, pgid: int) -> None:
         identity = msgspec.to_builtins(leader)
         command = [str(part) for part in entry.command.command] if entry.command is not None else []
         await core.submit(StartProcess(ctx.run_id, ctx.attempt, pgid, identity, command), [])
-        started.set_result(pgid)
+        leaders.append(leader)
 
     async def on_lines(lines: list[tuple[str, str]]) -> None:
         await ctx.handle.messages(lines)
@@ -58,8 +59,10 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
         code, signal = error.details.get("exit_code"), error.details.get("signal")
         raise
     finally:
-        if started.done():
-            core.submit(EndProcess(ctx.run_id, ctx.attempt, started.result(), code, signal), []).result()
+        for leader in leaders:
+            # What could not be ended stays recorded as alive: the next claimer must not start beside it.
+            if group_alive(leader) is False:
+                core.submit(EndProcess(ctx.run_id, ctx.attempt, leader.pid, code, signal), ctx.handle._unseen)
     return result.value
 
 

@@ -316,9 +316,12 @@ class Context:
 
     def _item(self, agent: str, input: Any, key: str | None, options: dict[str, Any], more: dict[str, Any]) -> Item:
         entry = self.engine.find(self.tree, agent)
-        own = (
-            keys.explicit_key("child", agent, key) if key else keys.child_key("child", agent, entry.version, input, options)
-        )
+        if key is None:
+            # How often it may be tried is not what the work is: another retry must not do finished work again.
+            lasting = {name: value for name, value in options.items() if name != "retry"}
+            own = keys.child_key("child", agent, entry.version, input, lasting)
+        else:
+            own = keys.explicit_key("child", agent, key)
         data = codec.encode(input)
         hint = self._hint(own, agent)
         record = self.claims.claim(own, hint.phase, hint.previous)

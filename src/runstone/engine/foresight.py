@@ -98,8 +98,7 @@ def child_key(phase: PhaseDefinition, input: Any, registry: Registry) -> str | N
         version = registry.get_agent(phase.agent).version
     except AgentNotFound:
         return None
-    options = {} if phase.retry is None else {"retry": msgspec.to_builtins(phase.retry)}
-    return keys.child_key("child", phase.agent, version, input, options)
+    return keys.child_key("child", phase.agent, version, input)
 
 
 def _started(phase: PhaseDefinition, key: str | None) -> PlanEntry:

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, StoreError
+from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, WorkspaceNotFound, StoreError
 from runstone.store import crashpoints
 from runstone.store.blobs import decompress
 from runstone.store.sqlite.database import SQLiteDatabase, typed
@@ -79,7 +79,9 @@ def check(db: SQLiteDatabase, *, up_to: int | None = None) -> bool:
 
 
 def require_current(db: SQLiteDatabase) -> None:
-    """For readers, which never upgrade. Raises `SchemaTooOld` or `SchemaTooNew`."""
+    """For readers, which never upgrade. Raises `WorkspaceNotFound`, `SchemaTooOld` or `SchemaTooNew`."""
+    if version(db) == 0:
+        raise WorkspaceNotFound(f"{db.path} is being created; there is nothing to read yet")
     if check(db):
         raise SchemaTooOld(
             f"{db.path} has schema {version(db)}; this version reads {migrations()[-1].number}"
@@ -89,9 +91,11 @@ def require_current(db: SQLiteDatabase) -> None:
 def upgrade(db: SQLiteDatabase, *, up_to: int | None = None) -> None:
     """Brings the ledger to the current schema. A ledger with content is backed up first, beside the file."""
     steps = [m for m in migrations() if up_to is None or m.number <= up_to]
+    before = version(db)
+    if before and (altered := verify_records(db)):
+        raise StoreCorrupt(f"{db.path}: {altered[0]}", hint="it was made by an unreleased version: use another workspace")
     if not check(db, up_to=steps[-1].number):
         return
-    before = version(db)
     db.raw.create_scalar_function("searchable", _searchable, 2, deterministic=True)
     if before:
         backup(db, db.path.with_name(f"{db.path.stem}-before-{steps[-1].number:04}.db"))
@@ -141,11 +145,11 @@ def verify_records(db: SQLiteDatabase) -> list[str]:
         number: (name, checksum)
         for number, name, checksum in db.query("SELECT number, name, checksum FROM migrations")
     }
-    found = []
-    for step in migrations():
-        if step.number in applied and applied[step.number] != (step.name, step.checksum):
-            found.append(f"migration {step.number} was applied with another content than this version has")
-    return found
+    return [
+        f"migration {step.number} was applied with another content than this version has"
+        for step in migrations()
+        if step.number in applied and applied[step.number] != (step.name, step.checksum)
+    ]
 
 
 def backup(db: SQLiteDatabase, target: Path) -> None:
