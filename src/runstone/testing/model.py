@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-HELD = frozenset({"running"})
 PARKED = frozenset({"paused", "waiting", "awaiting_user"})
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -22,11 +21,10 @@ class Run:
     status: str = "pending"
     attempt: int = 0
     title: str | None = None
-    events: int = 1
     tries: int = 0
+    plain: int = 0
     tools: int = 0
     messages: int = 0
-    pruned: bool = False
     reports: dict[str, int] = field(default_factory=dict)
     """Requests that count here: tokens by request id."""
     states: list[Any] = field(default_factory=list)
@@ -81,10 +79,6 @@ class Model:
         below = {run.id for orphan in orphans for run in self.tree(orphan)}
         self._count_once(below, known)
         self.runs[run_id] = Run(run_id, parent, title=title)
-        if parent in self.runs:
-            self.runs[parent].events += 1
-        for run in below:
-            self.runs[run].events += 1
 
     def _requests(self, top: Run) -> set[str]:
         return {request for run in self.tree(top.id) for request in run.reports}
@@ -103,7 +97,6 @@ class Model:
         run = self._run(run_id)
         if run.status == "running" or run.status not in {*expect, "pending"}:
             raise Refusal
-        run.events += 1 if run.status == "pending" else 2
         run.status, run.attempt = "running", run.attempt + 1
 
     def resume(self, run_id: str) -> None:
@@ -112,12 +105,12 @@ class Model:
         if run.status in ("running", "completed"):
             raise Refusal
         if run.status != "pending":
-            run.status, run.events = "pending", run.events + 1
+            run.status = "pending"
 
     def end(self, run_id: str, attempt: int, status: str) -> None:
         """The owner ends the run."""
         run = self._fenced(run_id, attempt)
-        run.status, run.events = status, run.events + 1
+        run.status = status
         run.tries += status == "failed"
         self._release(run_id, "done" if status == "completed" else "todo")
 
@@ -125,7 +118,7 @@ class Model:
         """The owner pauses the run, with its state."""
         run = self._fenced(run_id, attempt)
         run.states.append(state)
-        run.status, run.events = "paused", run.events + 2
+        run.status = "paused"
 
     def interrupt(self, run_id: str, attempt: int) -> None:
         """Somebody found the owner of an attempt gone; children that have not begun go with it."""
@@ -134,7 +127,7 @@ class Model:
             return
         queue = [run]
         for gone in queue:
-            gone.status, gone.events = "interrupted", gone.events + 1
+            gone.status = "interrupted"
             self._release(gone.id, "todo")
             queue += [child for child in self.children(gone.id) if child.status == "pending"]
 
@@ -143,9 +136,8 @@ class Model:
         run = self._run(run_id)
         if run.status in FINAL:
             raise Refusal
-        run.events += 1
         if run.status != "running":
-            run.status, run.events = "cancelled", run.events + 2
+            run.status = "cancelled"
             self._release(run_id, "todo")
 
     # --- what a run says -----------------------------------------------------------------------------------------
@@ -153,7 +145,7 @@ class Model:
     def append(self, run_id: str, attempt: int, count: int, tools: int) -> None:
         """Plain events, and tool calls that ended."""
         run = self._fenced(run_id, attempt)
-        run.events += count + tools
+        run.plain += count
         run.tools += tools
 
     def usage(self, run_id: str, request: str, tokens: int) -> bool:
@@ -162,26 +154,22 @@ class Model:
         if request in self._requests(self.root(run)):
             return False
         run.reports[request] = tokens
-        run.events += 1
         self.order.append((run_id, request))
         return True
 
     def message(self, run_id: str, attempt: int) -> None:
         """A message into the run's worker thread."""
         run = self._fenced(run_id, attempt)
-        run.events += 1 if run.messages else 2
         run.messages += 1
 
     def checkpoint(self, run_id: str, attempt: int, state: Any) -> None:
         """Saves a state."""
         run = self._fenced(run_id, attempt)
         run.states.append(state)
-        run.events += 1
 
     def retitle(self, run_id: str, title: str) -> None:
         """Edits the title."""
-        run = self._run(run_id)
-        run.title, run.events = title, run.events + 1
+        self._run(run_id).title = title
 
     # --- cards ---------------------------------------------------------------------------------------------------
 
