@@ -135,7 +135,7 @@ async def resume(
     does, and `DefinitionChanged` where the policy refuses a changed definition.
     """
     registry, policy = registry or default_registry(), policy or ResumePolicy()
-    await asyncio.to_thread(ledger.reconcile)
+    await asyncio.to_thread(ledger.supervisor.settle, run_id)
     existing = ledger.get_run(run_id)
     tree = Tree(
         registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={}

@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,57 @@ def execute(workspace: str, run_id: str) -> None:
         say(done=True, result=result)
 
 
+# --- processes that own a run, with short leases ----------------------------------------------------------------------
+
+LEASE_S, HEARTBEAT_S = 1.0, 0.3
+
+
+def hold(workspace: str, run_id: str) -> None:
+    """Owns a run and appends to it until it is refused, or until it is killed."""
+    ledger = runstone.open(workspace, lease_s=LEASE_S, heartbeat_s=HEARTBEAT_S)
+    run = ledger.start_run(run_id=run_id)
+    say(ready=True)
+    number = 0
+    while True:
+        number += 1
+        try:
+            seq, _ = run.emit("note.written", {"n": number}).result()
+        except runstone.RunstoneError as error:
+            say(refused=error.code, stopping=run.stopping)
+            break
+        say(op="emit", run=run.id, seq=seq, type="note.written", n=number)
+        time.sleep(0.01)
+    for write in (run.complete, lambda: run.message("assistant", "late"), lambda: run.checkpoint({"late": 1})):
+        try:
+            write().result()
+        except runstone.RunstoneError as error:
+            say(refused=error.code)
+    ledger.close()
+
+
+def slow_registry(folder: str, seconds: str) -> runstone.Registry:
+    """A workflow whose only child is a tool that works for so long."""
+    made = runstone.Registry()
+    command = [sys.executable, "-S", "-E", str(TOOL), folder, "{input.key}", seconds]
+    made.add_command_agent("tool", "1", CommandSpec(command=command, result="last_line_json", grace_s=2.0))
+
+    @made.workflow("slow")
+    async def slow(ctx: Any, input: Any) -> Any:
+        return await ctx.child("tool", {"key": "k"})
+
+    return made
+
+
+def execute_slow(workspace: str, run_id: str, seconds: str) -> None:
+    with runstone.open(workspace, lease_s=LEASE_S, heartbeat_s=HEARTBEAT_S) as ledger:
+        say(ready=True)
+        made = slow_registry(workspace, seconds)
+        try:
+            say(done=True, result=asyncio.run(runstone.run("slow", {}, ledger=ledger, run_id=run_id, registry=made)))
+        except runstone.RunstoneError as error:
+            say(done=True, refused=error.code)
+
+
 # --- starting them ------------------------------------------------------------------------------------------------------
 
 
@@ -190,7 +242,7 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(status)
 
 
-PROGRAMS = {"append": append, "execute": execute, "serve": serve}
+PROGRAMS = {"append": append, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

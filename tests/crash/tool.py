@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-folder, key = sys.argv[1:]
+folder, key, *seconds = sys.argv[1:]
 
 
 def note(what: str) -> None:
@@ -22,6 +22,6 @@ try:
 except OSError:
     note("overlap")
 print("working", flush=True)
-time.sleep(0.06)
+time.sleep(float(seconds[0]) if seconds else 0.06)
 note("end")
 print(json.dumps({"tool": key}))

@@ -25,6 +25,9 @@ from runstone.store.writes.lifecycle import InterruptRun, Owner, RenewLeases, Yi
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 
+_SETTLE_S = 5.0
+"""What a busy machine may add to the heartbeat that `settle` waits for; an owner that lives renews long before."""
+
 LostReason = str
 
 
@@ -288,12 +291,12 @@ class Supervisor:
         return f"no heartbeat since {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def settle(self, run_id: str) -> None:
-        """Reconciles, until no expired lease in the run's tree is left unjudged. Blocks, for two heartbeats at most.
+        """Reconciles, until no expired lease in the run's tree is left unjudged. Blocks, for a heartbeat or a bit more.
 
         A single look never judges an expired lease: its owner may have slept and be about to renew it. Whoever wants to
         take such a run over waits for the second look here.
         """
-        until = time.monotonic() + 2 * self.heartbeat_s
+        until = time.monotonic() + 2 * self.heartbeat_s + _SETTLE_S
         self.reconcile()
         while self._unjudged(run_id) and time.monotonic() < until:
             self._closing.wait(self.heartbeat_s / 10)
