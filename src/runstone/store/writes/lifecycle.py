@@ -289,7 +289,7 @@ def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, An
         _tell_parent(batch, head, batch.head_at(head.parent))
     if open_:
         outcome = "failed" if error else head.status
-        reason = payload.get("reason") or error.get("message")
+        reason = error.get("message") or payload.get("reason")
         batch.stage("end_attempt", head.pk, number, batch.now, outcome, reason and str(reason)[:1000])
         batch.stage("delete_lease", head.pk, number)
 
