@@ -12,7 +12,7 @@ from runstone.errors import IllegalTransition, InvalidCursor, InvalidInput, NotF
 from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
-from runstone.store.writes.events import AppendMessages, NewMessage
+from runstone.store.writes.events import AppendMessages, NewMessage, SaveThread
 
 if TYPE_CHECKING:
     from runstone.ledger import Ledger
@@ -23,6 +23,13 @@ class Threads:
 
     def __init__(self, ledger: "Ledger") -> None:
         self._ledger = ledger
+
+    def create(self, thread_id: str | None = None, *, title: str | None = None) -> Thread:
+        """Makes a thread; one that exists gets the title."""
+        core = self._ledger.core
+        name = core.new_id() if thread_id is None else keys.check_id(thread_id, "thread_id")
+        core.submit(SaveThread(name, None if title is None else bounded("title", title)), []).result()
+        return self.get(name)
 
     def append(self, thread_id: str, role: str, text: str, *, extra: Any = None) -> str:
         """Adds a message, making the thread on first use; gives the message's id."""

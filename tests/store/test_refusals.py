@@ -16,7 +16,8 @@ from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
 from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
-from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
+from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.journal import (
     DropRecords,
     Hint,
@@ -76,12 +77,15 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         ReportUsage("live", 1, usage("late", cost=None)),
         ReportUsage("live.kid", 1, usage("late too")),
         AppendMessages("talk", [NewMessage("user", "late", 0)], run_id="live", attempt=1, worker=True),
+        SaveThread("talk", "late"),
+        SaveThread("unheard", "late"),
         AppendMessages("unheard", [NewMessage("user", "late", 0)]),
         SaveCheckpoint("live", 1, Saved().changes({"m": ["x" * 9_000]})[0], label="late", after=0),
         RecordStep("live", 1, Hint("l" * 32, "late"), b'"' + b"x" * 9_000 + b'"', 0),
         UpdateRun("live", {"title": "late title"}),
         SaveBoard("late", "b", None, None),
         StartChildren("live", 1, [(new_run("late", parent_run_id="live"), Hint("d" * 32, "agent"))]),
+        ForkRun(new_run("late"), []),
         CreateRun(new_run("late")),
         CreateRun(new_run("unknown")),
         OpenRun(new_run("late"), OTHER),

@@ -127,7 +127,8 @@ ON CONFLICT (run, scope, tool) DO UPDATE SET calls = calls + excluded.calls, fai
 -- name: save_thread
 -- An upsert and no UPDATE ... FROM, as a batch may hold several rows for a thread: the last one counts.
 INSERT INTO threads (id, thread_id, title, run, created_at, updated_at, last_seq) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, last_seq = excluded.last_seq
+ON CONFLICT (id) DO UPDATE SET title = coalesce(excluded.title, title), updated_at = excluded.updated_at,
+  last_seq = excluded.last_seq
 
 -- name: insert_message
 INSERT INTO messages (id, thread, seq, role, run, attempt, at, text, text_ref, extra_json, extra_ref)

@@ -136,6 +136,25 @@ class NewMessage:
         return 300 + 2 * len(self.searched) + len(self.extra or "") + blobs
 
 
+class SaveThread(Write):
+    """Makes a thread, or gives it another title. The value says whether it is new."""
+
+    __slots__ = ("thread_id", "title")
+
+    def __init__(self, thread_id: str, title: str | None) -> None:
+        self.thread_id = thread_id
+        self.title = title
+
+    def decide(self, batch: Batch) -> bool:
+        known = batch.thread(self.thread_id)
+        if known is not None and self.title is None:
+            return False
+        thread, seq = known or (batch.number("threads"), 0)
+        batch.stage("save_thread", thread, self.thread_id, self.title, None, batch.now, batch.now, seq)
+        batch.set_thread(self.thread_id, thread, seq)
+        return known is None
+
+
 class AppendMessages(Write):
     """Appends messages to a thread, made on first use. The value is the last message's id."""
 
