@@ -296,15 +296,25 @@ class Attempt:
             return  # it ended in this moment
 
     async def _interrupted(self, reason: str) -> None:
-        """The loop or the process ends: the code is ended, the run stays resumable."""
+        """The loop or the process ends: the code is ended, the run stays resumable. An order to stop is carried out."""
         ctx = self.ctx
         ctx.suspended = True
-        tasks = {task for task in ctx.tasks if not task.done()}
+        await self._last_words({task for task in ctx.tasks if not task.done()})
+        try:
+            if ctx.handle.stop_ordered:
+                ctx.handle.cancel(ctx.stop_reason or "stopped").result()
+            else:
+                ctx.handle.interrupt(reason)
+        except (Fenced, StoreError):
+            return  # it ended in this moment; or the ledger is closed, the lease runs out, and a reconciler says the same
+
+    async def _last_words(self, tasks: "set[asyncio.Task[Any]]") -> None:
+        """Ends tasks of the code, bounded. A loop that ends cancels this more than once: that hurries nobody."""
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
-        try:
-            ctx.handle.interrupt(reason)
-        except StoreError:
-            return  # the ledger is closed; the lease runs out, and a reconciler says the same
+        until = self.engine.loop.time() + _LAST_WORDS_S
+        while tasks and (left_s := until - self.engine.loop.time()) > 0:
+            try:
+                _, tasks = await asyncio.wait(tasks, timeout=left_s)
+            except asyncio.CancelledError:
+                continue

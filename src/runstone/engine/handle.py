@@ -272,6 +272,11 @@ class RunHandle:
             stop(_why(self._stop_order))
 
     @property
+    def stop_ordered(self) -> bool:
+        """Whether a stop was ordered."""
+        return self._stop_order is not None
+
+    @property
     def unseen(self) -> list[Receipt]:
         """Writes that failed and that nobody has looked at."""
         return self._unseen
