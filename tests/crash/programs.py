@@ -16,6 +16,7 @@ from typing import Any
 
 import runstone
 from runstone.engine.command_spec import CommandSpec
+from runstone.testing.crash import crash_on, recording
 
 SAID = 1
 """The descriptor that acknowledgements go to; a line is one write, so a kill never leaves half of one."""
@@ -211,6 +212,112 @@ def execute_slow(workspace: str, run_id: str, seconds: str) -> None:
             say(done=True, refused=error.code)
 
 
+# --- a process that writes everything once, in order --------------------------------------------------------------------
+
+
+def everything(workspace: str) -> None:
+    """Every kind of write, so that each of their boundaries can be crashed at. Its workflow has the id `all`."""
+    with runstone.open(workspace, heartbeat_s=0.2) as ledger:
+        _own_runs(ledger)
+        _workflow(ledger, workspace)
+        _ends(ledger)
+    say(done=True)
+
+
+def _own_runs(ledger: runstone.Ledger) -> None:
+    board = ledger.boards.create("board", title="Work")
+    say(op="board", board=board.id, revision=board.revision)
+    card = ledger.boards.add_card("board", "Card", card_id="card")
+    say(op="card", card=card.id, revision=card.revision)
+    ledger.threads.append("thread", "user", "hello")
+    run = ledger.start_run(run_id="own", title="Own", task_card_id="card")
+    rng = random.Random(1)
+    for number, op in enumerate(("emit", "emit_many", "usage", "message", "checkpoint", "emit")):
+        _append_once(run, op, number, rng)
+    run.update(title="Renamed").result()
+    run.pause(reason="a moment", state={"turns": [1], "at": 9})
+    say(op="checkpoint", run="own", checkpoint=2, at=9)
+    run = ledger.continue_run("own", "go on")
+    _append_once(run, "emit", 20, rng)
+    ledger.update_run("own", labels={"done": "nearly"})
+    run.interrupt("as if by Ctrl-C")
+    ledger.continue_run("own").complete(summary="done", result={"run": "own"}).result()
+    say(op="complete", run="own")
+
+
+def _workflow(ledger: runstone.Ledger, workspace: str) -> None:
+    made = everything_registry(workspace)
+    for _ in range(2):
+        try:
+            asyncio.run(runstone.run("all", {}, ledger=ledger, run_id="all", registry=made, park_after_s=0.01))
+        except runstone.RunFailed:
+            say(failed_as_planned=True)
+    policy = runstone.ResumePolicy(from_phase="tools")
+    with_fail = ledger.get_run("all").status == "failed"
+    if with_fail:
+        asyncio.run(runstone.resume("all", ledger=ledger, registry=made, policy=policy))
+    say(op="complete", run="all", workflow=True)
+
+
+def everything_registry(folder: str) -> runstone.Registry:
+    """The workflow `all`: a step, a failure that is handled, a nested run, a tool, a timer that parks; it fails twice."""
+    made = registry(folder)
+    failures = Path(folder) / "failures"
+
+    @made.agent("bad")
+    async def bad(ctx: Any, input: Any) -> Any:
+        raise ValueError("it is bad")
+
+    @made.workflow("all")
+    async def all_(ctx: Any, input: Any) -> Any:
+        await ctx.step("plan", len, "abc")
+        try:
+            await ctx.child("bad", {})
+        except runstone.ChildFailed:
+            await ctx.step("handled", len, "ab")
+        await ctx.child("branch", {"key": "all/b", "depth": 1})
+        async with ctx.phase("tools"):
+            await ctx.child("tool", {"key": "all-t"})
+        await ctx.sleep(0.05)
+        fd = os.open(failures, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, b"x")
+        os.close(fd)
+        if failures.stat().st_size <= 2:
+            raise RuntimeError("not yet")
+        return "all"
+
+    return made
+
+
+def _ends(ledger: runstone.Ledger) -> None:
+    ledger.create_run(kind="subagent", run_id="never", agent_id="a")
+    ledger.command("never", "stop", by="ana")
+    live = ledger.start_run(run_id="stopped")
+    ledger.command("stopped", "stop", by="ana")
+    for _ in range(2_000):
+        if live.stopping:
+            break
+        time.sleep(0.01)
+    live.cancel("as ordered").result()
+    old = ledger.start_run(run_id="old")
+    for number in range(30):
+        old.emit("note.written", {"n": number})
+    old.message("assistant", "to be pruned")
+    old.checkpoint({"turns": [1]})
+    old.complete().result()
+    ledger.prune("old")
+    say(pruned=True)
+    ledger.remove("old")
+    say(removed=True)
+
+
+def points(workspace: str) -> None:
+    """Runs `everything`, and says which crash points it passed, and how often."""
+    with recording() as passed:
+        everything(workspace)
+    say(points=dict(passed))
+
+
 # --- starting them ------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +340,8 @@ def _become(asked: dict[str, Any]) -> None:
         said = os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 1)
         os.dup2(said, 2)
+        if asked.get("crash"):
+            crash_on(*asked["crash"])
         PROGRAMS[asked["program"]](*asked["arguments"])
         status = 0
     except BaseException as error:
@@ -242,7 +351,7 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(status)
 
 
-PROGRAMS = {"append": append, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
+PROGRAMS = {"append": append, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -53,7 +53,12 @@ def seem(ledger: Ledger, **identity: Any) -> None:
 
 def stopped(run: runstone.RunHandle) -> runstone.RunHandle:
     """Its owner renews no more, and does not know it."""
-    run._supervisor.release(run._held)
+    supervisor = run._supervisor
+    supervisor.release(run._held)
+    supervisor._closing.set()
+    supervisor._wake.set()
+    if supervisor._thread is not None:
+        supervisor._thread.join(10)  # a renewal may be under way
     return run
 
 
@@ -315,7 +320,7 @@ def test_a_lost_handle_leaves_its_run_interrupted(owner: Ledger) -> None:
     run_id = owner.start_run().id
     gc.collect()
     owner.supervisor.interrupt_abandoned()
-    lost = owner.get_run(run_id)
+    lost = owner.wait(run_id, timeout=10)
     assert (lost.status, lost.status_reason) == ("interrupted", "its handle was lost")
 
 
