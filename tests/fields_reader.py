@@ -1,7 +1,8 @@
-"""All that a ledger shows, as JSON: read by the process that wrote it, and by a new one, so that the two can be compared."""
+"""All that a ledger shows, as JSON: read by the process that wrote it and by a new one, to be compared."""
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import runstone
@@ -42,6 +43,13 @@ def everything(ledger: Ledger) -> dict[str, list[Any]]:
             add(checkpoint, state_=ledger.state(run.id, checkpoint.number))
         for command in ledger.commands.list(run.id):
             add(command)
+    _shared(ledger, add)
+    references = sorted({run.result_ref for run in runs if run.result_ref})
+    found["Blob"] = [{"digest": ref, "content": ledger.blob(ref).decode()} for ref in references]
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+def _shared(ledger: Ledger, add: Callable[..., None]) -> None:
     for thread in ledger.threads.list(limit=1_000):
         add(thread)
         for message in ledger.threads.messages(thread.id, limit=1_000):
@@ -50,9 +58,6 @@ def everything(ledger: Ledger) -> dict[str, list[Any]]:
         add(board)
         for card in ledger.boards.cards(board.id):
             add(card)
-    references = sorted({run.result_ref for run in runs if run.result_ref})
-    found["Blob"] = [{"digest": ref, "content": ledger.blob(ref).decode()} for ref in references]
-    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

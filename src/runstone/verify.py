@@ -56,7 +56,9 @@ def _folds(reader: Reader) -> list[str]:
     found, after = [], 0
     while keys := [pk for (pk,) in reader.rows("all_run_pks", after=after, limit=_PAGE)]:
         for pk in keys:
-            with reader.db.snapshot():  # others write meanwhile: row, events and totals are those of one moment
+            with (
+                reader.db.snapshot()
+            ):  # others write meanwhile: row, events and totals are those of one moment
                 found += _fold_of(reader, pk)
         after = keys[-1]
     return found

@@ -1,4 +1,4 @@
-"""Telemetry: totals are the sums of their parts at any depth, each request counts once, and a report costs its depth."""
+"""Telemetry: totals are the sums of their parts, each request counts once, and a report costs its depth."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_subtrees_are_the_sums_of_their_parts_whenever_parents_become_known(
     tmp_path: Path, tree: list[tuple[int, bool]], reports: list[tuple[int, int, int, int | None]], order: Any
 ) -> None:
     """Runs are created in any order, so that parents are known late; requests are repeated all over the trees."""
-    with _store(tmp_path) as store:
+    with Opened(tmp_path) as store:
         parents = [None, *(f"r{pick % (n + 1)}" for n, (pick, _) in enumerate(tree))]
         created = list(range(len(parents)))
         order.shuffle(created)
@@ -84,14 +84,14 @@ def _check_sums(store: Store, parents: list[str | None]) -> None:
     assert len(requests) == len(set(requests)) == found["r0"].subtree.requests
 
 
-class _store:
+class Opened:
     """A store in a file of its own."""
 
     number = 0
 
     def __init__(self, folder: Path) -> None:
-        _store.number += 1
-        path = folder / f"{_store.number}.db"
+        Opened.number += 1
+        path = folder / f"{Opened.number}.db"
         sqlite.prepare(path)
         self.store = Store(sqlite.writer(path))
 

@@ -1,4 +1,4 @@
-"""A refused write leaves nothing behind: no row, no number, no sum, and no change of the heads that are kept in memory."""
+"""A refused write leaves nothing behind: no row, no sum, and no change of the heads that are kept in memory."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -148,4 +148,5 @@ def _check_new_type(event_type: str) -> None:
 
 def _hint(event_type: str) -> str:
     calls = {"usage": "run.usage()", "message": "run.message()", "checkpoint": "run.checkpoint()"}
-    return f"use {calls.get(event_type.split('.', maxsplit=1)[0], 'run.complete(), run.fail() or run.pause()')} or a type of your own"
+    call = calls.get(event_type.split(".", maxsplit=1)[0], "run.complete(), run.fail() or run.pause()")
+    return f"use {call} or a type of your own"

@@ -384,7 +384,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     items: list[T]
     next_cursor: Any = None
 
-    def __iter__(self) -> "Iterator[T]":  # type: ignore[override]
+    def __iter__(self) -> "Iterator[T]":
         return iter(self.items)
 
     def __len__(self) -> int:

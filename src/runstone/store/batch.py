@@ -235,10 +235,8 @@ class Batch:
         runs.apply(head, event_type, payload, at)
         if event_type in runs.MOVES or event_type in _TOLD:
             self.changed.add(head.run_id)
-        text, ref = self.text_or_blob(codec.encode(payload))
-        return self.event_row(
-            head, at, event_type, importance, text, ref, attempt=attempt, event_key=event_key
-        )
+        body = self.text_or_blob(codec.encode(payload))
+        return self.event_row(head, at, event_type, importance, body, attempt=attempt, event_key=event_key)
 
     def event_row(
         self,
@@ -246,13 +244,12 @@ class Batch:
         at: int,
         event_type: str,
         importance: int,
-        text: str | None,
-        ref: str | None,
+        body: tuple[str | None, str | None],
         *,
         attempt: int | None = None,
         event_key: str | None = None,
     ) -> tuple[int, int]:
-        """Stages the event's row under the next seq and position."""
+        """Stages the event's row under the next seq and position; `body` is its payload, or the reference to it."""
         if self._undo is not None and head.pk not in self._touched:
             before = head.last_seq
             self._undo.append(lambda: setattr(head, "last_seq", before))
@@ -261,7 +258,7 @@ class Batch:
         next_["events"] = position + 1
         seq = head.last_seq = head.last_seq + 1
         attempt = head.attempt if attempt is None else attempt
-        row = (position, head.pk, seq, attempt, at, event_type, 1, importance, text, ref, event_key)
+        row = (position, head.pk, seq, attempt, at, event_type, 1, importance, *body, event_key)
         self.staged.setdefault("insert_event", []).append(row)
         return seq, position
 

@@ -109,7 +109,7 @@ def _plain_clause(name: str, values: list[str], params: dict[str, Any]) -> str:
     params |= dict(zip(names, values, strict=True))
     chosen = ", ".join(f":{n}" for n in names)
     if name == "root_id":
-        chosen = f"SELECT id FROM runs WHERE run_id IN ({chosen})"
+        chosen = f"SELECT id FROM runs WHERE run_id IN ({chosen})"  # noqa: S608 - names of parameters
     return f"{_PLAIN[name]} IN ({chosen})" if names else "0"
 
 

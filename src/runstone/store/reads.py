@@ -45,7 +45,11 @@ class Reader:
     """Reads records. Thread-safe; a connection per thread, closed with the thread or the reader."""
 
     def __init__(
-        self, connect: Callable[[], Database], clock: Clock, *, dead: Callable[["Reader"], list[str]] | None = None
+        self,
+        connect: Callable[[], Database],
+        clock: Clock,
+        *,
+        dead: Callable[["Reader"], list[str]] | None = None,
     ) -> None:
         """`dead` tells which owners of leases are proven dead on this machine."""
         self._connect = connect
@@ -94,7 +98,10 @@ class Reader:
 
     def _liveness(self) -> dict[str, Any]:
         """What decides which leases are live: the time, and the owners that are proven dead."""
-        return {"now": self._clock.now(), "dead": codec.encode(self._dead(self) if self._dead else []).decode()}
+        return {
+            "now": self._clock.now(),
+            "dead": codec.encode(self._dead(self) if self._dead else []).decode(),
+        }
 
     # --- runs ----------------------------------------------------------------------------------------------------
 
@@ -235,9 +242,7 @@ class Reader:
 
     def journal(self, run_id: str) -> list[JournalEntry]:
         """What a run knows, with how its children stand."""
-        return [
-            rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), **self._liveness())
-        ]
+        return [rows.journal(row) for row in self.rows("journal_of", run=self.pk(run_id), **self._liveness())]
 
     def heard_in_try(self, run_id: str) -> frozenset[str]:
         """Children that ended, or whose result was used again, since the run's current try began."""

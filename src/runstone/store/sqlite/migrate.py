@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, WorkspaceNotFound, StoreError
+from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, StoreError, WorkspaceNotFound
 from runstone.store import crashpoints
 from runstone.store.blobs import decompress
 from runstone.store.sqlite.database import SQLiteDatabase, typed
@@ -93,7 +93,9 @@ def upgrade(db: SQLiteDatabase, *, up_to: int | None = None) -> None:
     steps = [m for m in migrations() if up_to is None or m.number <= up_to]
     before = version(db)
     if before and (altered := verify_records(db)):
-        raise StoreCorrupt(f"{db.path}: {altered[0]}", hint="it was made by an unreleased version: use another workspace")
+        raise StoreCorrupt(
+            f"{db.path}: {altered[0]}", hint="it was made by an unreleased version: use another workspace"
+        )
     if not check(db, up_to=steps[-1].number):
         return
     db.raw.create_scalar_function("searchable", _searchable, 2, deterministic=True)

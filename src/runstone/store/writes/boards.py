@@ -145,8 +145,8 @@ def _compare(what: str, name: str, have: int, asked: int | None) -> None:
 
 
 COMMAND_FIELDS = (
-    "pk", "command_id", "run", "verb", "payload_json", "idempotency_key", "status", "requested_by", "reason", "requested_at",
-    "acknowledged_at", "ended_at",
+    "pk", "command_id", "run", "verb", "payload_json", "idempotency_key", "status", "requested_by", "reason",
+    "requested_at", "acknowledged_at", "ended_at",
 )  # fmt: skip
 
 
@@ -201,11 +201,11 @@ class RequestStop(Write):
             lineage.release_cards(batch, cards)
             batch.record(head, "command.applied", {"command_id": self.command_id, "verb": "stop"})
             waits.wake(batch, woken)
-        status = "applied" if parked else "requested"
+        status, done_at = ("applied", batch.now) if parked else ("requested", None)
         batch.stage(
             "save_command",
             batch.number("commands"), self.command_id, head.pk, "stop", codec.encode(self.payload).decode(),
-            self.idempotency_key, status, self.by, None, batch.now, batch.now if parked else None, batch.now if parked else None,
+            self.idempotency_key, status, self.by, None, batch.now, done_at, done_at,
         )  # fmt: skip
         return self.command_id, status
 

@@ -78,13 +78,11 @@ class Append(Write):
         if at - head.updated_at >= runs.TOUCH_US:
             batch.touch(head)
             head.updated_at = at
-        text, ref = (
-            (event.payload.decode(), None) if event.blob is None else (None, batch.put_blob(event.blob))
-        )
+        body = (event.payload.decode(), None) if event.blob is None else (None, batch.put_blob(event.blob))
         if event.tool is not None:
             batch.add_tool(head, *event.tool)
         return batch.event_row(
-            head, at, event.type, event.importance, text, ref, attempt=self.attempt, event_key=event.event_key
+            head, at, event.type, event.importance, body, attempt=self.attempt, event_key=event.event_key
         )
 
 
@@ -209,7 +207,8 @@ class AppendMessages(Write):
         run = head.pk if head is not None else None
         batch.stage(
             "insert_message",
-            number, thread, seq, message.role, run, self.attempt, message.at, message.text, ref, message.extra, extra_ref,
+            number, thread, seq, message.role, run, self.attempt, message.at, message.text, ref, message.extra,
+            extra_ref,
         )  # fmt: skip
         if message.searched.strip():
             texts.add(batch, "message", message.searched, run=run, message=number)

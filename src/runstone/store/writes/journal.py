@@ -50,7 +50,8 @@ class StartChildren(Write):
         number = batch.number("journal")
         batch.stage(
             "insert_journal",
-            number, parent.pk, hint.key, "child", hint.name, hint.phase, hint.previous, head.pk, None, None, self.attempt, batch.now,
+            number, parent.pk, hint.key, "child", hint.name, hint.phase, hint.previous, head.pk, None, None,
+            self.attempt, batch.now,
         )  # fmt: skip
         return number, head.run_id, head.pk
 
@@ -61,7 +62,7 @@ class RecordStep(Write):
     __slots__ = ("attempt", "blob", "elapsed_ms", "hint", "kind", "run_id", "size", "value")
 
     def __init__(
-        self, run_id: str, attempt: int, hint: Hint, value: bytes, elapsed_ms: int, kind: str = "step"
+        self, run_id: str, attempt: int, hint: Hint, value: bytes, elapsed_ms: int, *, kind: str = "step"
     ) -> None:
         from runstone.store.blobs import pack
 
@@ -81,7 +82,8 @@ class RecordStep(Write):
         number, hint = batch.number("journal"), self.hint
         batch.stage(
             "insert_journal",
-            number, head.pk, hint.key, self.kind, hint.name, hint.phase, hint.previous, None, self.value, ref, self.attempt, batch.now,
+            number, head.pk, hint.key, self.kind, hint.name, hint.phase, hint.previous, None, self.value, ref,
+            self.attempt, batch.now,
         )  # fmt: skip
         payload = {"name": hint.name, "key": hint.key, "elapsed_ms": self.elapsed_ms}
         batch.record(head, "step.completed" if self.kind == "step" else "timer.set", payload)

@@ -62,8 +62,8 @@ def _attach(batch: Batch, child: Head, parent: Head, again: dict[int, list[str]]
 
 
 CARD_FIELDS = (
-    "pk", "card_id", "board", "title", "status", "position", "body", "body_ref", "assignee", "labels_json", "claimed_by",
-    "revision", "created_at", "updated_at",
+    "pk", "card_id", "board", "title", "status", "position", "body", "body_ref", "assignee", "labels_json",
+    "claimed_by", "revision", "created_at", "updated_at",
 )  # fmt: skip
 
 
