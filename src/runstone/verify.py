@@ -34,6 +34,7 @@ _NOT_FOLDED = frozenset({"pk", "run_id", "parent", "root", "last_seq"})
 def verify(ledger: "Ledger") -> list[str]:
     """What is wrong, a sentence each; nothing is changed."""
     reader = ledger.reader
+    reader.renew()  # the check of the full-text index believes what its connection remembers from the last time
     found = [f"SQLite: {row[0]}" for row in reader.rows("integrity") if row[0] != "ok"]
     if found:
         return found  # what a damaged file says beyond that is worth nothing

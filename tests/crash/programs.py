@@ -318,6 +318,22 @@ def points(workspace: str) -> None:
     say(points=dict(passed))
 
 
+# --- processes that write at the same time ------------------------------------------------------------------------------
+
+
+def contend(workspace: str, name: str, seconds: str) -> None:
+    """Appends for so long, one after the other. All may open the same new workspace at the same moment."""
+    with runstone.open(workspace) as ledger, ledger.start_run(run_id=name) as run:
+        waits: list[float] = []
+        seq, until = 2, time.monotonic() + float(seconds)
+        while (started := time.monotonic()) < until:
+            seq, _ = run.emit("note.written", {"n": len(waits)}).result()
+            waits.append(time.monotonic() - started)
+    waits.sort()
+    slow = waits[int(len(waits) * 0.99)]
+    say(done=True, run=name, seq=seq, appends=len(waits), longest_s=waits[-1], p99_s=slow)
+
+
 # --- starting them ------------------------------------------------------------------------------------------------------
 
 
@@ -351,7 +367,7 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(status)
 
 
-PROGRAMS = {"append": append, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
+PROGRAMS = {"append": append, "contend": contend, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -87,7 +87,9 @@ def test_a_receipt_is_settled_after_its_commit(ledger: Ledger, hook: None) -> No
     run = ledger.start_run()
     early: list[bool] = []
     receipts: list[Receipt] = []
-    crashpoints.arm(lambda name: early.append(any(r.done for r in receipts)) if name == "writer.before_commit" else None)
+    crashpoints.arm(
+        lambda name: early.append(any(r.done for r in receipts)) if name == "writer.before_commit" else None
+    )
     receipts += [run.emit("note.written", {"n": n}) for n in range(50)]
     assert [receipt.result()[0] for receipt in receipts] == list(range(3, 53))
     assert early
@@ -96,8 +98,17 @@ def test_a_receipt_is_settled_after_its_commit(ledger: Ledger, hook: None) -> No
 
 def test_durable_settings_of_the_write_connection(ledger: Ledger) -> None:
     pragma = ledger.core.writer._db.raw.pragma  # type: ignore[attr-defined]
-    values = {name: pragma(name) for name in ("journal_mode", "synchronous", "fullfsync", "foreign_keys", "mmap_size")}
-    assert values == {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1, "foreign_keys": 1, "mmap_size": 0}
+    values = {
+        name: pragma(name)
+        for name in ("journal_mode", "synchronous", "fullfsync", "foreign_keys", "mmap_size")
+    }
+    assert values == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "fullfsync": 1,
+        "foreign_keys": 1,
+        "mmap_size": 0,
+    }
 
 
 def test_receipts_of_several_loops_and_threads(ledger: Ledger) -> None:
@@ -112,7 +123,9 @@ def test_receipts_of_several_loops_and_threads(ledger: Ledger) -> None:
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.extend(asyncio.run(several()))) for _ in range(3)]
     threads += [
-        threading.Thread(target=lambda: found.extend(run.emit("note.written", {}).result()[0] for _ in range(100)))
+        threading.Thread(
+            target=lambda: found.extend(run.emit("note.written", {}).result()[0] for _ in range(100))
+        )
         for _ in range(3)
     ]
     for thread in threads:
@@ -441,10 +454,23 @@ def test_a_file_size_limit_is_a_typed_error(tmp_path: Path) -> None:
     run_id, kept, code = done.stdout.split()
     assert code in ("store_full", "store_io")
     with runstone.open(tmp_path) as ledger:
-        numbers = [e.payload["n"] for e in ledger.events(run_id, limit=10_000).items if e.type == "note.written"]
+        numbers = [
+            e.payload["n"] for e in ledger.events(run_id, limit=10_000).items if e.type == "note.written"
+        ]
         assert numbers[: int(kept) * 5] == [n for n in range(int(kept)) for _ in range(5)]
         assert ledger.verify() == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_ledger_is_verified_again_and_again_while_it_changes(ledger: Ledger) -> None:
+    """A connection that had checked the full-text index once took what others changed since for damage."""
+    for number in range(5):
+        run = ledger.start_run(title=f"title {number}", prompt="words " * number)
+        run.message("assistant", f"message {number}")
+        run.complete(summary="done").result()
+        assert ledger.verify() == []
+        ledger.remove(run.id)
+        assert ledger.verify() == []
 
 
 # --- Ctrl-C and ends -----------------------------------------------------------------------------------------------------
@@ -521,7 +547,9 @@ def test_a_newer_schema_is_refused_untouched_even_under_way(tmp_path: Path) -> N
     run.emit("note.written", {}).result()
     newer = apsw.Connection(str(ledger.workspace.database))
     newer.set_busy_timeout(5_000)
-    newer.execute("BEGIN IMMEDIATE; PRAGMA user_version = 999; UPDATE meta SET value = '999' WHERE name = 'usable_from'; COMMIT")
+    newer.execute(
+        "BEGIN IMMEDIATE; PRAGMA user_version = 999; UPDATE meta SET value = '999' WHERE name = 'usable_from'; COMMIT"
+    )
     with pytest.raises(SchemaTooNew):
         run.emit("note.written", {}).result()
     assert migrate.migrations()[-1].number < 999
@@ -556,5 +584,10 @@ def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> Non
 def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     text = f"FOLDER = {str(folder)!r}\n" + textwrap.dedent(code)
     return subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
+        [sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=dict(os.environ),
     )

@@ -82,6 +82,14 @@ class Reader:
             with suppress(StoreError):
                 db.close()
 
+    def renew(self) -> None:
+        """Gives this thread a new connection."""
+        db: Database | None = getattr(self._local, "db", None)
+        if db is not None:
+            del self._local.db
+            self._all.discard(db)
+            db.close()
+
     def connections(self) -> list[Database]:
         """The connections of all threads. Who forks holds them: the child would close those of other threads."""
         return list(self._all)
