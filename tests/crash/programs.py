@@ -311,6 +311,44 @@ def _ends(ledger: runstone.Ledger) -> None:
     say(removed=True)
 
 
+def show(workspace: str) -> None:
+    """Writes of every kind, says all that it reads back, and waits to be killed."""
+    ledger = runstone.open(workspace)
+    _own_runs(ledger)
+    _workflow(ledger, workspace)
+    ledger.flush()
+    say(view=view(ledger))
+    time.sleep(600)
+
+
+def view(ledger: runstone.Ledger) -> Any:
+    """All that a ledger shows of itself, as JSON."""
+    seen: dict[str, Any] = {"runs": {}, "search": [hit.to_dict() for hit in ledger.search("message")]}
+    for run in ledger.list_runs(sort="created", order="asc", limit=500).items:
+        shown: dict[str, Any] = {
+            "run": run.to_dict(),
+            "events": [event.to_dict() for event in ledger.events(run.id, limit=1000).items],
+            "telemetry": ledger.telemetry(run.id).to_dict(),
+            "attempts": [attempt.to_dict() for attempt in ledger.attempts(run.id)],
+            "checkpoints": [checkpoint.to_dict() for checkpoint in ledger.checkpoints(run.id)],
+            "state": ledger.state(run.id),
+            "journal": [entry.to_dict() for entry in ledger.journal(run.id)],
+            "processes": [process.to_dict() for process in ledger.processes(run.id)],
+            "input": ledger.input(run.id),
+            "result": ledger.result(run.id),
+            "tree": [node.run.id for node in ledger.tree(run.id).walk()],
+        }
+        if run.kind == "workflow":
+            shown["phases"] = [phase.to_dict() for phase in ledger.phases(run.id)]
+        seen["runs"][run.id] = shown
+    threads = ledger.threads.list(limit=100).items
+    seen["threads"] = [thread.to_dict() for thread in threads]
+    seen["messages"] = [m.to_dict() for t in threads for m in ledger.threads.messages(t.id, limit=1000).items]
+    seen["boards"] = [board.to_dict() for board in ledger.boards.list()]
+    seen["cards"] = [card.to_dict() for board in ledger.boards.list() for card in ledger.boards.cards(board.id)]
+    return json.loads(json.dumps(seen))
+
+
 def points(workspace: str) -> None:
     """Runs `everything`, and says which crash points it passed, and how often."""
     with recording() as passed:
@@ -367,7 +405,7 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(status)
 
 
-PROGRAMS = {"append": append, "contend": contend, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
+PROGRAMS = {"append": append, "show": show, "contend": contend, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])
