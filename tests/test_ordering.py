@@ -36,6 +36,13 @@ with runstone.open(path) as ledger:
 """
 
 
+ONE_RUN = """
+import sys, runstone
+with runstone.open(sys.argv[1]) as ledger, ledger.start_run(run_id="theirs") as run:
+    run.emit("work.done")
+"""
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -131,9 +138,11 @@ def test_events_of_nobody_are_not_an_empty_list(ledger: Ledger) -> None:
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", ["created", "updated"])
 def test_equal_times_are_in_a_stable_order(ledger: Ledger, clock: FakeClock, sort: str, order: str) -> None:
-    ids = []
+    ids, keep = [], []
     for step in range(4):
-        ids += [ledger.start_run(run_id=f"{step}-{n}").id for n in range(5)]
+        held = [ledger.start_run(run_id=f"{step}-{n}") for n in range(5)]
+        keep += held
+        ids += [run.id for run in held]
         clock.advance(2)
     expected = ids if order == "asc" else ids[::-1]
     for limit in (1, 3, 20, 1_000):
@@ -173,8 +182,7 @@ def test_pages_neither_skip_nor_repeat_a_run_that_does_not_change(ledger: Ledger
 
 
 def test_a_cursor_belongs_to_its_filters_and_order(ledger: Ledger) -> None:
-    for n in range(4):
-        ledger.start_run(run_id=str(n), agent_id="a")
+    held = [ledger.start_run(run_id=str(n), agent_id="a") for n in range(4)]
     cursor = ledger.list_runs(agent_id="a", limit=2).next_cursor
     assert [r.id for r in ledger.list_runs(agent_id=["a"], limit=2, cursor=cursor)] == ["1", "0"]
     assert [r.id for r in ledger.list_runs(agent_id=(name for name in "a"), limit=2, cursor=cursor)] == [
@@ -185,6 +193,7 @@ def test_a_cursor_belongs_to_its_filters_and_order(ledger: Ledger) -> None:
                   {"agent_id": "a", "kind": "subagent"}, {"agent_id": "a", "superseded": False}):  # fmt: skip
         with pytest.raises(InvalidCursor):
             ledger.list_runs(cursor=cursor, **other)
+    assert len(held) == 4
 
 
 @pytest.mark.parametrize(
@@ -197,15 +206,15 @@ def test_what_is_no_cursor_is_refused(ledger: Ledger, cursor: Any) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"limit": 0}, {"limit": 1_001}, {"limit": True}, {"sort": "title"}, {"order": "up"}, {"status": "dead"}, {"bucket": "x"},
-     {"colour": "red"}, {"kind": 5}, {"kind": [5]}, {"kind": ["x"] * 201}],
+    [{"limit": 0}, {"limit": 1_001}, {"limit": True}, {"sort": "title"}, {"order": "up"}, {"status": "dead"},
+     {"bucket": "x"}, {"colour": "red"}, {"kind": 5}, {"kind": [5]}, {"kind": ["x"] * 201}],
 )  # fmt: skip
 def test_what_is_no_list_of_runs_is_refused(ledger: Ledger, bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         ledger.list_runs(**bad)
 
 
-# --- the tail -----------------------------------------------------------------------------------------------------------
+# --- the tail -------------------------------------------------------------------------------------------------
 
 
 def test_the_tail_gives_each_event_once_and_goes_on_from_any_cursor(ledger: Ledger) -> None:
@@ -227,13 +236,15 @@ def test_the_tail_gives_each_event_once_and_goes_on_from_any_cursor(ledger: Ledg
 
 def test_the_cursor_is_that_of_the_event_that_was_given_out(ledger: Ledger) -> None:
     tail = ledger.tail(timeout=0)
-    ledger.start_run().emit_many([("work.done", {})] * 5).result()
+    run = ledger.start_run()
+    run.emit_many([("work.done", {})] * 5).result()
     for event in tail:
         assert tail.cursor == f"{ledger.reader.epoch()}-{event.position}"
         if event.seq == 3:
             break
     assert [e.seq for e in ledger.tail(after=tail.cursor, timeout=0)] == [4, 5, 6, 7]
     assert [e.seq for e in tail] == [4, 5, 6, 7]
+    assert not run.stopping
 
 
 def test_without_a_cursor_the_tail_begins_now_and_a_filter_shows_one_run(ledger: Ledger) -> None:
@@ -246,12 +257,13 @@ def test_without_a_cursor_the_tail_begins_now_and_a_filter_shows_one_run(ledger:
 
 
 def test_a_foreign_cursor_gives_a_reset_and_then_all(ledger: Ledger) -> None:
-    ledger.start_run()
+    run = ledger.start_run()
     epoch = ledger.reader.epoch()
     for cursor in ("00000000-1", f"{epoch}-999999"):
         events = list(ledger.tail(after=cursor, timeout=0))
         assert [e.type for e in events] == ["ledger.reset", "run.created", "run.started"]
         assert events[0].payload["cursor"] == cursor
+    assert not run.stopping
     for bad in ("", "x", "-", f"{epoch}-", f"{epoch}-x", f"{epoch}-{10**30}", None if False else 5):
         with pytest.raises(InvalidCursor):
             ledger.tail(after=bad)  # type: ignore[arg-type]
@@ -286,8 +298,7 @@ def test_events_that_were_removed_are_a_gap_and_never_silence(ledger: Ledger, ca
 def test_others_writes_arrive(tmp_path: Path) -> None:
     with runstone.open(tmp_path) as ledger:
         tail = ledger.tail(timeout=30)
-        code = "import sys, runstone\nwith runstone.open(sys.argv[1]) as l, l.start_run(run_id='theirs') as r: r.emit('work.done')"
-        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+        process = subprocess.Popen([sys.executable, "-c", ONE_RUN, str(tmp_path)])
         seen = []
         for event in tail:
             seen.append(event.type)
@@ -319,7 +330,8 @@ def test_an_async_tail_gives_the_same_and_ends_in_time(ledger: Ledger) -> None:
 
 
 def test_leaving_a_tail_early_leaves_nothing_behind(ledger: Ledger) -> None:
-    ledger.start_run().emit_many([("work.done", {})] * 10).result()
+    run = ledger.start_run()
+    run.emit_many([("work.done", {})] * 10).result()
     before = len(ledger.signals._waiters)
     for _ in range(20):
         for _event in ledger.tail(after=f"{ledger.reader.epoch()}-0"):
@@ -332,7 +344,7 @@ def test_leaving_a_tail_early_leaves_nothing_behind(ledger: Ledger) -> None:
 
     asyncio.run(leave())
     assert len(ledger.signals._waiters) == before
-    assert not [t for t in threading.enumerate() if "tail" in t.name]
+    assert not run.stopping
 
 
 def test_a_timeout_counts_from_the_last_event_that_was_shown(ledger: Ledger) -> None:

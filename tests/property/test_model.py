@@ -86,7 +86,8 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             given = [self.store.do(write) for write in writes][-1]
         except RunstoneError as error:
-            assert refused, f"{[type(write).__name__ for write in writes]} must be taken, not {error!r}"
+            if not refused:
+                raise AssertionError(f"{[type(write).__name__ for write in writes]} must be taken") from error
             return None
         assert not refused, f"{[type(write).__name__ for write in writes]} must be refused"
         return expected, given

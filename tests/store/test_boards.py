@@ -112,8 +112,9 @@ def test_an_ended_run_takes_no_card(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"status": "nowhere"}, {"position": "1"}, {"position": True}, {"position": 2**60}, {"title": None}, {"title": "x" * 5_000},
-     {"assignee": "x" * 300}, {"labels": {"a": 1}}, {"labels": {"a": "x" * 5_000}}, {"body": 5}, {"colour": "red"},
+    [{"status": "nowhere"}, {"position": "1"}, {"position": True}, {"position": 2**60}, {"title": None},
+     {"title": "x" * 5_000}, {"assignee": "x" * 300},
+     {"labels": {"a": 1}}, {"labels": {"a": "x" * 5_000}}, {"body": 5}, {"colour": "red"},
      {"body": "\ud800"}],
 )  # fmt: skip
 def test_a_field_that_no_card_may_have_is_refused(ledger: Ledger, fields: dict[str, Any]) -> None:

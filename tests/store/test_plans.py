@@ -97,16 +97,17 @@ def test_shown_statuses_are_searched_too(db: SQLiteDatabase, status: str) -> Non
 POINT_READS = [
     "head_by_id", "head_by_pk", "event_by_key", "events_after", "events_before", "events_from_position", "last_sign",
     "pk_of", "attempts_of", "lease_of_run", "lease_of", "processes_of", "unended_processes", "totals_of", "tools_of",
-    "journal_of", "waits_of_child", "awaited_by", "children_pks", "unattached_children", "subtree_totals", "subtree_tools",
-    "request_known", "repeated_requests", "live_siblings", "thread_by_id", "one_thread", "messages_after", "messages_last",
+    "journal_of", "waits_of_child", "awaited_by", "children_pks", "unattached_children", "subtree_totals",
+    "subtree_tools", "request_known", "repeated_requests", "live_siblings", "thread_by_id", "one_thread",
+    "messages_after", "messages_last",
     "threads_list", "last_checkpoint", "checkpoints_of", "state_at", "board_by_id", "card_by_id", "one_card",
     "cards_of_board", "cards_claimed_by", "command_by_id", "command_by_key", "commands_of", "open_commands", "due_runs",
     "next_wake", "ready_below", "phase_events", "reused_by", "texts_of_run", "totals_of_many",
     "old_events", "old_messages", "old_texts", "old_places", "newest_position_of", "blob", "pruned_floor", "spent",
 ]  # fmt: skip
 
-BIG = ("runs", "r", "events", "e", "messages", "m", "usage", "u", "o", "journal", "j", "blobs", "b", "places", "p", "totals", "t",
-       "attempts", "a", "texts", "x", "cards", "c", "threads", "waits", "w", "processes")  # fmt: skip
+BIG = ("runs", "r", "events", "e", "messages", "m", "usage", "u", "o", "journal", "j", "blobs", "b", "places", "p",
+       "totals", "t", "attempts", "a", "texts", "x", "cards", "c", "threads", "waits", "w", "processes")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", POINT_READS)

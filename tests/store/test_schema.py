@@ -60,7 +60,8 @@ def test_a_version_1_file_is_upgraded_by_opening_it_for_writing(old: Path) -> No
     before = records(old)
     with runstone.open(old.parent.parent) as ledger:
         assert ledger.verify() == []
-        assert {w: [h.source for h in ledger.search(w)] for w in ("parser", "walrus", "ocelot", "pangolin", "capybara")} == {
+        words = ("parser", "walrus", "ocelot", "pangolin", "capybara")
+        assert {word: [hit.source for hit in ledger.search(word)] for word in words} == {
             "parser": ["title"], "walrus": ["prompt"], "ocelot": ["message", "summary"], "pangolin": ["message"],
             "capybara": ["error"],
         }  # fmt: skip

@@ -64,8 +64,8 @@ def test_what_was_pruned_or_removed_is_found_no_more(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ['"', '""', "*", "a*", "NEAR(a b)", "a AND", "OR", "NOT a", "col:a", "(", ")", "^a", "a + b", "-a", "'", ";--", "\x00",
-     "a\x00b", "\ud800", "{a b}:c", " ", "", "a" * 100_000, "a " * 10_000, "%", "_", "ß", "日本"],
+    ['"', '""', "*", "a*", "NEAR(a b)", "a AND", "OR", "NOT a", "col:a", "(", ")", "^a", "a + b", "-a", "'", ";--",
+     "\x00", "a\x00b", "\ud800", "{a b}:c", " ", "", "a" * 100_000, "a " * 10_000, "%", "_", "ß", "日本"],
 )  # fmt: skip
 def test_a_hostile_query_is_only_words(ledger: Ledger, query: str) -> None:
     with ledger.start_run(title="a b near or not and"):
