@@ -74,20 +74,18 @@ async def attempt(work: Work, ledger: runstone.Ledger, run_id: str, end: str | i
         run.exception()
 
 
-def completed(ledger: runstone.Ledger, run_id: str) -> "Counter[str]":
-    found = (
-        ledger.list_runs(parent_id=run_id, status="completed", limit=1000).items
-        if exists(ledger, run_id)
-        else []
-    )
-    return Counter(ledger.input(run.id) for run in found)
+def known(ledger: runstone.Ledger, run_id: str) -> "tuple[Counter[str], Counter[str]]":
+    """Inputs of the finished children, and of the others."""
+    found = ledger.list_runs(parent_id=run_id, limit=1000).items if exists(ledger, run_id) else []
+    done = Counter(ledger.input(run.id) for run in found if run.status == "completed")
+    return done, Counter(ledger.input(run.id) for run in found) - done
 
 
 def exists(ledger: runstone.Ledger, run_id: str) -> bool:
     return any(run.id == run_id for run in ledger.list_runs(kind="workflow", limit=1000).items)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(first=PROGRAM, edits=st.lists(st.tuples(PROGRAM, ENDS), max_size=3), end=ENDS)
 def test_nothing_finished_runs_again_and_no_result_lands_on_another_child(
     first: list[Group], edits: list[tuple[list[Group], Any]], end: Any
@@ -98,17 +96,20 @@ def test_nothing_finished_runs_again_and_no_result_lands_on_another_child(
         async def life() -> None:
             for program, how in [(first, end), *edits, (edits[-1][0] if edits else first, None)]:
                 work.program = program
-                before, begun = completed(ledger, "r"), len(work.begun)
+                (done, undone), begun = known(ledger, "r"), len(work.begun)
                 await attempt(work, ledger, "r", how)
-                again = Counter(work.begun[begun:])
-                need = work.asked() - before
-                assert again <= need, (again, need)
+                again, need = Counter(work.begun[begun:]), work.asked() - done
+                # A call prefers the unfinished record of its own place to a finished one of another place.
+                assert again <= need + undone, (again, need, undone)
                 if ledger.get_run("r").status == "completed":
-                    assert again == need
+                    assert again >= need
                     return
 
         asyncio.run(life())
         assert ledger.get_run("r").status == "completed"
+        for child in ledger.list_runs(parent_id="r", limit=1000).items:
+            outcomes = [one.outcome for one in ledger.attempts(child.id)]
+            assert "completed" not in outcomes[:-1]  # none ran again after it had finished
         for deliveries in work.seen:
             assert all(asked == got[0] for asked, got in deliveries)
             numbers = [got[1] for _, got in deliveries]

@@ -1,12 +1,14 @@
 """Calling what an entry of the registry stands for: a Python function, a command, or a declarative definition."""
 
+import asyncio
 import inspect
 import os
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runstone.engine.commands import run_command
+from runstone.engine.commands import CommandResult, run_command
 from runstone.engine.groups import group_alive
 from runstone.engine.processes import ProcessIdentity
 from runstone.engine.registry import Entry
@@ -51,8 +53,16 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
     code: int | None = None
     signal: int | None = None
     try:
-        result = await run_command(
-            entry.command, value, on_started=on_started, on_lines=on_lines, environ=environ, root=ctx.workspace
+        result = await _apart(
+            ctx,
+            run_command(
+                entry.command,
+                value,
+                on_started=on_started,
+                on_lines=on_lines,
+                environ=environ,
+                root=ctx.workspace,
+            ),
         )
         code = result.exit_code
     except CommandError as error:
@@ -66,3 +76,15 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
     return result.value
 
 
+async def _apart(ctx: "Context", work: Coroutine[Any, Any, CommandResult]) -> CommandResult:
+    """Runs it as the engine's, not as the code's: a stop ends each task of the code, and would cut the command's end off."""
+    task = ctx.engine.spawn(work)
+    try:
+        result: CommandResult = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # the cancellation is what happened
+        raise
+    return result

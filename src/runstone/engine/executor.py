@@ -91,8 +91,8 @@ class Attempt:
             engine.executing(ctx, False)
             if not self._parked:
                 ctx.finish()
-        if ctx.handle.unseen:
-            Writer.raise_unseen(ctx.handle.unseen)
+        # What a fenced attempt still wrote was refused, as it should be; any other failed write is an error.
+        Writer.raise_unseen([failed for failed in ctx.handle.unseen if not isinstance(failed.error, Fenced)])
 
     def _from_thread(self, what: Signal) -> Callable[[str], None]:
         def tell(reason: str) -> None:
