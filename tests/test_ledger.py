@@ -130,8 +130,8 @@ def test_what_no_run_may_say_is_refused_at_once_and_changes_nothing(
 @pytest.mark.parametrize(
     "fields",
     [{"kind": "workflow"}, {"kind": "x"}, {"title": "x" * 5_000}, {"agent_id": "a b"}, {"labels": {"a": "x" * 5_000}},
-     {"options": {"a": "x" * 5_000}}, {"prompt": "\udcff"}, {"prompt": 5}, {"input": b""}, {"run_id": "a/b"}, {"run_id": ""},
-     {"run_id": "x" * 201}, {"parent": "a b"}, {"parent": "mine", "run_id": "mine"}],
+     {"options": {"a": "x" * 5_000}}, {"prompt": "\udcff"}, {"prompt": 5}, {"input": b""}, {"run_id": "a/b"},
+     {"run_id": ""}, {"run_id": "x" * 201}, {"parent": "a b"}, {"parent": "mine", "run_id": "mine"}],
 )  # fmt: skip
 def test_what_is_no_run_is_refused(ledger: Ledger, fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
