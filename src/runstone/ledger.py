@@ -256,7 +256,7 @@ class Ledger:
         """Events of the workspace in commit order from the cursor on, then as they come; `for` and `async for`.
 
         Without `after` it begins now; `timeout` seconds without an event end it. A foreign cursor gives one event
-        `ledger.reset` and begins at the oldest.
+        `ledger.reset` and begins at the oldest; where events after the cursor were removed, `ledger.gap` says so.
         """
         return Tail(self._reader, self._signals, after=after, timeout=timeout, run_id=run_id)
 
