@@ -28,8 +28,8 @@ from runstone.domain.records import (
 )
 from runstone.domain.runs import ENDED, RUN_KINDS
 from runstone.engine.core import Core, Signals, Watch
-from runstone.engine.liveness import DeadOwners
 from runstone.engine.handle import RunHandle
+from runstone.engine.liveness import DeadOwners
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
 from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, RunstoneError, StoreReadOnly
 from runstone.feeds import Tail, Waiter
@@ -161,7 +161,9 @@ class Ledger:
         head = self.core.submit(OpenRun(new, self.supervisor.owner), []).result().head
         return RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
 
-    def continue_run(self, run_id: str, message: str | None = None, *, agent_id: str | None = None) -> RunHandle:
+    def continue_run(
+        self, run_id: str, message: str | None = None, *, agent_id: str | None = None
+    ) -> RunHandle:
         """Opens the next attempt of a paused or interrupted run of your own loop. Of two continuations one wins.
 
         The handle has the last checkpoint's `state` and the `message_in`, which is added to the worker thread.
@@ -187,7 +189,9 @@ class Ledger:
         self.core.submit(CreateRun(new), []).result()
         return self.get_run(new.run_id)
 
-    def update_run(self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None) -> AgentRun:
+    def update_run(
+        self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None
+    ) -> AgentRun:
         """Edits the title or the labels of a run."""
         changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
         if labels is not None:
@@ -252,7 +256,9 @@ class Ledger:
         more = found[limit - 1].seq if len(found) > limit else None
         return Page(items=found[:limit], next_cursor=more)
 
-    def tail(self, after: str | None = None, *, timeout: float | None = None, run_id: str | None = None) -> Tail:
+    def tail(
+        self, after: str | None = None, *, timeout: float | None = None, run_id: str | None = None
+    ) -> Tail:
         """Events of the workspace in commit order from the cursor on, then as they come; `for` and `async for`.
 
         Without `after` it begins now; `timeout` seconds without an event end it. A foreign cursor gives one event
@@ -374,11 +380,15 @@ class Ledger:
     def _ended_tree(self, run_id: str) -> list[AgentRun]:
         tree = self.tree(run_id)
         if tree.run.root_run_id != run_id:
-            raise InvalidInput(f"run {run_id} is part of a tree; only whole trees are removed: {tree.run.root_run_id}")
+            raise InvalidInput(
+                f"run {run_id} is part of a tree; only whole trees are removed: {tree.run.root_run_id}"
+            )
         runs = [node.run for node in tree.walk()]
         for run in runs:
             if run.status not in (*ENDED, "interrupted"):
-                raise IllegalTransition(f"run {run.id} is {run.status}; only ended trees are removed", run_id=run.id)
+                raise IllegalTransition(
+                    f"run {run.id} is {run.status}; only ended trees are removed", run_id=run.id
+                )
         return runs
 
     def verify(self) -> list[str]:
@@ -467,7 +477,14 @@ def new_run(
         "title": None if title is None else bounded("title", title),
         **identity,
     }
-    for name in ("agent_id", "agent_version", "parent_thread_id", "worker_thread_id", "task_board_id", "task_card_id"):
+    for name in (
+        "agent_id",
+        "agent_version",
+        "parent_thread_id",
+        "worker_thread_id",
+        "task_board_id",
+        "task_card_id",
+    ):
         if fields.get(name) is not None:
             keys.check_id(fields[name], name)
     blobs = []

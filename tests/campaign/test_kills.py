@@ -10,8 +10,8 @@ import pytest
 from tests.crash.kills import Campaign, require_spread
 from tests.crash.world import Server, describe
 
-FIRST = int(os.environ.get("RUNSTONE_SEED", random.SystemRandom().randrange(10**6)))
-KILLS = int(os.environ.get("RUNSTONE_KILLS", 500))
+FIRST = int(os.environ.get("RUNSTONE_SEED") or random.SystemRandom().randrange(10**6))
+KILLS = int(os.environ.get("RUNSTONE_KILLS", "500"))
 WORKSPACES = 10
 
 
@@ -28,5 +28,7 @@ def test_five_hundred_kills(tmp_path: Path, record_property) -> None:  # type: i
             finally:
                 record_property("told", campaign.report())
             stages += campaign.stages
-    record_property("told", f"{sum(stages.values())} kills, seeds {FIRST} to {FIRST + WORKSPACES - 1}: {describe(stages)}")
+    record_property(
+        "told", f"{sum(stages.values())} kills, seeds {FIRST} to {FIRST + WORKSPACES - 1}: {describe(stages)}"
+    )
     require_spread(stages)

@@ -1,4 +1,4 @@
-"""The tests can fail: each defect is planted in a copy of the source, and the tests that are named for it must catch it.
+"""The tests can fail: each defect is planted in a copy of the source, and the tests named for it must catch it.
 
 A defect is a replacement of text that must match exactly once, so that this fails loudly when the code moves.
 """
@@ -13,7 +13,11 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SUPERVISOR, WRITER, NUMBERS = "tests/engine/test_supervisor.py::", "tests/store/test_writer.py::", "tests/store/test_numbers.py::"
+SUPERVISOR, WRITER, NUMBERS = (
+    "tests/engine/test_supervisor.py::",
+    "tests/store/test_writer.py::",
+    "tests/store/test_numbers.py::",
+)
 
 
 class Defect(NamedTuple):
@@ -100,7 +104,7 @@ DEFECTS = (
         if running - seen[1] < self.heartbeat_s:
             return None
 """,
-        """        self._seen[lease.run_id] = (expires, running if seen is None else seen[1])
+        """        _ = running, seen
 """,
         (
             SUPERVISOR + "test_age_alone_proves_nothing_of_a_process_that_runs",
@@ -167,7 +171,18 @@ DEFECTS = (
 def outcome(source: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """Runs the tests against a copy of the source."""
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=100", "-p", "no:cacheprovider", "--color=no", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--timeout=100",
+        "-p",
+        "no:cacheprovider",
+        "--color=no",
+        *tests,
+    ]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
@@ -180,7 +195,9 @@ def copy(to: Path) -> Path:
 def test_a_copy_of_the_source_is_what_the_tests_then_test(tmp_path: Path) -> None:
     code = "import runstone; print(runstone.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(copy(tmp_path))}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith(str(tmp_path))
 
 
@@ -196,7 +213,9 @@ def test_a_planted_defect_is_caught(tmp_path: Path, defect: Defect, record_prope
     source = copy(tmp_path)
     file = source / "runstone" / defect.file
     text = file.read_text()
-    assert text.count(defect.right) == 1, f"{defect.file} holds the text {text.count(defect.right)} times, not once"
+    assert text.count(defect.right) == 1, (
+        f"{defect.file} holds the text {text.count(defect.right)} times, not once"
+    )
     file.write_text(text.replace(defect.right, defect.wrong))
     done = outcome(source, defect.tests)
     assert done.returncode == 1, f"nobody noticed: {done.stdout[-2000:]}{done.stderr[-1000:]}"

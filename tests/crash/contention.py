@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import runstone
-
 from tests.crash.world import Server, require_whole
 
 
@@ -11,14 +10,19 @@ def contend(folder: Path, *, processes: int, seconds: float) -> str:
     """Lets them append, checks what must hold, and says how long they waited."""
     with Server() as server:
         victims = [
-            server.start(folder, "contend", str(folder), f"p{number}", str(seconds)) for number in range(processes)
+            server.start(folder, "contend", str(folder), f"p{number}", str(seconds))
+            for number in range(processes)
         ]
         assert all(victim.wait_gone(seconds * 3 + 60) for victim in victims)
     said = [victim.said()[-1] for victim in victims]
     assert all(line.get("done") for line in said), said
     with runstone.open(folder) as ledger:
         for line in said:
-            events = [event for event in ledger.events(line["run"], limit=10_000).items if event.type == "note.written"]
+            events = [
+                event
+                for event in ledger.events(line["run"], limit=10_000).items
+                if event.type == "note.written"
+            ]
             assert [event.payload["n"] for event in events] == list(range(min(line["appends"], len(events))))
             last = ledger.reader.events_before(line["run"], limit=1)[0]
             assert last.seq == line["seq"] + 1, "the end comes right after the last acknowledged append"

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import runstone
-
 from tests.crash.world import (
     Server,
     Victim,

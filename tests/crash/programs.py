@@ -26,7 +26,7 @@ def say(**told: Any) -> None:
     os.write(SAID, json.dumps(told).encode() + b"\n")
 
 
-# --- a process that appends ---------------------------------------------------------------------------------------------
+# --- a process that appends ------------------------------------------------------------------------------
 
 
 def append(workspace: str, seed: str, threads: str = "2") -> None:
@@ -53,14 +53,18 @@ def _appender(ledger: runstone.Ledger, name: str, board_id: str, stop: Path) -> 
     card = ledger.boards.add_card(board_id, f"Card of {name}", card_id=f"card-{name}-{os.getpid()}")
     while not stop.exists():
         say(begin="start_run", by=name)
-        run = ledger.start_run(agent_id="appender", title=f"Run of {name}", prompt="append", task_card_id=card.id)
+        run = ledger.start_run(
+            agent_id="appender", title=f"Run of {name}", prompt="append", task_card_id=card.id
+        )
         say(op="start_run", run=run.id, seq=1)
         with run:
             for number in range(rng.randrange(5, 60)):
                 op = rng.choice(("emit", "emit", "emit_many", "usage", "message", "checkpoint", "card"))
                 say(begin=op, by=name)
                 if op == "card":
-                    card = ledger.boards.update_card(card.id, revision=card.revision, title=f"{name} {number}")
+                    card = ledger.boards.update_card(
+                        card.id, revision=card.revision, title=f"{name} {number}"
+                    )
                     say(op="card", card=card.id, revision=card.revision)
                 else:
                     _append_once(run, op, number, rng)
@@ -78,7 +82,9 @@ def _append_once(run: runstone.RunHandle, op: str, number: int, rng: random.Rand
         for of in range(3):
             say(op=op, run=run.id, seq=seq - 2 + of, type="note.written", n=number)
     elif op == "usage":
-        run.usage(provider="p", model="m", input_tokens=3, output_tokens=2, request_id=f"{run.id}-{number}").result()
+        run.usage(
+            provider="p", model="m", input_tokens=3, output_tokens=2, request_id=f"{run.id}-{number}"
+        ).result()
         say(op=op, run=run.id, request=f"{run.id}-{number}")
     elif op == "message":
         message = run.message("assistant", f"message {number}").result()
@@ -89,13 +95,13 @@ def _append_once(run: runstone.RunHandle, op: str, number: int, rng: random.Rand
         say(op=op, run=run.id, checkpoint=saved, at=number)
 
 
-# --- a process that runs a workflow -------------------------------------------------------------------------------------
+# --- a process that runs a workflow ----------------------------------------------------------------------
 
 TOOL = Path(__file__).with_name("tool.py")
 
 
 def registry(folder: str) -> runstone.Registry:
-    """The workflow `campaign`: a step, children, nested children, tools in processes, a timer. Each notes what it executes."""
+    """The workflow `campaign`: a step, children, nested children, tools in processes, a timer. All note it."""
     made = runstone.Registry()
 
     def note(what: str, key: str) -> None:
@@ -123,7 +129,9 @@ def registry(folder: str) -> runstone.Registry:
         return await ctx.map("branch" if input["depth"] > 1 else "leaf", below)
 
     python = CommandSpec(
-        command=[sys.executable, "-S", "-E", str(TOOL), folder, "{input.key}"], result="last_line_json", grace_s=2.0
+        command=[sys.executable, "-S", "-E", str(TOOL), folder, "{input.key}"],
+        result="last_line_json",
+        grace_s=2.0,
     )
     made.add_command_agent("tool", "1", python)
 
@@ -157,11 +165,13 @@ def execute(workspace: str, run_id: str) -> None:
     """Starts the workflow, or goes on with it where a killed process left it."""
     with runstone.open(workspace) as ledger:
         say(ready=True)
-        result = asyncio.run(runstone.run("campaign", {}, ledger=ledger, run_id=run_id, registry=registry(workspace)))
+        result = asyncio.run(
+            runstone.run("campaign", {}, ledger=ledger, run_id=run_id, registry=registry(workspace))
+        )
         say(done=True, result=result)
 
 
-# --- processes that own a run, with short leases ----------------------------------------------------------------------
+# --- processes that own a run, with short leases ---------------------------------------------------------
 
 LEASE_S, HEARTBEAT_S = 1.0, 0.3
 
@@ -181,7 +191,11 @@ def hold(workspace: str, run_id: str) -> None:
             break
         say(op="emit", run=run.id, seq=seq, type="note.written", n=number)
         time.sleep(0.01)
-    for write in (run.complete, lambda: run.message("assistant", "late"), lambda: run.checkpoint({"late": 1})):
+    for write in (
+        run.complete,
+        lambda: run.message("assistant", "late"),
+        lambda: run.checkpoint({"late": 1}),
+    ):
         try:
             write().result()
         except runstone.RunstoneError as error:
@@ -207,12 +221,15 @@ def execute_slow(workspace: str, run_id: str, seconds: str) -> None:
         say(ready=True)
         made = slow_registry(workspace, seconds)
         try:
-            say(done=True, result=asyncio.run(runstone.run("slow", {}, ledger=ledger, run_id=run_id, registry=made)))
+            say(
+                done=True,
+                result=asyncio.run(runstone.run("slow", {}, ledger=ledger, run_id=run_id, registry=made)),
+            )
         except runstone.RunstoneError as error:
             say(done=True, refused=error.code)
 
 
-# --- a process that writes everything once, in order --------------------------------------------------------------------
+# --- a process that writes everything once, in order -----------------------------------------------------
 
 
 def everything(workspace: str) -> None:
@@ -249,7 +266,9 @@ def _workflow(ledger: runstone.Ledger, workspace: str) -> None:
     made = everything_registry(workspace)
     for _ in range(2):
         try:
-            asyncio.run(runstone.run("all", {}, ledger=ledger, run_id="all", registry=made, park_after_s=0.01))
+            asyncio.run(
+                runstone.run("all", {}, ledger=ledger, run_id="all", registry=made, park_after_s=0.01)
+            )
         except runstone.RunFailed:
             say(failed_as_planned=True)
     policy = runstone.ResumePolicy(from_phase="tools")
@@ -260,7 +279,7 @@ def _workflow(ledger: runstone.Ledger, workspace: str) -> None:
 
 
 def everything_registry(folder: str) -> runstone.Registry:
-    """The workflow `all`: a step, a failure that is handled, a nested run, a tool, a timer that parks; it fails twice."""
+    """The workflow `all`: a step, a failure that is handled, a nested run, a tool, a parking timer; it fails twice."""
     made = registry(folder)
     failures = Path(folder) / "failures"
 
@@ -345,7 +364,9 @@ def view(ledger: runstone.Ledger) -> Any:
     seen["threads"] = [thread.to_dict() for thread in threads]
     seen["messages"] = [m.to_dict() for t in threads for m in ledger.threads.messages(t.id, limit=1000).items]
     seen["boards"] = [board.to_dict() for board in ledger.boards.list()]
-    seen["cards"] = [card.to_dict() for board in ledger.boards.list() for card in ledger.boards.cards(board.id)]
+    seen["cards"] = [
+        card.to_dict() for board in ledger.boards.list() for card in ledger.boards.cards(board.id)
+    ]
     return json.loads(json.dumps(seen))
 
 
@@ -356,7 +377,7 @@ def points(workspace: str) -> None:
     say(points=dict(passed))
 
 
-# --- processes that write at the same time ------------------------------------------------------------------------------
+# --- processes that write at the same time ---------------------------------------------------------------
 
 
 def contend(workspace: str, name: str, seconds: str) -> None:
@@ -372,7 +393,7 @@ def contend(workspace: str, name: str, seconds: str) -> None:
     say(done=True, run=name, seq=seq, appends=len(waits), longest_s=waits[-1], p99_s=slow)
 
 
-# --- starting them ------------------------------------------------------------------------------------------------------
+# --- starting them ---------------------------------------------------------------------------------------
 
 
 def serve() -> None:
@@ -405,7 +426,17 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(status)
 
 
-PROGRAMS = {"append": append, "show": show, "contend": contend, "everything": everything, "points": points, "execute": execute, "execute_slow": execute_slow, "hold": hold, "serve": serve}
+PROGRAMS = {
+    "append": append,
+    "show": show,
+    "contend": contend,
+    "everything": everything,
+    "points": points,
+    "execute": execute,
+    "execute_slow": execute_slow,
+    "hold": hold,
+    "serve": serve,
+}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

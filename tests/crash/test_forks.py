@@ -10,7 +10,9 @@ import runstone
 
 def run(folder: Path, code: str) -> list[str]:
     text = f"FOLDER = {str(folder)!r}\n" + textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=90, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
@@ -48,7 +50,7 @@ def use_in_child(ledger, run, receipt):
 
 
 def test_a_forked_child_is_refused_and_ends_without_a_trace(tmp_path: Path) -> None:
-    """It ends as programs end, with finalizers: a connection that is closed then would take the parent's log with it."""
+    """It ends as programs end, with finalizers: a connection that is closed then would harm the parent's log."""
     said = run(
         tmp_path,
         CHILD

@@ -12,7 +12,6 @@ import pytest
 
 import runstone
 from runstone.ledger import Ledger
-
 from tests.crash.programs import HEARTBEAT_S, LEASE_S, slow_registry
 from tests.crash.world import PROGRAMS, Server, Victim, all_events, executions, pause, require_whole
 
@@ -78,7 +77,9 @@ def test_a_stopped_and_replaced_owner_is_refused_and_changes_nothing(tmp_path: P
             first.kill()
 
 
-def test_the_processes_of_a_stopped_owner_are_gone_before_the_new_attempt_starts_its_own(tmp_path: Path) -> None:
+def test_the_processes_of_a_stopped_owner_are_gone_before_the_new_attempt_starts_its_own(
+    tmp_path: Path,
+) -> None:
     with Server() as server:
         first = server.start(tmp_path, "execute_slow", str(tmp_path), "r1", "20")
         until("the tool's start", lambda: executions(tmp_path)[0])
@@ -96,7 +97,10 @@ def test_the_processes_of_a_stopped_owner_are_gone_before_the_new_attempt_starts
                 assert all_events(ledger, "r1")[-1].seq == seq
                 assert ledger.get_run("r1").status == "completed"
                 assert ledger.verify() == []
-                assert [process.ended_at is None for process in ledger.processes(ledger.tree("r1").children[0].run.id)] == [
+                assert [
+                    process.ended_at is None
+                    for process in ledger.processes(ledger.tree("r1").children[0].run.id)
+                ] == [
                     False,
                     False,
                 ]
@@ -126,13 +130,16 @@ def test_a_second_process_never_disturbs_the_runs_of_a_live_one(tmp_path: Path) 
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode != 0,
+    sys.platform != "linux"
+    or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode != 0,
     reason="unshare is not allowed here",
 )
 def test_another_pid_namespace_is_no_proof_of_death(tmp_path: Path) -> None:
     said = tmp_path / "said"
     with said.open("w") as out:
-        process = subprocess.Popen([*UNSHARE, sys.executable, str(PROGRAMS), "hold", str(tmp_path), "r1"], stdout=out)
+        process = subprocess.Popen(
+            [*UNSHARE, sys.executable, str(PROGRAMS), "hold", str(tmp_path), "r1"], stdout=out
+        )
     first = Victim(process.pid, said)
     try:
         assert first.wait_said("ready")

@@ -1,4 +1,4 @@
-"""Every boundary of every kind of write, crashed at on purpose: what was acknowledged is there, and the work goes on."""
+"""Every boundary of every kind of write, crashed at on purpose: all acknowledged is there, and the work goes on."""
 
 import asyncio
 import importlib
@@ -10,15 +10,15 @@ import pytest
 import runstone
 from runstone.store import writes
 from runstone.store.base import Write
-
 from tests.crash.programs import everything_registry
 from tests.crash.world import Server, pause, require_whole, tools_alive
 
 DRIVEN = (
-    "Append", "AppendMessages", "ClaimRun", "CreateRun", "DropRecords", "EndProcess", "EndRun", "MoveCommand", "OpenRun",
-    "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse", "RecordStep", "RemoveRun", "RenewLeases",
-    "ReportUsage", "RequestStop", "ResumeRun", "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess",
-    "UpdateRun", "YieldRun",
+    "Append", "AppendMessages", "ClaimRun", "CreateRun", "DropRecords", "EndProcess", "EndRun",
+    "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
+    "RecordStep", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
+    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "UpdateRun",
+    "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {"ForkRun", "InterruptRun", "PauseParked", "SaveThread", "SetSuperseded"}
 """Those of the reconciler are crashed at by the campaign; the others change one row more than those above."""

@@ -1,11 +1,10 @@
-"""After a kill a new process shows what the killed one had shown: runs, events, telemetry, checkpoints, threads, boards."""
+"""After a kill a new process shows what the killed one had shown, down to checkpoints, threads and boards."""
 
 import os
 import signal
 from pathlib import Path
 
 import runstone
-
 from tests.crash.programs import view
 from tests.crash.world import Server
 

@@ -15,7 +15,7 @@ def note(what: str) -> None:
     os.close(fd)
 
 
-lock = open(f"{folder}/lock-{key}", "w")
+lock = os.open(f"{folder}/lock-{key}", os.O_RDWR | os.O_CREAT)
 note("start")
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,7 +35,8 @@ class Server:
         self._number += 1
         said = folder / f"said-{self._number}"
         said.touch()
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         asked = {"program": program, "arguments": list(arguments), "said": str(said), "crash": crash}
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
@@ -123,7 +124,7 @@ def pause(seconds: float) -> None:
     select.select([], [], [], seconds)
 
 
-# --- what must hold -----------------------------------------------------------------------------------------------------
+# --- what must hold --------------------------------------------------------------------------------------
 
 
 def require_whole(ledger: Ledger, acknowledged: Iterable[dict[str, Any]]) -> None:
@@ -180,7 +181,9 @@ def require_live_leases(ledger: Ledger) -> None:
     assert ledger.reader.rows("running_without_lease") == []
     for lease in ledger.reader.leases():
         identity = ProcessIdentity(**{k: v for k, v in lease.identity.items() if k != "worker_id"})
-        assert is_alive(identity) is not False, f"run {lease.run_id} is held by the dead process {identity.pid}"
+        assert is_alive(identity) is not False, (
+            f"run {lease.run_id} is held by the dead process {identity.pid}"
+        )
 
 
 def executions(folder: Path, offset: int = 0) -> tuple[list[list[str]], int]:
@@ -219,7 +222,9 @@ def stage_of(folder: Path, run_id: str) -> str:
             return "before the run"
         if run.status == "completed":
             return "after the end"
-        begun = [event.payload["phase"] for event in all_events(ledger, run_id) if event.type == "phase.started"]
+        begun = [
+            event.payload["phase"] for event in all_events(ledger, run_id) if event.type == "phase.started"
+        ]
         ended = [event for event in all_events(ledger, run_id) if event.type == "phase.completed"]
         return begun[-1] if len(begun) > len(ended) else "between phases" if begun else "plan"
 

@@ -301,7 +301,7 @@ def test_a_failed_look_does_not_end_the_heartbeat(
 
 
 def test_taking_over_waits_for_the_second_look(tmp_path: Path) -> None:
-    """A command that opens, resumes and ends has no earlier look; it takes the second one itself. Real time, short leases."""
+    """A command that opens, resumes and ends has no earlier look; it takes the second itself (real time)."""
     with runstone.open(tmp_path, lease_s=0.3, heartbeat_s=0.1) as owner:
         seem(owner, host="elsewhere")
         run = stopped(owner.start_run())

@@ -57,7 +57,9 @@ class Supervisor:
         self.identity = identify_self()
         worker = core.new_id()
         self.owner = Owner(
-            worker, codec.encode({**msgspec.to_builtins(self.identity), "worker_id": worker}).decode(), int(lease_s * 1e6)
+            worker,
+            codec.encode({**msgspec.to_builtins(self.identity), "worker_id": worker}).decode(),
+            int(lease_s * 1e6),
         )
         self.heartbeat_s = heartbeat_s
         self.lease_s = lease_s
@@ -195,8 +197,9 @@ class Supervisor:
         for held in lost:
             if held.lost is not None:
                 held.lost(reason)
+        # Not waited for: the ledger does not answer now. Once it does, it says why they stopped.
         try:
-            for held in lost:  # not waited for: the ledger does not answer; once it does, it says why they stopped
+            for held in lost:
                 self.core.submit(YieldRun(held.run_id, held.attempt, reason), [])
         except StoreError:
             return
@@ -269,7 +272,9 @@ class Supervisor:
     def _interrupt(self, lease: Lease, reason: str, *, lease_expired: bool = False) -> InterruptRun:
         """The verdict; the last heartbeat is when the lease was last renewed, as all owners renew for the same time."""
         renewed = int(lease.expires_at.timestamp() * 1e6) - self.owner.lease_us
-        return InterruptRun(lease.run_id, lease.attempt, reason, lease_expired=lease_expired, last_seen_at=renewed)
+        return InterruptRun(
+            lease.run_id, lease.attempt, reason, lease_expired=lease_expired, last_seen_at=renewed
+        )
 
     def _how(self, identity: ProcessIdentity) -> str:
         rebooted = identity.boot_id != self.identity.boot_id

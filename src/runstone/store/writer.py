@@ -108,7 +108,8 @@ class Receipt:
         return self._value()
 
     def __await__(self) -> Generator[Any, None, Any]:
-        while self._outcome is _PENDING:  # a group that was too large is split: then its rest is waited for, too
+        # Again, because a group that was too large is split: then its rest is waited for, too.
+        while self._outcome is _PENDING:
             future = self._writer.future(self)
             if not future.done():
                 # As `yield from future` does it, without an iterator per await: this is the hottest path.
@@ -257,7 +258,9 @@ class Writer:
 
         `patience_s` is for how long that somebody is waited for.
         """
-        if group is None or (group.taken and not patience_s) or not self._commit_lock.acquire(timeout=patience_s):
+        if group is None or (group.taken and not patience_s):
+            return False
+        if not self._commit_lock.acquire(timeout=patience_s):
             return False
         try:
             if group is self._open and (taken := self._take()) is not None:
@@ -265,7 +268,8 @@ class Writer:
             return group.done
         finally:
             self._commit_lock.release()
-            if self._taken is not None:  # Ctrl-C came between taking and committing: the thread goes on with it
+            # Ctrl-C may have come between taking and committing: then the thread goes on with the group.
+            if self._taken is not None:
                 self._wake.put(None)
 
     def flush(self, timeout: float | None = 60.0) -> None:
@@ -437,7 +441,8 @@ class Writer:
             crashpoints.writes("after", writes)
         except BaseException as error:
             if decided and not isinstance(error, Exception) and not db.in_transaction:
-                self._interrupt = error  # Ctrl-C just after the commit: it is raised when the writes are settled
+                # Ctrl-C just after the commit: it is raised when the writes are settled.
+                self._interrupt = error
             else:
                 self._cache.clear()
                 with suppress(StoreError):  # the error to tell is the first one

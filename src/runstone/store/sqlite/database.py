@@ -139,11 +139,12 @@ class SQLiteDatabase:
 
     def changed_elsewhere(self) -> bool:
         version = self.raw.execute("PRAGMA data_version").get
-        before, self._version = self._version, version
-        changed = bool(version != before)
-        if changed and self.on_change is not None:
-            self.on_change(self)
-        return changed
+        if version == self._version:
+            return False
+        if self.on_change is not None:
+            self.on_change(self)  # raises each time that it is asked, until it has nothing against the change
+        self._version = version
+        return True
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
