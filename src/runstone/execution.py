@@ -15,7 +15,8 @@ from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.engine import planning
 from runstone.engine.claiming import taken_away
-from runstone.engine.local import SLOTS, LocalEngine, Tree
+from runstone.engine.driving import Tree
+from runstone.engine.local import SLOTS, LocalEngine
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
 from runstone.errors import (
@@ -179,8 +180,8 @@ def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any =
     if isinstance(source, WorkflowRun):
         identity = {"definition_id": source.definition_id, "definition_hash": source.definition_hash}
     new = new_run(
-        ledger.core, kind=source.kind, run_id=new_id, title=source.title, input=given, thread_id=source.parent_thread_id,
-        labels=source.labels, options=source.options, forked_from=source.id, **identity,
+        ledger.core, kind=source.kind, run_id=new_id, title=source.title, input=given, labels=source.labels,
+        thread_id=source.parent_thread_id, options=source.options, forked_from=source.id, **identity,
     )  # fmt: skip
     usable = [entry for entry in ledger.journal(run_id) if entry.finished and not entry.dropped]
     return str(ledger.core.submit(ForkRun(new, usable), []).result())

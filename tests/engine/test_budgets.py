@@ -1,4 +1,4 @@
-"""Budgets: at the cap nothing new starts, what runs finishes, the run pauses; and so it stays until the budget is larger."""
+"""Budgets: at the cap nothing new starts, what runs finishes, and the run pauses until the budget is larger."""
 
 import asyncio
 from collections import Counter

@@ -323,7 +323,11 @@ def test_what_happens_to_an_input_after_the_call_is_not_seen(ledger: Ledger) -> 
     assert got == [{"items": [1]}, {"items": [1]}]
 
 
-@pytest.mark.parametrize("value", [b"bytes", float("nan"), (1, 2), {1: "one"}, {"at": object()}], ids=["bytes", "nan", "tuple", "number key", "object"])
+@pytest.mark.parametrize(
+    "value",
+    [b"bytes", float("nan"), (1, 2), {1: "one"}, {"at": object()}],
+    ids=["bytes", "nan", "tuple", "number key", "object"],
+)
 def test_an_input_that_is_not_json_is_refused_at_the_call(ledger: Ledger, value: Any) -> None:
     names = Registry()
 

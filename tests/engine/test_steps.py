@@ -134,7 +134,7 @@ def test_a_tool_gets_the_same_idempotency_key_in_every_try(ledger: Ledger) -> No
     assert keys[0].startswith("r:")
 
 
-REFUSED = [b"x", float("nan"), float("inf"), (1,), {1}, datetime.now(UTC), {1: "x"}, "\ud800", 2**70 + 1]
+REFUSED = [b"x", float("nan"), float("inf"), (1,), {1}, datetime.now(UTC), {1: "x"}, "\ud800"]
 
 
 @pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)

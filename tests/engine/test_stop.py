@@ -36,7 +36,7 @@ def test_a_stop_from_another_process_reaches_children_and_process_groups(ledger:
     (folder / "hold").touch()
     with process("tests.engine.working", folder, "run", "deep") as other:
         until(ledger, lambda: bool(sleepers(ledger)) and tree_at_work(ledger), "the tree")
-        (pids,) = [pids for pids in sleepers(ledger).values()]
+        (pids,) = sleepers(ledger).values()
         assert not any(map(gone, pids))
         command = ledger.command("r", "stop", by="ana")
         assert command.status in ("requested", "acknowledged")

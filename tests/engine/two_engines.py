@@ -7,7 +7,7 @@ from typing import Any
 
 import runstone
 from runstone import Ledger, Registry
-from runstone.engine.local import Tree
+from runstone.engine.driving import Tree
 from runstone.execution import engine_of
 from runstone.store.writes.lifecycle import ClaimRun
 from runstone.store.writes.limits import PhaseFull
@@ -19,7 +19,7 @@ async def work(ledger: Ledger, which: str, folder: Path) -> None:
     @names.agent("work")
     async def agent(ctx: Any, input: Any) -> Any:
         print("holds" if which == "first" else "ran", flush=True)
-        while which == "first" and (folder / "hold").exists():
+        while which == "first" and (folder / "hold").exists():  # noqa: ASYNC110 - another process's file
             await asyncio.sleep(0.01)
 
     if which == "first":

@@ -29,7 +29,7 @@ def registry(folder: Path) -> Registry:
     @names.agent("work")
     async def work(ctx: Any, input: Any) -> Any:
         note(folder, input)
-        while input == "b" and (folder / "hold").exists():
+        while input == "b" and (folder / "hold").exists():  # noqa: ASYNC110 - another process's file
             await asyncio.sleep(0.01)
         return input
 

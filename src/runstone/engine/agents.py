@@ -77,7 +77,7 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
 
 
 async def _apart(ctx: "Context", work: Coroutine[Any, Any, CommandResult]) -> CommandResult:
-    """Runs it as the engine's, not as the code's: a stop ends each task of the code, and would cut the command's end off."""
+    """Runs it as the engine's, not as the code's: a stop cancels each task of the code, and would cut its end off."""
     task = ctx.engine.spawn(work)
     try:
         result: CommandResult = await asyncio.shield(task)

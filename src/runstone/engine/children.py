@@ -25,7 +25,19 @@ GONE_ON = frozenset({"failed", "cancelled", "interrupted"})
 class Item:
     """One child of a call."""
 
-    __slots__ = ("action", "entry", "error", "hint", "input", "more", "options", "pk", "record", "run_id", "value")
+    __slots__ = (
+        "action",
+        "entry",
+        "error",
+        "hint",
+        "input",
+        "more",
+        "options",
+        "pk",
+        "record",
+        "run_id",
+        "value",
+    )
 
     def __init__(
         self,
@@ -58,7 +70,9 @@ async def run_children(ctx: "Context", call: Call, items: Sequence[Item], *, sin
     fresh = [item for item in items if item.action == "start"]
     if fresh and not call.cancelled():
         await _start(ctx, fresh)
-    open_items = [item for item in items if item.run_id is not None and item.action in ("start", "attach", "retry")]
+    open_items = [
+        item for item in items if item.run_id is not None and item.action in ("start", "attach", "retry")
+    ]
     call.child_ids = [item.run_id for item in open_items if item.run_id is not None]
     call.open_ids = set(call.child_ids)
     if open_items:
@@ -123,9 +137,13 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
     if prompt is not None:
         blobs.append(pack(prompt.encode()))
         identity["prompt_ref"] = blobs[1][0]
-    kind = "workflow" if entry.kind == "workflow" else "workflow_child" if ctx.kind == "workflow" else "subagent"
+    kind = (
+        "workflow" if entry.kind == "workflow" else "workflow_child" if ctx.kind == "workflow" else "subagent"
+    )
     identity = {name: value for name, value in identity.items() if value is not None}
-    return NewRun(run_id=core.new_id(), kind=kind, identity=identity, blobs=blobs, prompt=prompt, at=core.now())
+    return NewRun(
+        run_id=core.new_id(), kind=kind, identity=identity, blobs=blobs, prompt=prompt, at=core.now()
+    )
 
 
 async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
@@ -143,7 +161,7 @@ async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
         stop()
     call.on_cancel = lambda: ctx.engine.loop.call_soon(_unless_ending, ctx, stop)
     call.waits = True
-    ctx.engine.consider_parking(ctx)
+    ctx.consider_parking()
     await asyncio.gather(*live)
 
 
@@ -194,7 +212,7 @@ async def _at_cap(ctx: "Context", call: Call, message: str) -> NoReturn:
     """What is spent is never less, so nothing is asked again: the parent pauses once its other children have ended."""
     call.blocked, ctx.cap = "budget", message
     call.live -= 1
-    ctx.engine.consider_parking(ctx)
+    ctx.consider_parking()
     ctx.watch_cap()
     await ctx.over
     raise asyncio.CancelledError
@@ -204,7 +222,7 @@ async def _blocked(ctx: "Context", call: Call, run: AgentRun) -> None:
     """Nothing in this process can bring the child on: wait until the run is parked, or the child changes."""
     call.blocked = "budget" if run.status_reason == "budget" else run.status
     call.live -= 1
-    ctx.engine.consider_parking(ctx)
+    ctx.consider_parking()
     if call.blocked == "budget":
         ctx.watch_cap()
     await ctx.engine.until_changed(run.id, run)

@@ -24,7 +24,8 @@ from runstone.store.writes.journal import DropRecords
 from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun, RecordEvents
 
 if TYPE_CHECKING:
-    from runstone.engine.local import LocalEngine, Tree
+    from runstone.engine.driving import Tree
+    from runstone.engine.local import LocalEngine
 
 _LAST_WORDS_S = 10.0
 """So long code may take to end after it was parked, stopped or fenced; then it is left behind, and fenced."""
@@ -83,7 +84,9 @@ class Attempt:
             root = engine.loop.create_task(self._call(), context=engine.context_for(ctx))
             await self._until_end(root)
         except asyncio.CancelledError:
-            await self._interrupted(ctx.stop_reason or f"its event loop was cancelled in process {os.getpid()}")
+            await self._interrupted(
+                ctx.stop_reason or f"its event loop was cancelled in process {os.getpid()}"
+            )
             raise
         finally:
             ctx.park = None
@@ -106,7 +109,9 @@ class Attempt:
 
     def _ordered_before(self) -> None:
         """An order that came between the claim and now was told to nobody."""
-        if any(command.status == "requested" for command in self.engine.core.reader.commands(self.ctx.run_id)):
+        if any(
+            command.status == "requested" for command in self.engine.core.reader.commands(self.ctx.run_id)
+        ):
             self.engine.supervisor.check_commands()
 
     def _tell(self, what: Signal) -> None:
@@ -174,7 +179,7 @@ class Attempt:
         ctx = self.ctx
         ctx.draining = True
         ctx.seat.leave()  # its code has ended, and what is left of its children needs slots
-        self.engine.consider_parking(ctx)
+        ctx.consider_parking()
         while left := [task for task, call in ctx.work.items() if call.kind != "timer" and not call.detached]:
             waited: set[asyncio.Future[Any]] = {*left, self._signal}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -198,7 +203,9 @@ class Attempt:
         if ctx.handle.summary is not None:
             payload["summary"] = ctx.handle.summary
         blob = None if data is None else pack(data)
-        claimed = None if ctx.attempt == 1 else ctx.claimed_pks  # nobody else can have asked for children before
+        claimed = (
+            None if ctx.attempt == 1 else ctx.claimed_pks
+        )  # nobody else can have asked for children before
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:
@@ -233,7 +240,9 @@ class Attempt:
         for command in self.engine.core.reader.commands(head.run_id):
             if command.status in ("requested", "acknowledged"):
                 done = head.status == "cancelled"
-                moved = MoveCommand(command.id, "applied" if done else "rejected", None if done else f"it had {head.status}")
+                moved = MoveCommand(
+                    command.id, "applied" if done else "rejected", None if done else f"it had {head.status}"
+                )
                 await self.engine.core.submit(moved, [])
 
     # --- how it was ended ----------------------------------------------------------------------------------------
@@ -260,9 +269,15 @@ class Attempt:
         if any(call.blocked == "budget" for call in open_calls):
             reached = RecordEvents(ctx.run_id, ctx.attempt, [("budget.reached", {"message": ctx.cap}, 2)])
             return ParkRun(
-                ctx.run_id, ctx.attempt, "run.paused", {"reason": "budget"}, extra=reached if ctx.cap else None
+                ctx.run_id,
+                ctx.attempt,
+                "run.paused",
+                {"reason": "budget"},
+                extra=reached if ctx.cap else None,
             )
-        payload: dict[str, Any] = {"reason": "children" if any(call.child_ids for call in open_calls) else "timer"}
+        payload: dict[str, Any] = {
+            "reason": "children" if any(call.child_ids for call in open_calls) else "timer"
+        }
         if wakes := [call.wake_at for call in open_calls if call.wake_at is not None]:
             payload["wake_at"] = min(wakes)
         branches = [("all", list(call.child_ids)) for call in open_calls if call.child_ids]
@@ -291,7 +306,9 @@ class Attempt:
         if left := [task for task, call in ctx.work.items() if call.kind == "child" and not call.detached]:
             await asyncio.wait(left, timeout=_LAST_WORDS_S)
         try:
-            await self._end(EndRun(ctx.run_id, ctx.attempt, "run.cancelled", {"reason": ctx.stop_reason or "stopped"}))
+            await self._end(
+                EndRun(ctx.run_id, ctx.attempt, "run.cancelled", {"reason": ctx.stop_reason or "stopped"})
+            )
         except Fenced:
             return  # it ended in this moment
 
@@ -306,7 +323,7 @@ class Attempt:
             else:
                 ctx.handle.interrupt(reason)
         except (Fenced, StoreError):
-            return  # it ended in this moment; or the ledger is closed, the lease runs out, and a reconciler says the same
+            return  # it ended in this moment; or the ledger is closed, and a reconciler will say the same
 
     async def _last_words(self, tasks: "set[asyncio.Task[Any]]") -> None:
         """Ends tasks of the code, bounded. A loop that ends cancels this more than once: that hurries nobody."""

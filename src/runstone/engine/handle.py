@@ -44,7 +44,14 @@ class RunHandle:
     """
 
     def __init__(
-        self, core: Core, supervisor: Supervisor, run_id: str, attempt: int, *, state: Any = None, saved: Saved | None = None
+        self,
+        core: Core,
+        supervisor: Supervisor,
+        run_id: str,
+        attempt: int,
+        *,
+        state: Any = None,
+        saved: Saved | None = None,
     ) -> None:
         self.id = run_id
         self.attempt = attempt
@@ -136,7 +143,8 @@ class RunHandle:
         whether the report was new. Usage of a fenced attempt is still accepted: it was spent.
         """
         report = Usage(
-            request_id=self._core.new_id() if request_id is None else request_id, provider=provider, model=model, at=self._core.now(),
+            request_id=self._core.new_id() if request_id is None else request_id,
+            provider=provider, model=model, at=self._core.now(),
             input_tokens=input_tokens, cache_read_tokens=cache_read_tokens, cache_write_tokens=cache_write_tokens,
             output_tokens=output_tokens, reasoning_tokens=reasoning_tokens,
             cost_picousd=None if cost_usd is None else to_picousd(cost_usd),
@@ -169,7 +177,9 @@ class RunHandle:
             changes["labels"] = labels_of(labels)
         return self._submit(UpdateRun(self.id, changes))
 
-    def checkpoint(self, state: Any = None, *, append: dict[str, list[Any]] | None = None, label: str | None = None) -> Receipt:
+    def checkpoint(
+        self, state: Any = None, *, append: dict[str, list[Any]] | None = None, label: str | None = None
+    ) -> Receipt:
         """Saves the state (JSON): only what changed is stored. The value is the checkpoint's number.
 
         With `append=` only the items that were added to top-level lists are given; then the time is flat, too.
@@ -224,7 +234,9 @@ class RunHandle:
             before = self._last_saved()
             places, saved = before.changes(state)
             extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=before.number)
-        park = ParkRun(self.id, self.attempt, "run.paused", {"reason": bounded("reason", reason)}, extra=extra)
+        park = ParkRun(
+            self.id, self.attempt, "run.paused", {"reason": bounded("reason", reason)}, extra=extra
+        )
         self._submit(park).result()
         self._saved = saved or self._saved
         self.left()
@@ -293,7 +305,9 @@ class RunHandle:
 
     def cancel(self, reason: str = "stopped") -> Receipt:
         """Ends the run as cancelled; what a loop does that sees `stopping`."""
-        return self._end(EndRun(self.id, self.attempt, "run.cancelled", {"reason": bounded("reason", reason)}))
+        return self._end(
+            EndRun(self.id, self.attempt, "run.cancelled", {"reason": bounded("reason", reason)})
+        )
 
     # --- as a context manager ------------------------------------------------------------------------------------
 

@@ -9,24 +9,22 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from runstone.domain import keys
 from runstone.domain.records import AgentRun, TreeNode, WorkflowRun
-from runstone.domain.resume import ResumePolicy
 from runstone.domain.runs import ENDED, Head
 from runstone.engine.calls import Call, awaited
-from runstone.engine.context import Context, running
+from runstone.engine.conduct import running
+from runstone.engine.context import Context
 from runstone.engine.core import Core
+from runstone.engine.driving import Drive, Tree
 from runstone.engine.executor import execute
 from runstone.engine.handle import current
 from runstone.engine.orphans import end_orphans
-from runstone.engine.parking import all_parked
-from runstone.engine.registry import Entry, Registry
+from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat, Slots
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import (
@@ -40,7 +38,7 @@ from runstone.errors import (
 )
 from runstone.store.writer import Receipt
 from runstone.store.writes.boards import RequestStop
-from runstone.store.writes.lifecycle import ClaimRun, Claimed, RecordEvents, ResumeRun, YieldRun
+from runstone.store.writes.lifecycle import Claimed, ClaimRun, RecordEvents, ResumeRun, YieldRun
 from runstone.store.writes.limits import PhaseFull
 
 SLOTS = 32
@@ -53,45 +51,8 @@ kept until they have ended: parking it would free nothing, and its code would be
 _LOOK_S = 1.0
 """So often a wait looks at the ledger even if nothing was signalled: a lease that runs out changes no row."""
 
-
-_LOOK_AGAIN_S = 0.02
-"""The least time between two looks whether a run can be parked."""
-
 _END_S = 30.0
 """So long the end of what was cancelled is waited for; each run has its own, shorter time for its last words."""
-
-
-class Tree(msgspec.Struct, kw_only=True, eq=False):
-    """What holds for a whole tree of runs that this process drives."""
-
-    registry: Registry
-    policy: ResumePolicy = ResumePolicy()
-    thread_id: str | None = None
-    root_id: str | None = None
-    ended: dict[str, frozenset[str]] = {}
-    """By run: children whose failure ended its last attempt."""
-    applied: bool = False
-    """Whether what the policy takes from the root's new attempt was taken."""
-
-
-class Drive:
-    """One run that this process brings on."""
-
-    __slots__ = ("detached", "queued", "stirred", "task", "tree")
-
-    def __init__(self, task: "asyncio.Task[AgentRun]", tree: Tree, detached: bool) -> None:
-        self.task = task
-        self.tree = tree
-        self.detached = detached
-        self.queued = False
-        """It waits for its turn: a place in its phase, or a slot."""
-        self.stirred = False
-
-    def stir(self) -> None:
-        """Has it look at its run again if it waits for its turn, as that may never come or be needed."""
-        if self.queued and not self.stirred:
-            self.stirred = True
-            self.task.cancel()
 
 
 class LocalEngine:
@@ -120,9 +81,8 @@ class LocalEngine:
         self._drives: dict[str, Drive] = {}
         self._executing: dict[str, Context] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._clean = contextvars.Context()
+        self.clean = contextvars.Context()
         self.threads = ThreadPoolExecutor(max_workers=max(slots, 8), thread_name_prefix="runstone-agent")
-        self._parking: dict[Context, asyncio.TimerHandle] = {}
         self._factory = self.loop.get_task_factory()
         self.loop.set_task_factory(self._make_task)
 
@@ -142,7 +102,7 @@ class LocalEngine:
 
     def context_for(self, ctx: Context) -> contextvars.Context:
         """The context in which the run's code works; tasks and timers that it makes are known by it."""
-        context = self._clean.copy()
+        context = self.clean.copy()
         context.run(running.set, ctx)
         context.run(current.set, ctx.handle)
         return context
@@ -154,7 +114,7 @@ class LocalEngine:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """A task of the engine's own, not of the run's code."""
-        task = self.loop.create_task(work, context=self._clean.copy())
+        task = self.loop.create_task(work, context=self.clean.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -191,7 +151,9 @@ class LocalEngine:
         if isinstance(run, WorkflowRun):
             return tree.registry.get_workflow(run.definition_id or "")
         if run.agent_id is None:
-            raise AgentNotFound(f"run {run.id} names no agent", hint="continue it in its own loop: ledger.continue_run")
+            raise AgentNotFound(
+                f"run {run.id} names no agent", hint="continue it in its own loop: ledger.continue_run"
+            )
         return tree.registry.get_agent(run.agent_id)
 
     @classmethod
@@ -237,7 +199,9 @@ class LocalEngine:
 
     async def leave(self, tree: Tree, reason: str) -> None:
         """Nobody waits for the tree any more: its runs in this process are left interrupted, but for detached ones."""
-        below = {run_id for run_id, drive in self._drives.items() if drive.tree is tree and not drive.detached}
+        below = {
+            run_id for run_id, drive in self._drives.items() if drive.tree is tree and not drive.detached
+        }
         for run_id in below & self._executing.keys():
             self._executing[run_id].stop_reason = self._executing[run_id].stop_reason or reason
         tasks = [self._drives[run_id].task for run_id in below]
@@ -256,7 +220,9 @@ class LocalEngine:
         while tasks := [drive.task for drive in self._drives.values() if drive.detached]:
             await asyncio.wait(tasks)
 
-    async def _drive(self, run_id: str, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None) -> AgentRun:
+    async def _drive(
+        self, run_id: str, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None
+    ) -> AgentRun:
         elsewhere = False
         while True:
             run = self.core.reader.run(run_id)
@@ -277,7 +243,9 @@ class LocalEngine:
                 elsewhere = False
                 await asyncio.to_thread(self.supervisor.settle, run_id)
                 expect = frozenset({"interrupted"})
-                await self.core.submit(ResumeRun(run_id, "the process that had it is gone", expect=expect), [])
+                await self.core.submit(
+                    ResumeRun(run_id, "the process that had it is gone", expect=expect), []
+                )
             else:
                 return run
 
@@ -285,7 +253,9 @@ class LocalEngine:
         assert run.wake_at is not None
         return int(run.wake_at.timestamp() * 1e6) <= self.core.now()
 
-    async def _in_turn(self, run: AgentRun, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None) -> bool:
+    async def _in_turn(
+        self, run: AgentRun, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None
+    ) -> bool:
         """Executes one attempt when there is a place in the phase and a slot; False where the phase is full."""
         entry = self.entry_of(tree, run)
         if run.attempt:
@@ -329,7 +299,9 @@ class LocalEngine:
             raise
         if run.attempt and hash_ is not None and hash_ != getattr(run, "definition_hash", None):
             changed = {"before": getattr(run, "definition_hash", None), "now": hash_}
-            await self.core.submit(RecordEvents(run.id, claimed.head.attempt, [("definition.changed", changed, 2)]), [])
+            await self.core.submit(
+                RecordEvents(run.id, claimed.head.attempt, [("definition.changed", changed, 2)]), []
+            )
         return claimed
 
     def _unclaim(self, receipt: Receipt) -> None:
@@ -379,44 +351,16 @@ class LocalEngine:
             self._executing[ctx.run_id] = ctx
         else:
             self._executing.pop(ctx.run_id, None)
-            handle = self._parking.pop(ctx, None)
-            if handle is not None:
-                handle.cancel()
 
     async def stop_tree(self, run_id: str, reason: str, by: str) -> None:
         """Stops a child, with all below it, because its parent does not want it any more; detached ones go on."""
+        payload = {"scope": "run", "reason": reason, "cascade": True}
         for run in _undetached(self.core.reader.tree(run_id)):
-            payload = {"scope": "run", "reason": reason, "cascade": True}
-            try:
-                await self.core.submit(RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None), [])
-            except IllegalTransition:
-                pass  # it ended in this moment
+            order = RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None)
+            with suppress(IllegalTransition):  # it may end in this moment
+                await self.core.submit(order, [])
             if run.id in self._drives:
                 self._drives[run.id].stir()
-
-    # --- parking -------------------------------------------------------------------------------------------------
-
-    def consider_parking(self, ctx: Context) -> None:
-        """Looks, after a while, whether all branches of the run wait; then it is parked."""
-        blocked = any(call.blocked for call in ctx.calls)
-        if ctx.draining and blocked and ctx.may_park() and ctx.park is not None:
-            ctx.park()
-        handle = self._parking.pop(ctx, None)
-        if handle is not None:
-            handle.cancel()
-        self._look_later(ctx, 0.0 if blocked else self.park_after_s)
-
-    def _look_later(self, ctx: Context, delay: float) -> None:
-        if ctx.run_id in self._executing and not ctx.suspended:
-            self._parking[ctx] = self.loop.call_later(delay, self._look, ctx, context=self._clean.copy())
-
-    def _look(self, ctx: Context) -> None:
-        self._parking.pop(ctx, None)
-        if ctx.suspended or not ctx.calls or ctx.park is None:
-            return
-        if ctx.may_park() and all_parked(ctx.tasks, ctx.calls, running, ctx):
-            ctx.park()
-        self._look_later(ctx, max(self.park_after_s, _LOOK_AGAIN_S))
 
 
 def _undetached(node: TreeNode) -> Iterator[AgentRun]:

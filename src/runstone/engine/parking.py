@@ -33,7 +33,9 @@ def all_parked(
     if not open_calls or not running:
         return False
     sight = _Sight({*running, *open_calls})
-    return all(sight.waits(task) for task in running) and not _timer_armed(running[0].get_loop(), owner, value)
+    return all(sight.waits(task) for task in running) and not _timer_armed(
+        running[0].get_loop(), owner, value
+    )
 
 
 class _Sight:
@@ -73,7 +75,11 @@ class _Sight:
 
     def _settled_by(self, callback: Any) -> list["asyncio.Future[Any]"]:
         if isinstance(callback, functools.partial):
-            return [part for part in callback.args if asyncio.isfuture(part)] if _of_asyncio(callback.func) else []
+            return (
+                [part for part in callback.args if asyncio.isfuture(part)]
+                if _of_asyncio(callback.func)
+                else []
+            )
         if not _of_asyncio(callback):
             return []
         owner = getattr(callback, "__self__", None)

@@ -19,14 +19,16 @@ _STATUS = {
 def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
     """The phases in the order in which they began; those of a declarative definition that did not begin come last.
 
-    A phase shows `running` only while the run itself does, and work in it is under way; else it is `pending`, to be gone
-    on with.
+    A phase shows `running` only while the run itself does, and work in it is under way; else it is `pending`: to be
+    gone on with.
     """
     pk = reader.pk(run.id)
     found: dict[str, dict[str, Any]] = {}
     for kind, payload, when, attempt in reader.rows("phase_events", run=pk):
         fields = codec.decode(payload)
-        phase = found.setdefault(fields["phase"], {"planned": None, "started": None, "ended": None, "reason": None})
+        phase = found.setdefault(
+            fields["phase"], {"planned": None, "started": None, "ended": None, "reason": None}
+        )
         phase["status"], phase["attempt"] = _STATUS[kind], attempt
         if kind == "phase.started":
             phase["started"] = phase["started"] or when
@@ -61,11 +63,23 @@ def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:
 def _state(
     run: AgentRun, name: str, phase: dict[str, Any] | None, children: list[AgentRun], reused: set[str]
 ) -> PhaseState:
-    phase = phase or {"status": "pending", "attempt": 0, "planned": None, "started": None, "ended": None, "reason": None}
+    phase = phase or {
+        "status": "pending",
+        "attempt": 0,
+        "planned": None,
+        "started": None,
+        "ended": None,
+        "reason": None,
+    }
     status, counts = phase["status"], Counter(child.status for child in children)
     if status == "running" and (run.status not in ("running", "waiting") or phase["attempt"] != run.attempt):
         status = "pending"
-    if status == "running" and children and not counts["running"] and (counts["pending"] or counts["waiting"]):
+    if (
+        status == "running"
+        and children
+        and not counts["running"]
+        and (counts["pending"] or counts["waiting"])
+    ):
         status = "pending"
     return PhaseState(
         name=name, status=status, planned=phase["planned"], children=dict(counts),

@@ -40,7 +40,9 @@ async def run_step(ctx: "Context", body: "asyncio.Task[Any]", hint: Hint) -> Any
     return codec.decode(data)
 
 
-async def run_timer(ctx: "Context", call: Call, seconds: float, hint: Hint, record: JournalEntry | None) -> None:
+async def run_timer(
+    ctx: "Context", call: Call, seconds: float, hint: Hint, record: JournalEntry | None
+) -> None:
     """Until the recorded time: that of an earlier attempt, or a new one."""
     core = ctx.engine.core
     if record is not None and record.value is not None:
@@ -50,6 +52,6 @@ async def run_timer(ctx: "Context", call: Call, seconds: float, hint: Hint, reco
         data = codec.encode(call.wake_at)
         await core.submit(RecordStep(ctx.run_id, ctx.attempt, hint, data, 0, kind="timer"), [])
     call.waits = True
-    ctx.engine.consider_parking(ctx)
+    ctx.consider_parking()
     while (left := call.wake_at - core.now()) > 0 and not ctx.suspended:
         await asyncio.wait([ctx.over], timeout=min(left / 1e6, _NAP_S))
