@@ -214,7 +214,7 @@ async def _at_cap(ctx: "Context", call: Call, message: str) -> NoReturn:
     call.live -= 1
     ctx.consider_parking()
     ctx.watch_cap()
-    await ctx.over
+    await asyncio.shield(ctx.over)
     raise asyncio.CancelledError
 
 

@@ -291,8 +291,6 @@ class Attempt:
         tasks = {task for task in (root, *ctx.tasks) if not task.done()}
         for task in tasks:
             task.cancel()
-        for call in list(ctx.calls):
-            call.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
 
