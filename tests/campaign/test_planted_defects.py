@@ -134,7 +134,7 @@ DEFECTS = (
     ),
     Defect(
         "user code swallows a suspension",
-        "engine/context.py",
+        "engine/conduct.py",
         """        if not self.suspended:
             return
         if running.get() is self:
