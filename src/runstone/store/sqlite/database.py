@@ -63,6 +63,7 @@ class SQLiteDatabase:
         self._sql = statements.load("runstone.store.sqlite")
         self._many: dict[tuple[str, int], str] = {}
         self._version: int | None = None
+        self._schema: int | None = None
         self.on_change: Callable[[SQLiteDatabase], Any] | None = None
         """Told when another connection has committed: it may have brought the schema further than ours."""
         self._lock_path = path.with_name(path.name + "-queue")
@@ -138,13 +139,13 @@ class SQLiteDatabase:
         return bool(self.raw.in_transaction)
 
     def changed_elsewhere(self) -> bool:
-        version = self.raw.execute("PRAGMA data_version").get
-        if version == self._version:
-            return False
-        if self.on_change is not None:
+        schema = self.raw.execute("PRAGMA user_version").get
+        if schema != self._schema and self.on_change is not None:
             self.on_change(self)  # raises each time that it is asked, until it has nothing against the change
-        self._version = version
-        return True
+        version = self.raw.execute("PRAGMA data_version").get
+        changed = (version, schema) != (self._version, self._schema)
+        self._version, self._schema = version, schema
+        return bool(changed)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
