@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from runstone.domain import codec
 from runstone.domain.resume import Claims
 from runstone.domain.runs import LIVING, Head
@@ -16,7 +18,8 @@ from runstone.engine.handle import RunHandle
 from runstone.engine.outcome import error_of
 from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat
-from runstone.errors import Fenced, StoreError
+from runstone.errors import Fenced, RunstoneError, StoreError
+from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writer import Writer
 from runstone.store.writes.boards import MoveCommand
@@ -47,7 +50,11 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
     ctx = Context(engine, tree, handle, claims, kind=head.kind, seat=seat)
     ctx.heard = heard
     ctx.ended_parent = tree.ended.pop(head.run_id, frozenset())
-    await Attempt(engine, ctx, entry, head).run()
+    try:
+        await Attempt(engine, ctx, entry, head).run()
+    except Exception as error:
+        engine.hand_back(head, f"its end could not be recorded: {error}")
+        raise
 
 
 async def _claims(engine: "LocalEngine", tree: "Tree", head: Head, entry: Entry) -> Claims:
@@ -155,10 +162,10 @@ class Attempt:
             return
         if not await self._drained(root):
             return
-        data = None
+        data: Row | None = None
         if error is None:
             try:
-                data = None if root.result() is None else codec.encode(root.result())
+                data = None if root.result() is None else pack(codec.encode(root.result()))
             except Exception as refused:
                 error = refused
         self.ctx.note_handled() if error is None else None
@@ -170,6 +177,11 @@ class Attempt:
                 await self._fail(error)
         except Fenced:
             return  # taken over or ended meanwhile: that is what the ledger says, and it stays so
+        except RunstoneError:
+            raise
+        except Exception as surprise:  # whatever it is, the run must not stay as if somebody worked on it
+            failed = {"error": error_of(error or surprise)}
+            await self._end(EndRun(self.ctx.run_id, self.ctx.attempt, "run.failed", failed))
 
     async def _drained(self, root: "asyncio.Task[Any]") -> bool:
         """Waits for what the code asked for and did not wait for, so that the run ends after it.
@@ -194,7 +206,7 @@ class Attempt:
                 return False
         return True
 
-    async def _complete(self, data: bytes | None) -> None:
+    async def _complete(self, blob: Row | None) -> None:
         ctx = self.ctx
         for entry in ctx.claims.left:
             if entry.child_run_id is not None and entry.child_status in LIVING:
@@ -202,10 +214,7 @@ class Attempt:
         payload: dict[str, Any] = {}
         if ctx.handle.summary is not None:
             payload["summary"] = ctx.handle.summary
-        blob = None if data is None else pack(data)
-        claimed = (
-            None if ctx.attempt == 1 else ctx.claimed_pks
-        )  # nobody else can have asked for children before
+        claimed = None if ctx.attempt == 1 else ctx.claimed_pks  # nobody else can have asked for children before
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:
@@ -214,7 +223,7 @@ class Attempt:
         before = []
         retry = codec.decode(self.head.options_json).get("retry")
         if retry is not None:
-            policy, tries = RetryPolicy(**retry), self.head.tries + 1
+            policy, tries = msgspec.convert(retry, RetryPolicy), self.head.tries + 1
             if tries < policy.max_attempts and not self._no_progress(told):
                 wake_at = self.engine.core.now() + int(policy.delay_s(tries) * 1e6)
                 payload = {"reason": "retry", "error": told, "wake_at": wake_at}

@@ -175,7 +175,7 @@ class RunHandle:
         changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
         if labels is not None:
             changes["labels"] = labels_of(labels)
-        return self._submit(UpdateRun(self.id, changes))
+        return self._submit(UpdateRun(self.id, changes, self.attempt))
 
     def checkpoint(
         self, state: Any = None, *, append: dict[str, list[Any]] | None = None, label: str | None = None

@@ -114,7 +114,8 @@ class LocalEngine:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """A task of the engine's own, not of the run's code."""
-        task = self.loop.create_task(work, context=self.clean.copy())
+        # Made directly: a loop's eager task factory would run it before whoever spawns it has noted it.
+        task = asyncio.Task(work, loop=self.loop, context=self.clean.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -325,6 +325,8 @@ class Batch:
         if write.light:
             try:
                 return Outcome(write.decide(self))
+            except StoreError:
+                raise  # the ledger itself failed: the whole batch is taken back
             except Exception as error:
                 return Outcome(error=error)
         self._marks = {name: len(rows) for name, rows in self.staged.items()}

@@ -427,16 +427,19 @@ class YieldRun(Write):
 
 
 class UpdateRun(Write):
-    """Edits title, labels or links. The value is the head."""
+    """Edits title, labels or links, by a person or fenced by an attempt. The value is the head."""
 
-    __slots__ = ("changes", "run_id")
+    __slots__ = ("attempt", "changes", "run_id")
 
-    def __init__(self, run_id: str, changes: dict[str, Any]) -> None:
+    def __init__(self, run_id: str, changes: dict[str, Any], attempt: int | None = None) -> None:
         self.run_id = run_id
         self.changes = changes
+        self.attempt = attempt
 
     def decide(self, batch: Batch) -> Head:
         head = batch.head(self.run_id)
+        if self.attempt is not None:
+            runs.check_fence(head, self.attempt)
         stale = batch.read("texts_of_run", run=head.pk, source="title") if "title" in self.changes else []
         for (number,) in stale:
             batch.stage("delete_text", number)
