@@ -214,7 +214,8 @@ class Attempt:
         payload: dict[str, Any] = {}
         if ctx.handle.summary is not None:
             payload["summary"] = ctx.handle.summary
-        claimed = None if ctx.attempt == 1 else ctx.claimed_pks  # nobody else can have asked for children before
+        # In a first attempt nobody else can have asked for children before.
+        claimed = None if ctx.attempt == 1 else ctx.claimed_pks
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""Which owners of leases are proven dead: readers ask, so that a killed run is not shown running until its lease ends."""
+"""Which owners of leases are proven dead: readers ask, so that no killed run is shown running until its lease ends."""
 
 import threading
 from typing import Any, Final
