@@ -355,18 +355,29 @@ class TreeNode(Record, frozen=True, kw_only=True):
 
     def walk(self) -> "Iterator[TreeNode]":
         """This node and all below it, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        stack = [self]  # not the call stack: a chain of runs may be deeper than Python's
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "run": self.run.to_dict(),
-            "own": self.own.to_dict(),
-            "subtree": self.subtree.to_dict(),
-            "reused": self.reused,
-            "children": [child.to_dict() for child in self.children],
-        }
+        top: list[dict[str, Any]] = []
+        stack = [(self, top)]
+        while stack:
+            node, siblings = stack.pop()
+            below: list[dict[str, Any]] = []
+            siblings.append(
+                {
+                    "run": node.run.to_dict(),
+                    "own": node.own.to_dict(),
+                    "subtree": node.subtree.to_dict(),
+                    "reused": node.reused,
+                    "children": below,
+                }
+            )
+            stack.extend((child, below) for child in reversed(node.children))
+        return top[0]
 
 
 class SearchHit(Record, frozen=True, kw_only=True):
