@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from runstone import workspace as places
 from runstone.domain import codec, keys
-from runstone.domain.bounds import bounded, labels_of, row_json
+from runstone.domain.bounds import asked_id, bounded, labels_of, options_of
 from runstone.domain.clock import Clock
 from runstone.domain.records import (
     AgentRun,
@@ -151,12 +151,12 @@ class Ledger:
         `parent` may be a handle, a run or an id, also one that the ledger does not know yet. With your own `run_id`,
         creation is idempotent. Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
         """
-        if kind not in _OWN_KINDS:
-            raise InvalidInput(f"kind {kind!r} is none of {', '.join(sorted(_OWN_KINDS))}")
+        if not isinstance(kind, str) or kind not in _OWN_KINDS:
+            raise InvalidInput(f"kind {codec.shown(kind)} is none of {', '.join(sorted(_OWN_KINDS))}")
         new = new_run(
-            self.core, kind=kind, run_id=run_id, parent=parent, agent_id=agent_id, agent_version=agent_version, title=title,
-            prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id, task_board_id=task_board_id,
-            task_card_id=task_card_id, labels=labels, options=options,
+            self.core, kind=kind, run_id=run_id, parent=parent, agent_id=agent_id, agent_version=agent_version,
+            title=title, prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id,
+            task_board_id=task_board_id, task_card_id=task_card_id, labels=labels, options=options,
         )  # fmt: skip
         head = self.core.submit(OpenRun(new, self.supervisor.owner), []).result().head
         return RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
@@ -169,6 +169,8 @@ class Ledger:
         The handle has the last checkpoint's `state` and the `message_in`, which is added to the worker thread.
         """
         run = self.get_run(run_id)
+        if message is not None:
+            codec.utf8(message, "message")
         if agent_id is not None and run.agent_id != agent_id:
             raise InvalidInput(f"run {run_id} belongs to agent {run.agent_id}, not {agent_id}")
         self.supervisor.settle(run_id)
@@ -196,7 +198,7 @@ class Ledger:
         changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
         if labels is not None:
             changes["labels"] = labels_of(labels)
-        self.core.submit(UpdateRun(run_id, changes), []).result()
+        self.core.submit(UpdateRun(asked_id("a run's id", run_id), changes), []).result()
         return self.get_run(run_id)
 
     def end_orphans(self, run_id: str) -> None:
@@ -470,7 +472,7 @@ def new_run(
     **identity: Any,
 ) -> NewRun:
     """A run on its way in, from a caller's arguments. Raises `InvalidInput` and its subclasses."""
-    parent_id = parent if isinstance(parent, str) or parent is None else parent.id
+    parent_id: Any = parent if isinstance(parent, str) else getattr(parent, "id", parent)
     fields: dict[str, Any] = {
         "parent_run_id": None if parent_id is None else keys.check_id(parent_id, "parent"),
         "parent_thread_id": thread_id,
@@ -495,10 +497,9 @@ def new_run(
         blobs.append(pack_value(input))
         fields["input_ref"] = blobs[-1][0]
     fields = {name: value for name, value in fields.items() if value is not None}
-    if labels:
-        fields["labels"] = labels_of(labels)
-    if options:
-        row_json("options", options)
+    if labels is not None and labels_of(labels):
+        fields["labels"] = labels
+    if options is not None and options_of(options):
         fields["options"] = options
     own_id = core.new_id() if run_id is None else keys.check_id(run_id, "run_id")
     return NewRun(run_id=own_id, kind=kind, identity=fields, blobs=list(blobs), prompt=prompt, at=core.now())
@@ -517,9 +518,7 @@ def open(
 
     `readonly` never creates, upgrades or changes anything. Raises `WorkspaceNotFound` and `StoreError` subclasses.
     """
-    if path is not None and str(path).startswith(("postgresql:", "postgres:")):
-        raise InvalidInput("this version keeps the ledger in a folder, not in PostgreSQL")
-    workspace = places.locate(None if path is None else Path(path), create=create and not readonly)
+    workspace = places.locate(path, create=create and not readonly)
     return Ledger(workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runstone.domain import codec, keys
-from runstone.domain.bounds import bounded, labels_of, role_of
+from runstone.domain.bounds import asked_id, bounded, labels_of, pairs, role_of
 from runstone.domain.records import AgentRun, Board, Card, Command, Message, Page, Thread
 from runstone.domain.runs import ENDED
 from runstone.errors import IllegalTransition, InvalidCursor, InvalidInput, NotFound
@@ -39,7 +39,7 @@ class Threads:
         """Adds messages in one write; gives the last one's id."""
         core = self._ledger.core
         more = None if extra is None else codec.encode(extra)
-        new = [NewMessage(role_of(role), text, core.now(), more) for role, text in batch]
+        new = [NewMessage(role_of(role), text, core.now(), more) for role, text in pairs("role, text", batch)]
         write = AppendMessages(keys.check_id(thread_id, "thread_id"), new)
         return str(core.submit(write, []).result())
 
@@ -89,6 +89,7 @@ class Boards:
 
     def update(self, board_id: str, *, title: str, revision: int) -> Board:
         """Changes the title. Raises `RevisionConflict`."""
+        asked_id("a board's id", board_id)
         self._ledger.core.submit(SaveBoard(board_id, bounded("title", title), None, revision), []).result()
         return self.get(board_id)
 
@@ -116,6 +117,9 @@ class Boards:
         return self.card(card_id)
 
     def _save(self, card_id: str, board_id: str | None, fields: dict[str, Any], revision: int | None) -> None:
+        asked_id("a card's id", card_id)
+        if board_id is not None:
+            asked_id("a board's id", board_id)
         changes, blob = _card_changes(fields)
         write = SaveCard(card_id, board_id, changes, revision, blob)
         self._ledger.core.submit(write, []).result()
@@ -150,6 +154,8 @@ def _card_changes(fields: dict[str, Any]) -> tuple[dict[str, Any], Row | None]:
             bounded(name, fields[name], limit)
     if not -(2**53) < fields.get("position", 0) < 2**53:
         raise InvalidInput(f"position of a card is out of range: {fields['position']}")
+    if fields.get("run_id") is not None:
+        asked_id("a run's id", fields["run_id"])
     changes = dict(fields)
     if "labels" in changes:
         changes["labels_json"] = codec.encode(labels_of(changes.pop("labels"))).decode()
@@ -236,4 +242,5 @@ class Commands:
 
     def move(self, command_id: str, status: str, reason: str | None = None) -> None:
         """Moves an order on; the engine says so when it saw it and when it is done."""
+        asked_id("a command's id", command_id)
         self._ledger.core.submit(MoveCommand(command_id, status, reason), []).result()

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from runstone.errors import StoreReadOnly, WorkspaceNotFound
+from runstone.domain import codec
+from runstone.errors import InvalidInput, StoreReadOnly, WorkspaceNotFound
 
 FOLDER: Final = ".runstone"
 DATABASE: Final = "ledger.db"
@@ -51,17 +52,39 @@ def _at(root: Path) -> Workspace | None:
 def locate(path: str | os.PathLike[str] | None, *, create: bool) -> Workspace:
     """The workspace of `path` (exactly there), or the one that `find` finds; created there or here if it may be.
 
-    Raises `WorkspaceNotFound` or `StoreReadOnly`.
+    Raises `InvalidInput`, `WorkspaceNotFound` or `StoreReadOnly`.
     """
     named = os.environ.get(VARIABLE)
-    found = _at(Path(path)) if path is not None else find()
+    given = None if path is None else _folder(path)
+    found = _at(given) if given is not None else find()
     if found is not None:
         return found
-    root = Path(path or named or Path.cwd())
+    root = given or Path(named or Path.cwd())
     if not create:
-        where = f"in {root}" if path or named else f"in {root} or above"
+        where = f"in {root}" if given or named else f"in {root} or above"
         raise WorkspaceNotFound(f"there is no Runstone workspace {where}")
-    return _create(root, notice=path is None and not named)
+    return _create(root, notice=given is None and not named)
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    """A caller's path. An empty one is refused: it must not mean the current folder by accident."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text or not _fits_file_names(text):
+        raise InvalidInput(
+            f"the workspace's path must be the path of a folder, not {codec.shown(path)}",
+            hint='name the folder; "." is the current one',
+        )
+    if text.startswith(("postgresql:", "postgres:")):
+        raise InvalidInput("this version keeps the ledger in a folder, not in PostgreSQL")
+    return Path(text)
+
+
+def _fits_file_names(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _create(root: Path, *, notice: bool) -> Workspace:

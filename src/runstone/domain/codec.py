@@ -56,6 +56,14 @@ def utf8(text: str, what: str) -> bytes:
     return _text(text, what).encode()
 
 
+def shown(value: Any, limit: int = 80) -> str:
+    """A refused value in a message. Some have no `repr`, such as an integer of more than 4,300 digits."""
+    try:
+        return f"{value!r:.{limit}}"
+    except Exception:
+        return f"a value of type {type(value).__name__}"
+
+
 def decode(data: bytes | str) -> Any:
     """The value of JSON bytes."""
     return _decoder.decode(data)

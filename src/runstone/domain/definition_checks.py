@@ -14,7 +14,7 @@ from runstone.domain.placeholders import Placeholder, placeholders, whole
 from runstone.errors import InvalidDefinition, NotJournalable
 
 if TYPE_CHECKING:
-    from runstone.domain.workflows import PhaseDefinition, WorkflowDefinition
+    from runstone.domain.workflows import PhaseDefinition, RetryPolicy, WorkflowDefinition
 
 JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -73,10 +73,15 @@ def _check_numbers(phase: "PhaseDefinition", where: str) -> None:
             f"{where}.concurrency is {phase.concurrency}; it must be 1 to {_MAX_CONCURRENCY}"
         )
     if phase.retry is not None:
-        _at_least(phase.retry.max_attempts, 1, f"{where}.retry.max_attempts")
-        _at_least(phase.retry.backoff_s, 0, f"{where}.retry.backoff_s")
-        _at_least(phase.retry.backoff_factor, 1, f"{where}.retry.backoff_factor")
-        _at_least(phase.retry.max_backoff_s, 0, f"{where}.retry.max_backoff_s")
+        check_retry(phase.retry, f"{where}.retry")
+
+
+def check_retry(retry: "RetryPolicy", where: str) -> None:
+    """Raises `InvalidDefinition` for a number that makes no sense."""
+    _at_least(retry.max_attempts, 1, f"{where}.max_attempts")
+    _at_least(retry.backoff_s, 0, f"{where}.backoff_s")
+    _at_least(retry.backoff_factor, 1, f"{where}.backoff_factor")
+    _at_least(retry.max_backoff_s, 0, f"{where}.max_backoff_s")
 
 
 def _check_json(phase: "PhaseDefinition", where: str) -> None:

@@ -22,7 +22,7 @@ def child_key(kind: str, name: str, version: str, input: Any, options: Any = Non
 def explicit_key(kind: str, name: str, key: str) -> str:
     """Key of a call with `key=`: the caller's text replaces version, input and options."""
     if not isinstance(key, str) or not key:
-        raise InvalidInput(f"key= must be text that is not empty, not {key!r}")
+        raise InvalidInput(f"key= must be text that is not empty, not {codec.shown(key)}")
     return _hash(codec.canonical(["key", kind, name, key]))
 
 
@@ -49,6 +49,6 @@ def check_id(value: str, what: str = "id") -> str:
     ok = isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
     if not ok or any(c.isspace() or c in "/\\" for c in value):
         raise InvalidInput(
-            f"{what} {value!r} must be 1 to 200 printable characters without spaces or slashes"
+            f"{what} {codec.shown(value, 250)} must be 1 to 200 printable characters without spaces or slashes"
         )
     return value

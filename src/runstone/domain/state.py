@@ -83,6 +83,8 @@ class Saved:
 
     def appended(self, append: dict[str, list[Any]]) -> "tuple[list[Place], Saved]":
         """The places of items added at the end of top-level lists. Linear in what is added."""
+        if not isinstance(append, dict):
+            raise InvalidInput(f"append= is an object of lists, not {codec.shown(append)}")
         places: list[Place] = []
         added: dict[str, list[str]] = {}
         for key, items in append.items():

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from runstone.domain import codec
 from runstone.errors import InvalidInput
 
 PICO: Final = Decimal(10) ** 12
@@ -32,10 +33,12 @@ def to_picousd(cost_usd: float | int | str | Decimal) -> int:
     """Exact picodollars of an amount in USD; a float is taken as its shortest decimal form."""
     try:
         amount = Decimal(str(cost_usd))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 <= amount <= MAX_COST_USD:
-        raise InvalidInput(f"cost_usd must be an amount from 0 to {MAX_COST_USD:,}, not {cost_usd!r:.80}")
+        raise InvalidInput(
+            f"cost_usd must be an amount from 0 to {MAX_COST_USD:,}, not {codec.shown(cost_usd)}"
+        )
     return int((amount * PICO).to_integral_value())
 
 
@@ -63,7 +66,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         for name in COUNTS:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value < 2**53:
-                raise InvalidInput(f"{name} must be a whole number from 0, not {value!r}")
+                raise InvalidInput(f"{name} must be a whole number from 0, not {codec.shown(value)}")
         if self.reasoning_tokens > self.output_tokens:
             raise InvalidInput("reasoning_tokens is a part of output_tokens and cannot be larger")
         if (self.cost_picousd is None) != (
@@ -73,7 +76,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("request_id", "provider", "model"):
             value = getattr(self, name)
             if not isinstance(value, str) or not 0 < len(value) <= 500:
-                raise InvalidInput(f"{name} must be text of 1 to 500 characters, not {value!r:.80}")
+                raise InvalidInput(f"{name} must be text of 1 to 500 characters, not {codec.shown(value)}")
+            codec.utf8(value, name)
 
     def payload(self) -> dict[str, Any]:
         """The `usage.reported` event."""

@@ -12,6 +12,7 @@ import msgspec
 
 from runstone.domain import codec, keys
 from runstone.domain.bounds import bounded, labels_of
+from runstone.domain.definition_checks import check_retry
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine.calls import Call
 from runstone.engine.children import Item, run_children
@@ -104,7 +105,7 @@ class Context(Conduct):
         more = {
             "title": None if title is None else bounded("title", title),
             "prompt": prompt,
-            "labels": labels_of(labels) if labels else None,
+            "labels": None if labels is None else labels_of(labels) or None,
             "detached": detach or None,
         }
         self._durable(f"ctx.child({agent!r})")
@@ -131,9 +132,9 @@ class Context(Conduct):
             self._item(
                 agent,
                 one,
-                key(one) if key else None,
+                None if key is None else _key_of(key, one),
                 given,
-                {"title": bounded("title", title(one))} if title else {},
+                {} if title is None else {"title": bounded("title", title(one))},
             )
             for one in inputs
         ]
@@ -145,15 +146,15 @@ class Context(Conduct):
         The function may be sync (it runs in a thread) or async. It runs at least once; see `idempotency_key`.
         """
         self._durable(f"ctx.step({name!r})")
-        own = keys.explicit_key("step", name, key) if key else keys.child_key("step", name, "", list(args))
+        explicit = None if key is None else keys.explicit_key("step", name, key)
+        own = explicit or keys.child_key("step", name, "", list(args))
         hint = self._hint(own, name)
         call = Call("step", name, own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
         if record is not None:
             return self._open(call, self._stored(record))
-        given = (
-            args if key else copy.deepcopy(args)
-        )  # what the code does to them afterwards is not what was keyed
+        # What the code does to arguments afterwards is not what was keyed.
+        given = copy.deepcopy(args) if key is None else args
         body = self.engine.loop.create_task(run_body(self, own, function, given))
         call.on_cancel = body.cancel
         return self._open(call, run_step(self, body, hint))
@@ -241,15 +242,34 @@ class Context(Conduct):
 
 def _options(options: dict[str, Any] | None, retry: RetryPolicy | dict[str, Any] | None) -> dict[str, Any]:
     """A child's options; `retry` is one of them, so that it holds wherever the child runs."""
+    if options is not None and not isinstance(options, dict):
+        raise InvalidInput(f"options must be an object, not {codec.shown(options)}")
     given = dict(options or {})
-    if retry is not None:
-        try:
-            policy = msgspec.convert(retry, RetryPolicy) if isinstance(retry, dict) else retry
-        except msgspec.ValidationError as error:
-            raise InvalidInput(f"retry: {error}") from error
-        given["retry"] = msgspec.to_builtins(policy)
+    chosen = given.get("retry") if retry is None else retry
+    if chosen is not None:
+        given["retry"] = _retry(chosen)
     if given and len(codec.encode(given)) > codec.ROW_TEXT_BYTES:
         raise ValueTooLarge(
             f"options have more than {codec.ROW_TEXT_BYTES} bytes", hint="put large values into the input"
         )
     return given
+
+
+def _retry(given: Any) -> Any:
+    """A checked retry policy as JSON. A wrong one must not come to light when the child has failed."""
+    try:
+        policy = msgspec.convert(msgspec.to_builtins(given), RetryPolicy)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise InvalidInput(f"retry: {error}") from error
+    check_retry(policy, "retry")
+    return msgspec.to_builtins(policy)
+
+
+def _key_of(key: Callable[[Any], str], one: Any) -> str:
+    """The key of one input; None is no text, and must not mean that there is no key."""
+    if not callable(key):
+        raise InvalidInput(f"key= of map is a function of the input, not {codec.shown(key)}")
+    own = key(one)
+    if not isinstance(own, str):
+        raise InvalidInput(f"key= of map must give text, not {codec.shown(own)}")
+    return own

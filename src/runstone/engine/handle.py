@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from runstone.domain import codec, events
-from runstone.domain.bounds import bounded, labels_of, role_of
+from runstone.domain.bounds import bounded, labels_of, pairs, role_of
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
@@ -100,15 +100,15 @@ class RunHandle:
         """Appends events in one write: all of them, or none."""
         if self._unseen:
             Writer.raise_unseen(self._unseen)
-        new = [self._event(type, payload, None, None) for type, payload in batch]
+        new = [self._event(type, payload, None, None) for type, payload in pairs("type, payload", batch)]
         return self._core.writer.submit(Append(self.id, self.attempt, new), self._unseen)
 
     def _event(self, type: str, payload: Any, importance: int | None, event_key: str | None) -> NewEvent:
         payload = {} if payload is None else payload
         level = events.check_emit(type, payload)
         if importance is not None:
-            if importance not in (events.LOW, events.NORMAL, events.HIGH):
-                raise InvalidInput(f"importance is 0, 1 or 2, not {importance!r}")
+            if not isinstance(importance, int) or importance not in (events.LOW, events.NORMAL, events.HIGH):
+                raise InvalidInput(f"importance is 0, 1 or 2, not {codec.shown(importance)}")
             level = importance
         if event_key is not None:
             bounded("event_key", event_key, _KEY_BYTES)
@@ -159,7 +159,7 @@ class RunHandle:
     def messages(self, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> Receipt:
         """Adds messages in one write."""
         now, more = self._core.now(), None if extra is None else codec.encode(extra)
-        new = [NewMessage(role_of(role), text, now, more) for role, text in batch]
+        new = [NewMessage(role_of(role), text, now, more) for role, text in pairs("role, text", batch)]
         thread = self.worker_thread_id
         return self._submit(AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True))
 

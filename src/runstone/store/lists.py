@@ -138,6 +138,8 @@ def _values(name: str, value: Filter) -> list[str] | None:
     values = [value] if isinstance(value, str) else list(value)
     if len(values) > 200 or not all(isinstance(v, str) for v in values):
         raise InvalidInput(f"{name} takes a text or at most 200 texts")
+    for one in values:
+        codec.utf8(one, name)
     return values
 
 

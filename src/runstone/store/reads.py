@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from runstone.domain import codec, state
+from runstone.domain.bounds import asked_id
 from runstone.domain.clock import Clock
 from runstone.domain.records import (
     AgentRun,
@@ -31,7 +32,15 @@ from runstone.domain.records import (
 )
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import to_usd
-from runstone.errors import AmbiguousId, ForkedLedger, LedgerClosed, NotFound, StoreCorrupt, StoreError
+from runstone.errors import (
+    AmbiguousId,
+    ForkedLedger,
+    InvalidInput,
+    LedgerClosed,
+    NotFound,
+    StoreCorrupt,
+    StoreError,
+)
 from runstone.store import rows
 from runstone.store.base import Database, Row
 from runstone.store.blobs import decompress, unpack
@@ -115,9 +124,9 @@ class Reader:
 
     def resolve(self, text: str) -> str:
         """The run id that a person means: the whole of it, or any part that only one run has."""
-        if self.rows("pk_of", run_id=text):
+        if self.rows("pk_of", run_id=asked_id("a run's id", text)):
             return text
-        found = [row[0] for row in self.rows("run_ids_with", part=text)]
+        found = [row[0] for row in self.rows("run_ids_with", part=text)] if text else []
         if not found:
             raise NotFound(f"there is no run {text}", run_id=text)
         if len(found) > 1:
@@ -126,7 +135,7 @@ class Reader:
 
     def pk(self, run_id: str) -> int:
         """The integer key of a run. Raises `NotFound`."""
-        found = self.rows("pk_of", run_id=run_id)
+        found = self.rows("pk_of", run_id=asked_id("a run's id", run_id))
         if not found:
             raise NotFound(f"there is no run {run_id}", run_id=run_id)
         return int(found[0][0])
@@ -144,7 +153,7 @@ class Reader:
 
     def run(self, run_id: str) -> AgentRun:
         """The run. Raises `NotFound`."""
-        found = self.run_rows("r.run_id = :run_id", run_id=run_id)
+        found = self.run_rows("r.run_id = :run_id", run_id=asked_id("a run's id", run_id))
         if not found:
             raise NotFound(f"there is no run {run_id}", run_id=run_id)
         return rows.run(found[0])
@@ -184,7 +193,7 @@ class Reader:
 
     def telemetry(self, run_id: str) -> RunTelemetry:
         """What the run cost, own and subtree."""
-        row = self.run_rows("r.run_id = :run_id", run_id=run_id)
+        row = self.run_rows("r.run_id = :run_id", run_id=asked_id("a run's id", run_id))
         if not row:
             raise NotFound(f"there is no run {run_id}", run_id=run_id)
         record, (pk, active_ms, attempt_at, model, provider, reused) = rows.run(row[0]), row[0][36:42]
@@ -264,7 +273,7 @@ class Reader:
 
     def blob(self, digest: str) -> bytes:
         """The raw bytes of a blob, checked against its digest."""
-        found = self.rows("blob", digest=digest)
+        found = self.rows("blob", digest=asked_id("a blob's digest", digest))
         if not found:
             raise NotFound(f"there is no blob {digest}")
         number, data, _ = found[0]
@@ -366,7 +375,7 @@ class Reader:
     ) -> list[tuple[Thread, int]]:
         """Threads from the newest, each with its integer key; or the one of that id."""
         if thread_id is not None:
-            found = self.rows("one_thread", thread_id=thread_id)
+            found = self.rows("one_thread", thread_id=asked_id("a thread's id", thread_id))
         else:
             found = self.rows("threads_list", before=_NO_LIMIT if before is None else before, limit=limit)
         return [
@@ -376,11 +385,13 @@ class Reader:
 
     def messages(self, thread_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:
         """Messages of a thread with `seq` above `after`."""
+        asked_id("a thread's id", thread_id)
         found = self.rows("messages_after", thread_id=thread_id, after=min(after, _NO_LIMIT), limit=limit)
         return [self._message(thread_id, row) for row in found]
 
     def last_messages(self, thread_id: str, limit: int) -> list[Message]:
         """The newest messages of a thread, in order."""
+        asked_id("a thread's id", thread_id)
         return [
             self._message(thread_id, row)
             for row in self.rows("messages_last", thread_id=thread_id, limit=limit)
@@ -398,6 +409,9 @@ class Reader:
         self, *, board_id: str | None = None, thread_id: str | None = None, limit: int = 100
     ) -> list[Board]:
         """Boards, from the first; or the one of that id."""
+        for what, one in (("a board's id", board_id), ("a thread's id", thread_id)):
+            if one is not None:
+                asked_id(what, one)
         if board_id is not None:
             found = [row[1:] for row in self.rows("board_by_id", board_id=board_id)]
         else:
@@ -412,8 +426,10 @@ class Reader:
     ) -> list[Card]:
         """The cards of a board by their position; or the one of that id."""
         if card_id is not None:
-            found = self.rows("one_card", card_id=card_id)
+            found = self.rows("one_card", card_id=asked_id("a card's id", card_id))
         else:
+            if board_id is not None:
+                asked_id("a board's id", board_id)
             found = self.rows("cards_of_board", board_id=board_id, limit=limit)
         return [rows.card(row, self.text(row[5], row[6])) for row in found]
 
@@ -429,12 +445,18 @@ class Reader:
 
     def search(self, query: str, limit: int = 20) -> list[SearchHit]:
         """Titles, prompts, summaries, errors and messages that hold all words of `query`, newest first."""
+        if not isinstance(query, str) or type(limit) is not int or limit < 1:
+            raise InvalidInput(
+                f"search takes a text and a limit from 1, not {codec.shown(query)} and {codec.shown(limit)}"
+            )
         # Each word is quoted, so that nothing in it is an operator; what holds no letter or digit finds nothing anyway.
         words = [word for word in _UNSEARCHABLE.sub(" ", query).split() if any(map(str.isalnum, word))]
         if not words:
             return []
         quoted = " ".join(f'"{word}"' for word in words[:_MAX_WORDS])
-        return [self._hit(row) for row in self.rows("search_texts", query=quoted, limit=limit)]
+        return [
+            self._hit(row) for row in self.rows("search_texts", query=quoted, limit=min(limit, _NO_LIMIT))
+        ]
 
     def _hit(self, row: Row) -> SearchHit:
         source, run_id, thread_id, seq, text, text_ref, title, summary, error, prompt_ref = row
