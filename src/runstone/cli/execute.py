@@ -8,6 +8,7 @@ import click
 import runstone
 from runstone.cli import arguments, executing, options, plan_tables
 from runstone.cli.command import Command, with_session
+from runstone.cli.interrupts import Interrupts
 from runstone.cli.session import Session
 from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
@@ -40,13 +41,13 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     # Before a workspace is created: a name that nobody knows must not leave one behind.
     slots = session.define(session.root(), name, trust=more["trust"]).settings.slots
     executing.require(name)
-    with session.changing(create=True) as ledger:
+    with Interrupts(session.output) as interrupts, session.changing(create=True) as ledger:
         chosen = more["id"] or executing.new_id()
         begin = partial(
             runstone.run, name, value, ledger=ledger, run_id=chosen, title=more["title"], labels=labels,
             budget=budget, slots=slots or SLOTS,
         )  # fmt: skip
-        return executing.drive(session.output, ledger, executing.Start(chosen, begin))
+        return executing.drive(session.output, ledger, executing.Start(chosen, begin), interrupts)
 
 
 @click.command(cls=Command)
@@ -66,18 +67,19 @@ def resume(session: Session, run: str | None, every: bool, trust: bool, **more: 
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
         raise click.UsageError(wrong)
     asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
-    with session.changing() as ledger:
+    with Interrupts(session.output) as interrupts, session.changing() as ledger:
         found = executing.interrupted(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         slots = _define(session, ledger, found, trust)
         begin = partial(runstone.resume, ledger=ledger, slots=slots, **asked)
         if every:
             known = _known(session, found)
             starts = [executing.Start(one.id, partial(begin, one.id)) for one in known]
-            return executing.drive_all(session.output, ledger, starts)
+            return executing.drive_all(session.output, ledger, starts, interrupts)
         (one,) = found
         if one.status in RESUMABLE:
             executing.require(executing.name_of(one), one)
-        return executing.drive(session.output, ledger, executing.Start(one.id, partial(begin, one.id)))
+        start = executing.Start(one.id, partial(begin, one.id))
+        return executing.drive(session.output, ledger, start, interrupts)
 
 
 def _define(session: Session, ledger: Ledger, found: list[AgentRun], trust: bool) -> int:

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import runstone
 from runstone.cli import exit_codes, text
+from runstone.cli.interrupts import Interrupts, Stopped
 from runstone.cli.live import Watcher
 from runstone.cli.output import Output, to_json
 from runstone.cli.problems import DEBUG, report
@@ -25,10 +26,6 @@ class Start(NamedTuple):
 
     run_id: str
     begin: Callable[[], Awaitable[Any]]
-
-
-class Terminated(Exception):
-    """SIGTERM came; the runs were left interrupted."""
 
 
 def new_id() -> str:
@@ -65,15 +62,15 @@ def interrupted(ledger: Ledger) -> list[AgentRun]:
     return ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
 
 
-def drive(output: Output, ledger: Ledger, start: Start) -> int:
+def drive(output: Output, ledger: Ledger, start: Start, interrupts: Interrupts) -> int:
     """Drives one run, prints its result, and gives the exit code."""
-    output.note(f"run {start.run_id}")
+    interrupts.take()
     try:
         with Watcher(ledger, start.run_id, output):
-            result = asyncio.run(_until_signalled(start.begin(), output))
-    except (KeyboardInterrupt, Terminated) as stop:
-        left = RunInterrupted(f"run {start.run_id} is interrupted", run_id=start.run_id)
-        return report(left, output, _code_of(stop))
+            announced = _Announcement(output, ledger, start.run_id).during(start.begin)
+            result = asyncio.run(_work(announced, output, interrupts))
+    except (KeyboardInterrupt, Stopped) as stop:
+        return _report_stopped(output, ledger, start.run_id, _code_of(stop))
     except RunOutcome as outcome:
         return _report_outcome(output, ledger, start.run_id, outcome)
     _conclude(output, ledger, start.run_id)
@@ -81,8 +78,53 @@ def drive(output: Output, ledger: Ledger, start: Start) -> int:
     return exit_codes.OK
 
 
+class _Announcement:
+    """Says the run's id as soon as there is such a run: nobody shall be told one that was refused."""
+
+    def __init__(self, output: Output, ledger: Ledger, run_id: str) -> None:
+        self._output, self._ledger, self._run_id = output, ledger, run_id
+        self._said = False
+
+    async def during(self, begin: Callable[[], Awaitable[Any]]) -> Any:
+        """Awaits the work, and looks for its run meanwhile."""
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # called once more after the loop was closed
+                loop.call_soon_threadsafe(self._look)
+
+        number = self._ledger.signals.subscribe(self._run_id, tell)
+        try:
+            self._look()
+            return await begin()
+        finally:
+            self._ledger.signals.unsubscribe(number)
+            self._look()
+
+    def _look(self) -> None:
+        if not self._said and exists(self._ledger, self._run_id):
+            self._said = True
+            self._output.note(f"run {self._run_id}")
+
+
 def _code_of(stop: BaseException) -> int:
-    return exit_codes.SIGTERM if isinstance(stop, Terminated) else exit_codes.SIGINT
+    return stop.exit_code if isinstance(stop, Stopped) else exit_codes.SIGINT
+
+
+def exists(ledger: Ledger, run_id: str) -> bool:
+    """Whether the ledger has the run."""
+    try:
+        ledger.get_run(run_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _report_stopped(output: Output, ledger: Ledger, run_id: str, code: int) -> int:
+    ledger.flush()  # the creation of the run may still be on its way
+    if exists(ledger, run_id):
+        return report(RunInterrupted(f"run {run_id} is interrupted", run_id=run_id), output, code)
+    return report(RunInterrupted("interrupted before the run was created", hint="run it again"), output, code)
 
 
 def _report_outcome(output: Output, ledger: Ledger, run_id: str, outcome: RunOutcome) -> int:
@@ -116,13 +158,14 @@ def print_result(output: Output, run: AgentRun, result: Any) -> None:
             output.line(text.escape_json(line))
 
 
-def drive_all(output: Output, ledger: Ledger, starts: list[Start]) -> int:
+def drive_all(output: Output, ledger: Ledger, starts: list[Start], interrupts: Interrupts) -> int:
     """Drives several runs at once; the exit code is that of the first that did not complete."""
     if not starts:
         output.note("no top-level run is interrupted")
+    interrupts.take()
     try:
-        results = asyncio.run(_until_signalled(_gather(starts), output))
-    except (KeyboardInterrupt, Terminated) as stop:
+        results = asyncio.run(_work(_gather(starts), output, interrupts))
+    except (KeyboardInterrupt, Stopped) as stop:
         left = RunInterrupted("the runs are interrupted", hint="go on with them: runstone resume --all")
         return report(left, output, _code_of(stop))
     code = exit_codes.OK
@@ -160,26 +203,6 @@ def _background(output: Output) -> Callable[[asyncio.AbstractEventLoop, dict[str
     return tell
 
 
-async def _until_signalled(work: Awaitable[Any], output: Output) -> Any:
-    """Awaits the work; SIGTERM cancels it as Ctrl-C does, so that the ledger can note what was interrupted."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_background(output))
-    came: list[bool] = []
-
-    def stop() -> None:
-        came.append(True)
-        task.cancel()
-
-    try:
-        loop.add_signal_handler(signal.SIGTERM, stop)
-    except (NotImplementedError, RuntimeError):
-        return await task  # no such signals on this platform, or not in the main thread
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if came:
-            raise Terminated from None
-        raise
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+async def _work(work: Awaitable[Any], output: Output, interrupts: Interrupts) -> Any:
+    asyncio.get_running_loop().set_exception_handler(_background(output))
+    return await interrupts.until(work)

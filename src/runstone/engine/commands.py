@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
@@ -26,6 +27,12 @@ _OUTSIDER_BYTES: Final = 4 * 1024 * 1024
 Started = Callable[[ProcessIdentity, int], Awaitable[None]]
 Heard = Callable[[list[tuple[str, str]]], Awaitable[None]]
 _T = TypeVar("_T")
+_at_work: set[ProcessIdentity] = set()
+
+
+def at_work() -> tuple[ProcessIdentity, ...]:
+    """The leaders of all commands of this process whose groups have not been ended; from any thread."""
+    return tuple(_at_work)
 
 
 @final
@@ -58,13 +65,19 @@ async def run_command(
     call = spec.fill(value, environ=environ, root=root or Path.cwd())
     identify(os.getpid())  # refuses here, before there is a process, where nobody could end it later
     child = await GatedProcess.start(call)
+    leader: ProcessIdentity | None = None
     try:
         leader = identify(child.process.pid)
         if leader is None:
             raise CommandFailed(f"{spec.command[0]} was killed before it ran")
+        _at_work.add(leader)
         await on_started(leader, leader.pid)
     except BaseException:
-        await _to_the_end(child.turn_away())
+        try:
+            await _to_the_end(child.turn_away())
+        finally:
+            if leader is not None:
+                _at_work.discard(leader)
         raise
     return await _Run(spec, child, leader, on_lines).work(call.stdin)
 
@@ -126,7 +139,7 @@ class _Run:
             if self._exit.done():  # what it left behind may just be finishing its last lines
                 await asyncio.wait(self._listeners, timeout=DRAIN_S)
         finally:  # in a thread from here on: even if the whole event loop is cancelled, the group is ended
-            ending = _in_thread(partial(end_group, self._leader, grace_s=self._spec.grace_s))
+            ending = _in_thread(partial(_end, self._leader, self._spec.grace_s))
         group = await ending
         feeder.cancel()
         await asyncio.wait({self._exit, feeder}, timeout=KILL_WAIT_S)
@@ -189,10 +202,31 @@ class _Run:
 
 def _in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
     """Start `work` at once in a thread of its own: the loop's pool may be full of agents that wait for this."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="runstone-end")
-    future = asyncio.get_running_loop().run_in_executor(pool, work)
-    pool.shutdown(wait=False)
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def tell(settle: Callable[[Any], None], outcome: Any) -> None:
+        if not future.done():
+            settle(outcome)
+
+    def call() -> None:
+        try:
+            told = partial(tell, future.set_result, work())
+        except BaseException as error:
+            told = partial(tell, future.set_exception, error)
+        with suppress(RuntimeError):  # the loop was closed meanwhile; nobody waits in it any more
+            loop.call_soon_threadsafe(told)
+
+    # No daemon, as the interpreter shall not end before the group; no pool, as that does not begin under Ctrl-C.
+    threading.Thread(target=call, name="runstone-end").start()
     return future
+
+
+def _end(leader: ProcessIdentity, grace_s: float) -> GroupEnd:
+    try:
+        return end_group(leader, grace_s=grace_s)
+    finally:
+        _at_work.discard(leader)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, _T]) -> _T:
