@@ -366,11 +366,14 @@ class LocalEngine:
 
 def _undetached(node: TreeNode) -> Iterator[AgentRun]:
     """The run and those below it that have not ended, detached ones with all below them left out."""
-    if not node.run.detached:
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node.run.detached:
+            continue
         if node.run.status not in ENDED:
             yield node.run
-        for child in node.children:
-            yield from _undetached(child)
+        stack.extend(reversed(node.children))
 
 
 def _plain_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
