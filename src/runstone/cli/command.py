@@ -89,6 +89,7 @@ class Root(Group):
         given = list(sys.argv[1:] if args is None else args)
         prepare_streams()
         try:
+            _require_text(given)
             code = super().main(given, prog_name or "runstone", standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             code = exit_codes.SIGINT
@@ -98,6 +99,17 @@ class Root(Group):
         except Exception as error:
             code = problems.report(error, output_of(flags_in(given)))
         sys.exit(code if isinstance(code, int) else exit_codes.OK)
+
+
+def _require_text(args: Iterable[str]) -> None:
+    """Bytes that are no UTF-8 come as lone surrogates, which no ledger holds: nothing can have that id or value."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            error = click.UsageError(f"{word!r} is no UTF-8 text")
+            error.hint = "type it in UTF-8; other bytes can be in a file: --input @FILE"  # type: ignore[attr-defined]
+            raise error from None
 
 
 def _drop_stdout() -> None:

@@ -72,8 +72,7 @@ def definition_table(found: Iterable[Listed]) -> Table:
 @with_session
 def show_agent(session: Session, name: str, trust: bool) -> None:
     """Show the agent NAME and how its runs stand."""
-    session.define(session.root(), name, trust=trust)
-    entry = runstone.default_registry().get_agent(name)
+    entry = session.find(runstone.default_registry().get_agent, name, trust=trust)
     _show(entry, _counts(session, agent_id=name), session.output)
 
 
@@ -83,8 +82,7 @@ def show_agent(session: Session, name: str, trust: bool) -> None:
 @with_session
 def show_workflow(session: Session, name: str, trust: bool) -> None:
     """Show the workflow NAME, its phases where they are declared, and how its runs stand."""
-    session.define(session.root(), name, trust=trust)
-    entry = runstone.default_registry().get_workflow(name)
+    entry = session.find(runstone.default_registry().get_workflow, name, trust=trust)
     _show(entry, _counts(session, definition_id=name), session.output)
 
 

@@ -39,8 +39,9 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     budget, value = options.budget_of(more), arguments.read_input(pairs, given)
     labels = arguments.labels_of(more["label"])
     # Before a workspace is created: a name that nobody knows must not leave one behind.
-    slots = session.define(session.root(), name, trust=more["trust"]).settings.slots
-    executing.require(name)
+    root = session.root()
+    slots = session.define(root, name, trust=more["trust"]).settings.slots
+    session.require(name, root)
     with Interrupts(session.output) as interrupts, session.changing(create=True) as ledger:
         chosen = more["id"] or executing.new_id()
         begin = partial(
@@ -77,7 +78,8 @@ def resume(session: Session, run: str | None, every: bool, trust: bool, **more: 
             return executing.drive_all(session.output, ledger, starts, interrupts)
         (one,) = found
         if one.status in RESUMABLE:
-            executing.require(executing.name_of(one), one)
+            executing.require_name(one)
+            session.require(executing.name_of(one), ledger.workspace.root)
         start = executing.Start(one.id, partial(begin, one.id))
         return executing.drive(session.output, ledger, start, interrupts)
 

@@ -45,16 +45,11 @@ def known(run: AgentRun) -> bool:
     return name_of(run) in {one.name for one in listed}
 
 
-def require(name: str, run: AgentRun | None = None) -> None:
-    """Raises `AgentNotFound` unless an agent or a workflow has that name; `run` is the one that needs it."""
-    if run is not None and not name:
+def require_name(run: AgentRun) -> None:
+    """Raises `AgentNotFound` for a run of a loop of its own, which nothing here can go on with."""
+    if not name_of(run):
         hint = f"continue it in the loop that it came from: ledger.continue_run({run.id!r})"
         raise AgentNotFound(f"run {run.id} names no agent that could go on with it", hint=hint)
-    registry = runstone.default_registry()
-    names = {one.name for one in (*registry.workflows(), *registry.agents())}
-    if name not in names:
-        there = ", ".join(sorted(names)[:20]) or "none"
-        raise AgentNotFound(f"no workflow or agent {name!r} is registered (there are: {there})")
 
 
 def interrupted(ledger: Ledger) -> list[AgentRun]:

@@ -2,8 +2,9 @@
 
 import importlib
 import os
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,8 @@ import runstone
 from runstone import config
 from runstone import workspace as places
 from runstone.cli.output import Output
-from runstone.errors import WorkspaceNotFound
+from runstone.engine.registry import Entry
+from runstone.errors import AgentNotFound, NotFound, WorkspaceNotFound
 from runstone.ledger import Ledger
 
 BUNDLED: Final = {"repo-audit": "runstone.audit"}
@@ -62,16 +64,55 @@ class Session:
 
         Asks on a terminal whether the file may run code, where nobody allowed it yet. Raises `ConfigNotTrusted`.
         """
+        self._say_unread(root)
         wanted = [one for one in BUNDLED if name is None or name.split("/")[0] == one]
         loaded = config.Config()
         if trust or config.is_trusted(root) or not (name and wanted):
             self._settle_trust(root, trust=trust)
             loaded = config.load(root)
-        known = {one.name for one in runstone.default_registry().workflows()}
-        for one in wanted:
-            if one not in known:
-                importlib.import_module(BUNDLED[one])
+        self._bundle(wanted)
         return loaded
+
+    @staticmethod
+    def _bundle(names: Iterable[str]) -> None:
+        known = {one.name for one in runstone.default_registry().workflows()}
+        for name in names:
+            if name not in known:
+                importlib.import_module(BUNDLED[name])
+
+    def find(self, get: Callable[[str], Entry], name: str, *, trust: bool) -> Entry:
+        """What `get` gives for the name. Raises `NotFound` as it does, with the bundled names among those there are."""
+        self.define(self.root(), name, trust=trust)
+        try:
+            return get(name)
+        except NotFound:
+            self._bundle(BUNDLED)
+            return get(name)
+
+    def _say_unread(self, root: Path) -> None:
+        """A runstone.toml below the workspace is not read; whoever wrote it here must not wonder why."""
+        if self.workspace or os.environ.get(places.VARIABLE):
+            return  # the workspace was named
+        here = Path.cwd().resolve()
+        below = [place for place in (here, *here.parents) if root in place.parents]
+        for folder in below:
+            if (folder / config.FILE).is_file():
+                hint = "--workspace ." if folder == here else f"--workspace {shlex.quote(str(folder))}"
+                self.output.warning(
+                    f"{folder / config.FILE} is not read, the workspace is {root}; to have one here: {hint}"
+                )
+                return
+
+    def require(self, name: str, root: Path) -> None:
+        """Raises `AgentNotFound` unless an agent or a workflow has that name, with the names and what was read."""
+        registry = runstone.default_registry()
+        names = {one.name for one in (*registry.workflows(), *registry.agents())}
+        if name in names:
+            return
+        file = root / config.FILE
+        read = f"read: {file}" if file.exists() else f"there is no {file}"
+        there = ", ".join([*BUNDLED, *sorted(names - BUNDLED.keys())[:20]])
+        raise AgentNotFound(f"no workflow or agent {name!r} is registered (there are: {there}; {read})")
 
     def _settle_trust(self, root: Path, *, trust: bool) -> None:
         file = root / config.FILE
