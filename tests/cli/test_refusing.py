@@ -46,7 +46,9 @@ def test_an_unknown_name_is_refused_with_the_bundled_ones_and_the_file(shell: Sh
     assert "repo-audit" in shell("workflows", "show", "nobody", code=1).err
 
 
-@pytest.mark.parametrize("words", [("runs", "show"), ("run",), ("runs", "stop", "job", "--reason")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("runs", "show"), ("run",), ("runs", "stop", "job", "--reason")], ids=" ".join
+)
 def test_bytes_that_are_no_text_are_wrong_usage(shell: Shell, words: tuple[str, ...]) -> None:
     said = shell(*words, os.fsdecode(b"\xff"), code=2)
     assert said.err.startswith("error: ")

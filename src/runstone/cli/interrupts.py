@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import itertools
 import os
 import select
 import signal
@@ -36,8 +37,8 @@ class Interrupts:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._before: dict[signal.Signals, Any] = {}
-        self._count = 0
-        self._exit_code = 0
+        self._numbers = itertools.count(1)
+        self._exit_code: int | None = None
         self._work: tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]] | None = None
 
     def take(self) -> None:
@@ -52,12 +53,12 @@ class Interrupts:
         """Awaits the work; the first signal cancels it, and `Stopped` is raised when that is done."""
         task = asyncio.ensure_future(work)
         self._work = asyncio.get_running_loop(), task
-        if self._count:
+        if self._exit_code is not None:
             task.cancel()
         try:
             return await task
         except asyncio.CancelledError:
-            if self._count:
+            if self._exit_code is not None:
                 raise Stopped(self._exit_code) from None
             raise
 
@@ -67,20 +68,20 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._count:  # else the process ends now, and no signal may cut that short either
+        if self._exit_code is None:  # else the process ends now, and no signal may cut that short either
             for number, before in self._before.items():
                 signal.signal(number, before)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        """Runs between any two instructions of the main thread, so it takes no lock and writes nothing."""
-        self._count += 1
-        if self._count == 1:
+        """Runs between any two instructions of the main thread, also its own: it takes no lock and writes nothing."""
+        count = next(self._numbers)
+        if self._exit_code is None:
             self._exit_code = 128 + number
-        if self._count == FORCE:
+        if count == FORCE:
             _thread.start_new_thread(self._force, ())
         if self._work is not None:
             with suppress(RuntimeError):  # the loop is closed: what it had to end has ended
-                self._work[0].call_soon_threadsafe(self._act, self._count)
+                self._work[0].call_soon_threadsafe(self._act, count)
 
     def _act(self, count: int) -> None:
         if self._work is not None and count == 1:
@@ -97,4 +98,4 @@ class Interrupts:
                 # Not through sys.stderr: the main thread may hang in a write with its lock.
                 os.write(2, b"killed; go on with what was interrupted: runstone resume --all\n")
         finally:
-            os._exit(self._exit_code)
+            os._exit(self._exit_code or 0)
