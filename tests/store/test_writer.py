@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -395,21 +396,26 @@ def test_a_full_or_broken_disk_is_never_tried_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: type[StoreError]
 ) -> None:
     run = ledger.start_run()
-    commits: list[int] = []
+    writer = ledger.core.writer
+    attempt, tried = writer._attempt, []
 
     def refuse() -> None:
-        commits.append(1)
         raise error
+
+    def noting(writes: Any, changed: Any) -> Any:
+        tried.extend(writes)
+        return attempt(writes, changed)
 
     held = Held(ledger)
     receipts = [run.emit("note.written", {"n": n}) for n in range(5)]
     with monkeypatch.context() as patched:
-        patched.setattr(ledger.core.writer._db, "commit", refuse)
+        patched.setattr(writer, "_attempt", noting)
+        patched.setattr(writer._db, "commit", refuse)
         held._go.set()
         for receipt in receipts:
             with pytest.raises(error):
                 receipt.result()
-    assert 1 <= len(commits) <= 2, "the held write, and the group of five"
+    assert [tried.count(receipt.write) for receipt in receipts] == [1] * 5
     assert run.emit("note.written", {}).result()[0] == 3, "what failed left nothing behind"
 
 
