@@ -84,14 +84,29 @@ def seqs(ledger: Ledger, run_id: str) -> list[int]:
 # --- receipts --------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_settled_after_its_commit(ledger: Ledger, hook: None) -> None:
+def test_a_receipt_is_settled_after_its_commit(
+    ledger: Ledger, hook: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = ledger.start_run()
     early: list[bool] = []
     receipts: list[Receipt] = []
-    crashpoints.arm(
-        lambda name: early.append(any(r.done for r in receipts)) if name == "writer.before_commit" else None
-    )
+    writer, writing = ledger.core.writer, set()
+    attempt = writer._attempt
+
+    def noting(writes: Any, changed: Any) -> Any:
+        writing.clear()
+        writing.update(writes)  # of this transaction: earlier ones may be settled by now
+        return attempt(writes, changed)
+
+    def look(name: str) -> None:
+        if name == "writer.before_commit":
+            early.append(any(receipt.done for receipt in receipts if receipt.write in writing))
+
+    monkeypatch.setattr(writer, "_attempt", noting)
+    crashpoints.arm(look)
+    held = Held(ledger)
     receipts += [run.emit("note.written", {"n": n}) for n in range(50)]
+    held.let_go()
     assert [receipt.result()[0] for receipt in receipts] == list(range(3, 53))
     assert early
     assert not any(early)
