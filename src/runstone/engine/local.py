@@ -140,10 +140,8 @@ class LocalEngine:
         try:
             return tree.registry.get_agent(name)
         except AgentNotFound:
-            try:
+            with suppress(WorkflowNotFound):  # then the error to tell is the one about agents
                 return tree.registry.get_workflow(name)
-            except WorkflowNotFound:
-                pass
             raise
 
     @staticmethod
