@@ -46,7 +46,7 @@ DEFECTS = (
     ),
     Defect(
         "seq restarts after a prune",
-        "store/sqlite/queries.sql",
+        "store/sqlite/queries/removing.sql",
         "WHERE run = :run AND seq < :floor LIMIT :limit",
         "WHERE run = :run AND seq <= :floor LIMIT :limit",
         (NUMBERS + "test_seq_goes_on_after_a_prune",),
@@ -127,7 +127,7 @@ DEFECTS = (
     ),
     Defect(
         "`after` is off by one",
-        "store/sqlite/queries.sql",
+        "store/sqlite/queries/reading.sql",
         "FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit",
         "FROM events e WHERE e.run = :run AND e.seq >= :after ORDER BY e.seq LIMIT :limit",
         (NUMBERS + "test_after_and_limit_at_their_edges",),
@@ -146,7 +146,7 @@ DEFECTS = (
     ),
     Defect(
         "rowids used again after a prune",
-        "store/sqlite/queries.sql",
+        "store/sqlite/queries/writing.sql",
         "SELECT name, seq FROM sqlite_sequence\n",
         """SELECT name, CASE name WHEN 'events' THEN (SELECT coalesce(max(position), 0) FROM events)
   WHEN 'runs' THEN (SELECT coalesce(max(id), 0) FROM runs) ELSE seq END FROM sqlite_sequence

@@ -74,7 +74,7 @@ def test_a_version_1_file_is_upgraded_by_opening_it_for_writing(old: Path) -> No
         assert ledger.verify() == []
     assert raw(old, "PRAGMA user_version") == [(migrate.migrations()[-1].number,)]
     copies = list(old.parent.glob("ledger-before-*.db"))
-    assert [copy.name for copy in copies] == ["ledger-before-0002.db"]
+    assert [copy.name for copy in copies] == [f"ledger-before-{migrate.migrations()[-1].number:04}.db"]
     assert raw(copies[0], "PRAGMA user_version") == [(1,)]
     assert records(copies[0]) == before
 

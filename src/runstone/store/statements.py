@@ -1,4 +1,4 @@
-"""Named SQL: a `queries.sql` holds each statement under `-- name: NAME`; comments below it say what it is for."""
+"""Named SQL: files in `queries/` hold each statement under `-- name: NAME`; comments below it say what it is for."""
 
 import re
 from functools import cache
@@ -8,15 +8,18 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 @cache
-def load(package: str, file: str = "queries.sql") -> dict[str, str]:
-    """Statement text by name, comments left out. Raises ValueError for a name that stands twice."""
-    parts = _NAME.split((resources.files(package) / file).read_text(encoding="utf-8"))
+def load(package: str) -> dict[str, str]:
+    """Statement text by name, from all files; comments left out. Raises ValueError for a name that stands twice."""
     statements: dict[str, str] = {}
-    for name, text in zip(parts[1::2], parts[2::2], strict=True):
-        if name in statements:
-            raise ValueError(f"{package}/{file} names {name} twice")
-        lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-        statements[name] = "\n".join(lines).strip().rstrip(";")
+    for file in sorted((resources.files(package) / "queries").iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
+        parts = _NAME.split(file.read_text(encoding="utf-8"))
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            if name in statements:
+                raise ValueError(f"{package}/queries/{file.name} names {name} a second time")
+            lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+            statements[name] = "\n".join(lines).strip().rstrip(";")
     return statements
 
 

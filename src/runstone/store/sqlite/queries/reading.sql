@@ -1,0 +1,209 @@
+-- Read by anyone, on connections that never write.
+
+-- name: meta
+SELECT value FROM meta WHERE name = :name
+
+-- name: run_columns
+-- What a run record is made of; `:now` decides whether a lease is live.
+r.run_id, r.kind, r.parent_run_id, r.root_run_id, r.depth, r.forked_from, r.parent_thread_id, r.agent_id, r.agent_version,
+r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE r.status END,
+r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
+r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
+r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
+r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json
+
+-- name: run_tables
+runs r LEFT JOIN leases l ON l.run = r.id
+
+-- name: shown_status
+CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE r.status END, count(*)
+
+-- name: run_ids_with
+-- Ids that hold the text that a person typed; looks at all ids, which an index holds.
+SELECT run_id FROM runs WHERE instr(run_id, :part) > 0 LIMIT 3
+
+-- name: events_after
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit
+
+-- name: events_before
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq < :before ORDER BY e.seq DESC LIMIT :limit
+
+-- name: events_from_position
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key, r.run_id
+FROM events e JOIN runs r ON r.id = e.run WHERE e.position > :after ORDER BY e.position LIMIT :limit
+
+-- name: last_position
+-- The newest position ever given, also where its event was removed.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+
+-- name: pk_of
+SELECT id FROM runs WHERE run_id = :run_id
+
+-- name: blob
+SELECT codec, data, size FROM blobs WHERE digest = :digest
+
+-- name: attempts_of
+SELECT a.number, a.owner, o.identity_json, a.started_at, a.ended_at, a.outcome, a.reason
+FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
+
+-- name: lease_of_run
+SELECT l.attempt, l.owner, o.identity_json, l.expires_at FROM leases l JOIN owners o USING (owner) WHERE l.run = :run
+
+-- name: lease_owners
+SELECT DISTINCT l.owner, o.identity_json FROM leases l JOIN owners o USING (owner)
+
+-- name: all_leases
+SELECT r.run_id, l.attempt, l.owner, o.identity_json, l.expires_at, r.id
+FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
+
+-- name: running_without_lease
+SELECT r.run_id, r.attempt FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.status = 'running' AND l.run IS NULL
+
+-- name: processes_of
+SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal
+FROM processes WHERE run = :run ORDER BY started_at, pgid
+
+-- name: all_unended_processes
+SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, r.status
+FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
+
+-- name: totals_of
+SELECT provider, model, scope, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+  cost_picousd, unknown_costs
+FROM totals WHERE run = :run ORDER BY provider, model, scope
+
+-- name: tools_of
+SELECT tool, scope, calls, failed FROM tools WHERE run = :run ORDER BY tool
+
+-- name: totals_of_many
+-- Sums for each run of a JSON list of keys, by scope.
+SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens),
+  sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs)
+FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scope
+
+-- name: last_sign
+-- When the run was last heard of: what others noted about its end is no sign of it.
+SELECT at FROM events WHERE run = :run AND type <> 'run.interrupted' ORDER BY seq DESC LIMIT 1
+
+-- name: journal_of
+-- All that a run knows, with how its children stand, in one query.
+SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
+  CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE c.status END,
+  c.error_json,
+  coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens) FROM totals t
+    WHERE t.run = c.id AND t.scope = 1), 0),
+  coalesce((SELECT sum(cost_picousd) FROM totals t WHERE t.run = c.id AND t.scope = 1), 0),
+  coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason IN ('parent stopped', 'the parent stopped waiting for it', 'its parent finished without it'), 0), coalesce(c.superseded, 0),
+  coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref)
+FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id LEFT JOIN blobs b ON b.digest = c.result_ref
+WHERE j.run = :run ORDER BY j.id
+
+-- name: tree_of
+-- The run and all below it, parents before children.
+WITH RECURSIVE below (id) AS (
+  SELECT :run
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT id FROM below ORDER BY id
+
+-- name: reused_by
+-- Children whose stored result the run's current try used: its last attempt, with those that it was parked in.
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt >= (
+  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
+
+-- name: heard_in_try
+-- Children that ended, or whose result was used again, since the run's current try began.
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed') AND attempt >= (
+  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
+
+-- name: phase_events
+SELECT type, payload, at, attempt FROM events WHERE run = :run AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
+ORDER BY seq
+
+-- name: definitions_of
+-- Events that carry a definition, the newest first.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed') ORDER BY seq DESC
+
+-- name: children_of
+SELECT id FROM runs WHERE parent = :run ORDER BY id
+
+-- name: checkpoints_of
+SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
+
+-- name: state_at
+-- For each place the newest row not after the checkpoint.
+SELECT p.path, p.item, p.codec, p.value, p.value_ref, max(p.since) FROM places p
+WHERE p.run = :run AND p.since <= :number GROUP BY p.path, p.item ORDER BY p.path, p.item
+
+-- name: threads_list
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.id < :before ORDER BY t.id DESC LIMIT :limit
+
+-- name: one_thread
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.thread_id = :thread_id
+
+-- name: messages_after
+SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
+FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+WHERE t.thread_id = :thread_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
+
+-- name: messages_last
+SELECT * FROM (
+  SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
+  FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+  WHERE t.thread_id = :thread_id ORDER BY m.seq DESC LIMIT :limit) ORDER BY seq
+
+-- name: boards_list
+SELECT board_id, thread_id, title, revision, created_at, updated_at FROM boards
+WHERE :thread_id IS NULL OR thread_id = :thread_id ORDER BY id LIMIT :limit
+
+-- name: cards_of_board
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT json_group_array(run_id) FROM (SELECT run_id FROM runs WHERE task_card_id = c.card_id ORDER BY id)), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by
+WHERE b.board_id = :board_id ORDER BY c.position, c.id LIMIT :limit
+
+-- name: one_card
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT json_group_array(run_id) FROM (SELECT run_id FROM runs WHERE task_card_id = c.card_id ORDER BY id)), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by WHERE c.card_id = :card_id
+
+-- name: commands_of
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.run = :run ORDER BY c.id
+
+-- name: open_commands
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
+
+-- name: due_runs
+-- Parked runs whose timer has come.
+SELECT run_id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= :now AND status = 'waiting' ORDER BY wake_at LIMIT 500
+
+-- name: next_wake
+SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND status = 'waiting'
+
+-- name: ready_below
+-- Runs of a tree that were woken and that nobody has claimed.
+SELECT r.run_id FROM runs r WHERE r.root = :root AND r.status = 'pending' AND r.attempt > 0
+
+-- name: search_texts
+SELECT t.source, r.run_id, th.thread_id, m.seq, m.text, m.text_ref, r.title, r.summary, r.error_json, r.prompt_ref
+FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
+LEFT JOIN threads th ON th.id = m.thread
+WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit
+
+-- name: progressed_since
+-- Whether the run or anything below it recorded what a later try can build on.
+WITH RECURSIVE below (id) AS (
+  SELECT :run
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT EXISTS (SELECT 1 FROM below b JOIN journal j ON j.run = b.id WHERE j.at >= :since AND j.kind <> 'timer')
+  OR EXISTS (SELECT 1 FROM below b JOIN checkpoints c ON c.run = b.id WHERE c.created_at >= :since)
+  OR EXISTS (SELECT 1 FROM below b JOIN runs r ON r.id = b.id WHERE r.status = 'completed' AND r.completed_at >= :since)
