@@ -395,7 +395,7 @@ class Ledger:
 
     def verify(self) -> list[str]:
         """What is wrong with the ledger, a sentence each; empty if nothing is."""
-        from runstone.verify import verify
+        from runstone.care.verify import verify
 
         return verify(self)
 

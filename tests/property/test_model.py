@@ -31,7 +31,7 @@ from runstone.store.writes.lifecycle import (
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.testing.contract import OTHER, OWNER, Store, event, new_run, usage
 from runstone.testing.model import FINAL, PARKED, Card, Model, Refusal
-from runstone.verify import verify
+from runstone.care.verify import verify
 
 RUNS = st.sampled_from(["a", "b", "c", "d", "e"])
 CARDS = st.sampled_from(["card-1", "card-2"])

@@ -22,7 +22,7 @@ ORDER = (
     ("store",),
     ("engine",),
     # The facade, and its parts in files of their own.
-    ("ledger", "config", "feeds", "notebooks", "trust", "verify"),
+    ("ledger", "care", "config", "feeds", "notebooks", "trust"),
     ("execution",),  # engine and ledger put together: run, resume, plan
     ("server",),
     ("cli",),
