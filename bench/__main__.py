@@ -12,6 +12,7 @@ TABLES = {
     "steps": "Sequential durable steps",
     "workflow": "A workflow of 1,000 children",
     "reuse": "What a resume runs again",
+    "size": "Reading at size",
 }
 
 

@@ -2,10 +2,12 @@
 
 import itertools
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 
+from runstone.domain import runs
 from runstone.store import lists
 from runstone.store.reads import Reader
 from runstone.store.sqlite.database import SQLiteDatabase
@@ -24,9 +26,12 @@ class Explained:
         self.db = db
         self.plan: list[str] = []
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Any]:
         sql = f"SELECT {self.db.sql(columns)} FROM {self.db.sql(tables)} WHERE {where} {tail}"
-        self.plan = [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
+        self.plan += [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
         return []
 
 
@@ -70,9 +75,18 @@ def _cursor(db: SQLiteDatabase, filters: dict[str, Any], sort: str, order: str) 
     return lists._cursor(shape, 5, 5)
 
 
-@pytest.mark.parametrize("name", ["status", "kind", "agent_id", "depth", "definition_id"])
-def test_the_usual_lists_need_no_sorting(db: SQLiteDatabase, name: str) -> None:
-    plan = plan_of_list(db, {name: FILTERS[name]}, sort="updated", order="desc")
+@pytest.mark.parametrize(
+    "filters",
+    [
+        *({name: FILTERS[name]} for name in ("status", "kind", "agent_id", "depth", "definition_id")),
+        *({name: FILTERS[name]} for name in ("parent_id", "thread_id")),
+        *({"status": status} for status in runs.STATUSES),
+        *({"bucket": bucket} for bucket in runs.BUCKETS),
+        {"status": ["failed", "completed", "interrupted"]},
+    ],
+)
+def test_the_usual_lists_need_no_sorting(db: SQLiteDatabase, filters: dict[str, Any]) -> None:
+    plan = plan_of_list(db, filters, sort="updated", order="desc")
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 

@@ -10,6 +10,7 @@ from runstone.domain import codec, runs
 from runstone.domain.records import AgentRun, Page
 from runstone.errors import InvalidCursor, InvalidInput
 from runstone.store import rows
+from runstone.store.base import Row
 from runstone.store.reads import Reader
 
 MAX_PAGE = 1_000
@@ -53,6 +54,7 @@ def list_runs(
         raise InvalidInput(f"limit is a whole number from 1 to {MAX_PAGE}, not {limit!r}")
     chosen = {name: _values(name, value) for name, value in filters.items()}
     where, params = _where(chosen)
+    arms = _status_arms(chosen, params)
     if not superseded:
         where.append("r.superseded = 0")
     shape = _shape(chosen, sort, order, superseded)
@@ -62,10 +64,20 @@ def list_runs(
         where.append(f"({column}, r.id) {'<' if order == 'desc' else '>'} (:cursor_value, :cursor_pk)")
         params |= {"cursor_value": value, "cursor_pk": pk}
     tail = f"ORDER BY {column} {order}, r.id {order} LIMIT :limit"
-    found = reader.run_rows(" AND ".join(where) or "1", tail, limit=limit + 1, **params)
+    params["limit"] = limit + 1
+    found = _rows(reader, [" AND ".join([*where, *arm]) or "1" for arm in arms], tail, params)
+    found.sort(key=lambda row: (row[place], row[36]), reverse=order == "desc")
     more = found[limit - 1] if len(found) > limit else None
     next_cursor = None if more is None else _cursor(shape, more[place], more[36])
     return Page(items=[rows.run(row) for row in found[:limit]], next_cursor=next_cursor)
+
+
+def _rows(reader: Reader, arms: list[str], tail: str, params: dict[str, Any]) -> list[Row]:
+    """The first rows of each arm, as of one moment; no run is in two arms."""
+    if len(arms) == 1:
+        return reader.run_rows(arms[0], tail, **params)
+    with reader.db.snapshot():
+        return [row for arm in arms for row in reader.run_rows(arm, tail, **params)]
 
 
 def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int]:
@@ -85,13 +97,6 @@ def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int
 def _where(filters: dict[str, list[str] | None]) -> tuple[list[str], dict[str, Any]]:
     where: list[str] = []
     params: dict[str, Any] = {}
-    statuses = filters.get("status")
-    for bucket in filters.get("bucket") or []:
-        if bucket not in runs.BUCKETS:
-            raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
-        statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
-    if statuses is not None:
-        where.append(_status_clause(statuses, params))
     for name, values in filters.items():
         if name in ("status", "bucket"):
             continue
@@ -113,21 +118,27 @@ def _plain_clause(name: str, values: list[str], params: dict[str, Any]) -> str:
     return f"{_PLAIN[name]} IN ({chosen})" if names else "0"
 
 
-def _status_clause(statuses: list[str], params: dict[str, Any]) -> str:
-    parts = []
+def _status_arms(filters: dict[str, list[str] | None], params: dict[str, Any]) -> list[list[str]]:
+    """The conditions of a filter by status or bucket, one of which holds: each is a walk along one index.
+
+    Joined by OR they would be sorted whole for each page; one by one, each gives its first rows and stops.
+    """
+    statuses = filters.get("status")
+    for bucket in filters.get("bucket") or []:
+        if bucket not in runs.BUCKETS:
+            raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
+        statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
+    if statuses is None:
+        return [[]]
+    arms = []
     for index, status in enumerate(dict.fromkeys(statuses)):
         if status not in runs.STATUSES:
             raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
         params[f"status_{index}"] = status
-        lost = f"({_LOST})"
-        parts.append(
-            f"(r.status = :status_{index} AND NOT {lost})"
-            if status == "running"
-            else f"r.status = :status_{index}"
-        )
+        arms.append([f"r.status = :status_{index}", *([f"NOT ({_LOST})"] if status == "running" else [])])
         if status == "interrupted":
-            parts.append(f"(r.status = 'running' AND {lost})")
-    return f"({' OR '.join(parts)})" if parts else "0"
+            arms.append(["r.status = 'running'", f"({_LOST})"])
+    return arms or [["0"]]
 
 
 def _values(name: str, value: Filter) -> list[str] | None:
