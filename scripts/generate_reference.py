@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: errors, events, the Python API and the command line.
+"""Writes docs/reference from the code: errors, events, the Python API, the command line and the line protocol.
 
 A test compares the pages with the code, so that nothing can be missing there or described wrongly.
 """
@@ -6,6 +6,7 @@ A test compares the pages with the code, so that nothing can be missing there or
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -16,7 +17,7 @@ import click
 
 import runstone
 from runstone import errors, notebooks
-from runstone.domain import events, records
+from runstone.domain import events, lines, records
 from runstone.engine import context
 from runstone.store import writer
 
@@ -245,10 +246,14 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "events.md": events_page,
     "python.md": python_page,
 }
+SCHEMAS: dict[str, Callable[[], object]] = {"line-protocol.schema.json": lines.schema}
+FILES = [*PAGES, *SCHEMAS]
 
 
 def render(name: str) -> str:
-    """The text of one page of the reference."""
+    """The text of one page or schema of the reference."""
+    if name in SCHEMAS:
+        return json.dumps(SCHEMAS[name](), indent=2, ensure_ascii=False) + "\n"
     return "\n\n".join([NOTE, *(part for part in PAGES[name]() if part)]) + "\n"
 
 
@@ -257,7 +262,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page differs")
     check = parser.parse_args().check
     stale = [
-        name for name in PAGES if not (FOLDER / name).exists() or (FOLDER / name).read_text() != render(name)
+        name for name in FILES if not (FOLDER / name).exists() or (FOLDER / name).read_text() != render(name)
     ]
     for name in stale:
         if not check:

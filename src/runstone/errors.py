@@ -4,6 +4,7 @@
     ├── InvalidInput            what the caller gave cannot be taken
     │   ├── NotJournalable      not JSON, so it could not be stored and given back equal
     │   ├── InvalidEvent        the event type or its payload breaks the catalogue
+    │   ├── InvalidLine         a line of the line protocol breaks its rules
     │   ├── InvalidDefinition   a workflow or agent definition is wrong; names the place
     │   ├── InvalidCursor       the cursor belongs to other filters or another ledger
     │   ├── ValueTooLarge       over the bound of its field
@@ -72,6 +73,13 @@ class InvalidEvent(InvalidInput):
 
     code = "invalid_event"
     hint = "event types are `domain.action` in the past tense; see docs/reference/events.md"
+
+
+class InvalidLine(InvalidInput):
+    """The line is meant as one of the line protocol, and breaks its rules."""
+
+    code = "invalid_line"
+    hint = "correct the program that wrote it; see docs/how-to/line-protocol.md"
 
 
 class InvalidDefinition(InvalidInput):

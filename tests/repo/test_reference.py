@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from runstone import config
-from runstone.domain import runs, workflows
+from runstone.domain import lines, runs, workflows
 from runstone.engine import command_spec
 from scripts import generate_reference
 
@@ -16,8 +16,8 @@ ARROW = re.compile(r"^\s*(\S+) --> (\S+): (\S+)$", re.MULTILINE)
 GROUP = re.compile(r"state unfinished \{(.*?)\}", re.DOTALL)
 
 
-@pytest.mark.parametrize("page", sorted(generate_reference.PAGES))
-def test_every_command_error_code_event_type_and_public_name_is_documented(page: str) -> None:
+@pytest.mark.parametrize("page", sorted(generate_reference.FILES))
+def test_every_command_error_code_event_type_public_name_and_line_is_documented(page: str) -> None:
     written = (generate_reference.FOLDER / page).read_text()
     assert written == generate_reference.render(page), "type: make reference"
 
@@ -77,3 +77,19 @@ def test_every_environment_variable_is_documented() -> None:
     sources = (DOCS.parent / "src").rglob("*.py")
     used = {name for file in sources for name in re.findall(r'"(RUNSTONE_[A-Z_]+)"', file.read_text())}
     assert used | {"NO_COLOR"} == set(rows_below("Environment variables"))
+
+
+def test_every_verb_of_the_line_protocol_is_documented_with_its_fields() -> None:
+    text = (DOCS / "how-to" / "line-protocol.md").read_text()
+    rows = re.findall(r"^\| `([a-z]+)` \| (.+?) \|", text, re.MULTILINE)
+    assert {verb: tuple(re.findall(r"`(\w+)`", named)) for verb, named in rows} == {
+        verb: kind.__struct_fields__ for verb, kind in lines.VERBS.items()
+    }
+
+
+def test_the_examples_on_the_page_of_the_line_protocol_are_those_in_the_folder() -> None:
+    text = (DOCS / "how-to" / "line-protocol.md").read_text()
+    examples = sorted((DOCS.parent / "examples" / "background").iterdir())
+    assert [example.name for example in examples] == ["agent.mjs", "agent.py", "agent.sh"]
+    for example in examples:
+        assert f" {example.name}\n{example.read_text()}```" in text
