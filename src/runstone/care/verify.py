@@ -109,7 +109,7 @@ class OwnTelemetry:
             return []
         sums: dict[tuple[str, str], list[int]] = {}
         for usage in self.requests.values():
-            have = sums.setdefault((usage.provider, usage.model), [0] * 8)
+            have = sums.setdefault((usage.provider, usage.model), [0] * len(usage.counts()))
             sums[usage.provider, usage.model] = [a + b for a, b in zip(have, usage.counts(), strict=True)]
         rows = reader.rows("totals_of", run=head.pk)
         stored = {(p, m): counts for p, m, scope, *counts in rows if scope == 0 and any(counts)}

@@ -123,6 +123,9 @@ class Totals(Record, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     cost_picousd: int = 0
     unknown_costs: int = 0
+    """Requests whose cost is unknown."""
+    priced_costs: int = 0
+    """Requests whose cost was computed from published prices."""
 
     @property
     def cost_usd(self) -> float:
@@ -133,6 +136,14 @@ class Totals(Record, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether the cost of every request is known."""
         return self.unknown_costs == 0
+
+    @property
+    def cost_source(self) -> str | None:
+        """Where the cost of all requests is from: reported, priced, unknown, or mixed; None without a request."""
+        reported = self.requests - self.unknown_costs - self.priced_costs
+        sources = {"reported": reported, "priced": self.priced_costs, "unknown": self.unknown_costs}
+        found = [source for source, count in sources.items() if count]
+        return None if not found else found[0] if len(found) == 1 else "mixed"
 
     @property
     def tokens(self) -> int:
@@ -148,6 +159,7 @@ class Totals(Record, frozen=True, kw_only=True):
             **super().to_dict(),
             "tokens": self.tokens,
             "cost_usd": self.cost_usd,
+            "cost_source": self.cost_source,
             "complete": self.complete,
         }
 

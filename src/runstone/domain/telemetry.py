@@ -5,7 +5,7 @@ Money inside is integer picodollars (1e-12 USD), so that sums are exact: the sma
 thousands of them, and 64 bits hold nine million dollars.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +14,9 @@ from runstone.domain import codec
 from runstone.errors import InvalidInput
 
 PICO: Final = Decimal(10) ** 12
+
+EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999)
+"""The caller's own context may round to fewer digits."""
 
 MAX_COST_USD: Final = 100_000
 """Of one request; the sums of a tree have 64 bits."""
@@ -39,12 +42,12 @@ def to_picousd(cost_usd: float | int | str | Decimal) -> int:
         raise InvalidInput(
             f"cost_usd must be an amount from 0 to {MAX_COST_USD:,}, not {codec.shown(cost_usd)}"
         )
-    return int((amount * PICO).to_integral_value())
+    return int(EXACT.multiply(amount, PICO).to_integral_value(context=EXACT))
 
 
 def to_usd(picousd: int) -> float:
     """USD of picodollars, correctly rounded."""
-    return float(Decimal(picousd) / PICO)
+    return float(EXACT.divide(Decimal(picousd), PICO))
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     cost_picousd: int | None = None
     cost_source: str = "unknown"
+    prices: str | None = None
+    """What a priced cost rests on, such as `genai-prices 0.2.3`."""
 
     def __post_init__(self) -> None:
         for name in COUNTS:
@@ -90,6 +95,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         if self.cost_picousd is not None:
             payload["cost_picousd"] = self.cost_picousd
         payload["cost_source"] = self.cost_source
+        if self.prices is not None:
+            payload["prices"] = self.prices
         return payload
 
     @classmethod
@@ -104,6 +111,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return (self.provider, self.model, *counts, self.cost_picousd, self.cost_source)
 
     def counts(self) -> list[int]:
-        """As totals add them: requests, tokens, cost, requests of unknown cost."""
+        """As totals add them: requests, tokens, cost, requests of unknown cost, requests that were priced."""
         tokens = [getattr(self, name) for name in COUNTS]
-        return [1, *tokens, self.cost_picousd or 0, int(self.cost_picousd is None)]
+        unknown, priced = self.cost_picousd is None, self.cost_source == "priced"
+        return [1, *tokens, self.cost_picousd or 0, int(unknown), int(priced)]

@@ -99,5 +99,5 @@ def journal(row: Row) -> JournalEntry:
 
 def totals(counts: Row) -> Totals:
     names = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-             "cost_picousd", "unknown_costs")  # fmt: skip
+             "cost_picousd", "unknown_costs", "priced_costs")  # fmt: skip
     return Totals(**dict(zip(names, counts, strict=True)))

@@ -31,9 +31,9 @@ class Orphans:
             again.setdefault(row[1], []).append(row[4])
         for head in self.heads:
             _attach(batch, head, parent, again)
-        for number, run, provider, model, _, *counts, cost in self.repeated:
+        for number, run, provider, model, _, *counts, cost, source in self.repeated:
             batch.stage("forget_request", number)
-            less = [1, *counts, cost or 0, int(cost is None)]
+            less = [1, *counts, cost or 0, int(cost is None), int(source == "priced")]
             batch.add_totals(batch.head_at(run), provider, model, [-count for count in less])
 
 

@@ -6,7 +6,7 @@ SELECT seq, position FROM events WHERE run = :run AND event_key = :event_key
 -- name: repeated_requests
 -- Requests that trees about to be attached have in common with the tree above, or with each other.
 SELECT u.id, u.run, u.provider, u.model, u.request_id, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens,
-  u.reasoning_tokens, u.cost_picousd
+  u.reasoning_tokens, u.cost_picousd, u.cost_source
 FROM usage u WHERE u.root IN (SELECT value FROM json_each(:roots)) AND EXISTS (
   SELECT 1 FROM usage o WHERE o.request_id = u.request_id AND (
     o.root = :root OR (o.id < u.id AND o.root IN (SELECT value FROM json_each(:roots)))))
@@ -23,7 +23,7 @@ SELECT id FROM runs WHERE parent = :run ORDER BY id
 
 -- name: subtree_totals
 SELECT provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-  cost_picousd, unknown_costs
+  cost_picousd, unknown_costs, priced_costs
 FROM totals WHERE run = :run AND scope = 1
 
 -- name: subtree_tools

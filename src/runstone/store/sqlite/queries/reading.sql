@@ -71,7 +71,7 @@ FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
 
 -- name: totals_of
 SELECT provider, model, scope, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-  cost_picousd, unknown_costs
+  cost_picousd, unknown_costs, priced_costs
 FROM totals WHERE run = :run ORDER BY provider, model, scope
 
 -- name: tools_of
@@ -80,7 +80,7 @@ SELECT tool, scope, calls, failed FROM tools WHERE run = :run ORDER BY tool
 -- name: totals_of_many
 -- Sums for each run of a JSON list of keys, by scope.
 SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens),
-  sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs)
+  sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs), sum(priced_costs)
 FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scope
 
 -- name: last_sign
@@ -194,10 +194,11 @@ SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND status = 'waiting'
 SELECT r.run_id FROM runs r WHERE r.root = :root AND r.status = 'pending' AND r.attempt > 0
 
 -- name: search_texts
+-- Newest first by the index's own order, so that a word of every second text is found as fast as a rare one.
 SELECT t.source, r.run_id, th.thread_id, m.seq, m.text, m.text_ref, r.title, r.summary, r.error_json, r.prompt_ref
-FROM search s JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
+FROM search s CROSS JOIN texts t ON t.id = s.rowid LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
 LEFT JOIN threads th ON th.id = m.thread
-WHERE s.search MATCH :query ORDER BY t.id DESC LIMIT :limit
+WHERE s.search MATCH :query ORDER BY s.rowid DESC LIMIT :limit
 
 -- name: progressed_since
 -- Whether the run or anything below it recorded what a later try can build on.

@@ -23,34 +23,37 @@ SELECT count(*) FROM events WHERE run NOT IN (SELECT id FROM runs)
 -- Totals that are not the sum of the requests.
 SELECT r.run_id FROM (
   SELECT run, provider, model, count(*) n, sum(input_tokens) i, sum(cache_read_tokens) cr, sum(cache_write_tokens) cw,
-    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(coalesce(cost_picousd, 0)) c, sum(cost_picousd IS NULL) u
+    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(coalesce(cost_picousd, 0)) c, sum(cost_picousd IS NULL) u,
+    sum(cost_source = 'priced') p
   FROM usage GROUP BY run, provider, model) s
 FULL JOIN (SELECT * FROM totals WHERE scope = 0) t ON t.run = s.run AND t.provider = s.provider AND t.model = s.model
 JOIN runs r ON r.id = coalesce(s.run, t.run)
 WHERE (coalesce(t.requests, 0), coalesce(t.input_tokens, 0), coalesce(t.cache_read_tokens, 0), coalesce(t.cache_write_tokens, 0),
-    coalesce(t.output_tokens, 0), coalesce(t.reasoning_tokens, 0), coalesce(t.cost_picousd, 0), coalesce(t.unknown_costs, 0))
+    coalesce(t.output_tokens, 0), coalesce(t.reasoning_tokens, 0), coalesce(t.cost_picousd, 0), coalesce(t.unknown_costs, 0),
+    coalesce(t.priced_costs, 0))
   <> (coalesce(s.n, 0), coalesce(s.i, 0), coalesce(s.cr, 0), coalesce(s.cw, 0), coalesce(s.o, 0), coalesce(s.rt, 0),
-    coalesce(s.c, 0), coalesce(s.u, 0))
+    coalesce(s.c, 0), coalesce(s.u, 0), coalesce(s.p, 0))
 
 -- name: wrong_subtree_totals
 -- Subtree totals that are not the run's own and its children's subtrees together.
 WITH parts AS (
   SELECT run, provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    cost_picousd, unknown_costs
+    cost_picousd, unknown_costs, priced_costs
   FROM totals WHERE scope = 0
   UNION ALL
   SELECT r.parent, t.provider, t.model, t.requests, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
-    t.reasoning_tokens, t.cost_picousd, t.unknown_costs
+    t.reasoning_tokens, t.cost_picousd, t.unknown_costs, t.priced_costs
   FROM totals t JOIN runs r ON r.id = t.run WHERE t.scope = 1 AND r.parent IS NOT NULL),
 sums AS (
   SELECT run, provider, model, sum(requests) n, sum(input_tokens) i, sum(cache_read_tokens) cr, sum(cache_write_tokens) cw,
-    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(cost_picousd) c, sum(unknown_costs) u
+    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(cost_picousd) c, sum(unknown_costs) u,
+    sum(priced_costs) p
   FROM parts GROUP BY run, provider, model)
 SELECT r.run_id FROM sums s
 FULL JOIN (SELECT * FROM totals WHERE scope = 1) t ON t.run = s.run AND t.provider = s.provider AND t.model = s.model
 JOIN runs r ON r.id = coalesce(s.run, t.run)
 WHERE (t.requests, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens,
-  t.cost_picousd, t.unknown_costs) IS NOT (s.n, s.i, s.cr, s.cw, s.o, s.rt, s.c, s.u)
+  t.cost_picousd, t.unknown_costs, t.priced_costs) IS NOT (s.n, s.i, s.cr, s.cw, s.o, s.rt, s.c, s.u, s.p)
 
 -- name: wrong_tools
 WITH parts AS (

@@ -111,14 +111,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_totals
 INSERT INTO totals (run, scope, provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-  reasoning_tokens, cost_picousd, unknown_costs)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  reasoning_tokens, cost_picousd, unknown_costs, priced_costs)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, scope, provider, model) DO UPDATE SET
   requests = requests + excluded.requests, input_tokens = input_tokens + excluded.input_tokens,
   cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
   cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
   output_tokens = output_tokens + excluded.output_tokens, reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
-  cost_picousd = cost_picousd + excluded.cost_picousd, unknown_costs = unknown_costs + excluded.unknown_costs
+  cost_picousd = cost_picousd + excluded.cost_picousd, unknown_costs = unknown_costs + excluded.unknown_costs,
+  priced_costs = priced_costs + excluded.priced_costs
 
 -- name: add_tools
 INSERT INTO tools (run, scope, tool, calls, failed) VALUES (?, ?, ?, ?, ?)
