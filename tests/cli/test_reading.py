@@ -218,7 +218,7 @@ def test_a_paused_run_is_settled_for_who_watches_it(recorded: Path) -> None:
         run.pause(state={"n": 1}, reason="lunch")
     typed = Typed(recorded)
     assert "lunch" in typed("runs", "watch", "paused-run", code=5).stdout
-    assert "the run is paused; go on with it" in typed("runs", "logs", "paused-run", "-f").stderr
+    assert "the run is paused; go on with it" in typed("runs", "logs", "paused-run", "-f", code=5).stderr
 
 
 def test_every_command_has_help_and_takes_the_global_options() -> None:

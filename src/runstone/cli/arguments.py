@@ -1,7 +1,9 @@
 """What a person types, as values: run ids, inputs, budgets, policies."""
 
 import json
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,12 @@ from runstone.ledger import Ledger
 
 WORKSPACE: Final = "runstone.global.workspace"
 """Where a command line's --workspace is kept, also while a shell asks for completions."""
+
+
+_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(
+    r"(?P<bare>\d+(\.\d+)?)|" + "".join(rf"((?P<{unit}>\d+(\.\d+)?){unit})?" for unit in _UNITS)
+)
 
 
 class RunId(click.ParamType[str]):
@@ -35,6 +43,51 @@ class RunId(click.ParamType[str]):
         return [
             CompletionItem(run.id, help=f"{run.status} {run.title or run.agent_id or ''}") for run in fitting
         ]
+
+
+class Duration(click.ParamType[float]):
+    """`90s`, `30m`, `1h30m`, `2d`, or a number of seconds."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        seconds = seconds_of(value)
+        if seconds is None:
+            self.fail(f"{value!r} is no time such as 90s, 30m, 1h30m or 2d", param, ctx)
+        return seconds
+
+
+class Moment(click.ParamType[datetime]):
+    """A time, or how long ago it was."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """An aware datetime; one that names no offset is local."""
+        if isinstance(value, datetime):
+            return value
+        ago = seconds_of(value)
+        try:
+            return datetime.now(UTC) - timedelta(seconds=ago) if ago is not None else _moment(value)
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is no time such as 10m (ago) or 2025-11-23T10:00", param, ctx)
+
+
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(value).astimezone()
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds of a duration as people type it; None for what is none."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not text.strip():
+        return None
+    if found["bare"]:
+        return float(found["bare"])
+    return sum(float(found[unit] or 0) * size for unit, size in _UNITS.items())
 
 
 def ids(ledger: Ledger, typed: tuple[str, ...]) -> list[str]:

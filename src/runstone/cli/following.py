@@ -1,10 +1,10 @@
-"""`runs events | logs | watch`: what happens, also while it happens."""
+"""`runs events | watch`: what happens, also while it happens."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import click
 
-from runstone.cli import event_lines, exit_codes, text
+from runstone.cli import event_lines, exit_codes
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.live import watch as watch_run
@@ -12,7 +12,7 @@ from runstone.cli.output import Output
 from runstone.cli.progress import SETTLED, closing_line, look
 from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
-from runstone.domain.records import AgentRun, Message, RunEvent
+from runstone.domain.records import AgentRun, RunEvent
 from runstone.ledger import Ledger
 
 _PAGE = 500
@@ -51,7 +51,7 @@ def events(session: Session, run: str, after: int, limit: int, follow: bool) -> 
 
 
 def _follow_events(ledger: Ledger, run_id: str, after: int, output: Output) -> None:
-    _no_single_document(output)
+    no_single_document(output)
     for run in looks(ledger, run_id):
         for event in events_after(ledger, run_id, after):
             after = event.seq
@@ -60,7 +60,7 @@ def _follow_events(ledger: Ledger, run_id: str, after: int, output: Output) -> N
             else:
                 output.document(event)
         if run.status in SETTLED:
-            _say_ended(run, output)
+            say_ended(run, output)
 
 
 def events_after(ledger: Ledger, run_id: str, after: int | None) -> Iterator[RunEvent]:
@@ -76,94 +76,27 @@ def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
     while True:
         run = ledger.get_run(run_id)
         yield run
-        if run.status in SETTLED:
+        if not goes_on(ledger, run):
             return
         ledger.wait(run_id, timeout=_LOOK_S)
 
 
-def _say_ended(run: AgentRun, output: Output) -> None:
+def goes_on(ledger: Ledger, run: AgentRun) -> bool:
+    """Whether more may come of the run without anybody's doing."""
+    return run.status not in SETTLED
+
+
+def say_ended(run: AgentRun, output: Output) -> None:
+    """A note on how the run stands, and what goes on with it."""
     if output.text:
         step = next_step(run)
         output.note(f"the run is {run.status}" + (f"; {step}" if step else ""))
 
 
-def _no_single_document(output: Output) -> None:
+def no_single_document(output: Output) -> None:
+    """Refuses --json for what comes bit by bit."""
     if output.mode == "json":
         raise click.UsageError("what is followed is no single JSON document; use --jsonl")
-
-
-@click.command(cls=Command)
-@click.argument("run", type=RunId())
-@click.option("-f", "--follow", is_flag=True, help="Go on as they come, until the run ends.")
-@click.option(
-    "--tail",
-    "last",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Only the last N messages of those that there are.",
-)
-@with_session
-def logs(session: Session, run: str, follow: bool, last: int | None) -> None:
-    """Print what RUN said or printed.
-
-    These are the messages of the run's own thread. Colours are dropped and control characters shown; --jsonl
-    gives the exact text.
-    """
-    output = session.output
-    if follow:
-        _no_single_document(output)
-    with session.reading() as ledger:
-        record = ledger.get_run(ledger.resolve(run))
-        if follow:
-            return _follow_logs(ledger, record, last, output)
-        found = list(messages_after(ledger, record, 0, last))
-    if not output.text:
-        return output.items(found)
-    if not found:
-        output.note(_why_empty(record))
-    return print_messages(found, output)
-
-
-def _why_empty(run: AgentRun) -> str:
-    short = text.short_id(run.id)
-    return f"the run has no messages; see runstone runs events {short}, or its children: runstone runs tree {short}"
-
-
-def messages_after(ledger: Ledger, run: AgentRun, after: int, last: int | None = None) -> Iterator[Message]:
-    """Messages of the run's thread after `after`; with `last`, only so many from the end."""
-    thread_id = run.worker_thread_id
-    if thread_id is None:
-        return
-    if last is not None:
-        yield from ledger.threads.last_messages(thread_id, last) if last else ()
-        return
-    cursor: int | None = after
-    while cursor is not None:
-        page = ledger.threads.messages(thread_id, after=cursor, limit=_PAGE)
-        yield from page
-        cursor = page.next_cursor
-
-
-def _follow_logs(ledger: Ledger, run: AgentRun, last: int | None, output: Output) -> None:
-    after = 0
-    if last is not None and run.worker_thread_id is not None:
-        after = max(0, ledger.threads.get(run.worker_thread_id).messages - last)
-    for seen in looks(ledger, run.id):
-        for message in messages_after(ledger, seen, after):
-            after = message.seq
-            print_messages([message], output)
-        if seen.status in SETTLED:
-            _say_ended(seen, output)
-
-
-def print_messages(messages: Iterable[Message], output: Output) -> None:
-    """Messages as lines, or as JSON values."""
-    for message in messages:
-        if output.text:
-            for line in event_lines.message_lines(message):
-                output.line(*line)
-        else:
-            output.document(message)
 
 
 @click.command(cls=Command)

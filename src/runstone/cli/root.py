@@ -2,7 +2,7 @@
 
 import click
 
-from runstone.cli import exit_codes, following, orders, runs
+from runstone.cli import exit_codes, following, logs, orders, runs
 from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
 from runstone.cli.command import Group, Root
@@ -36,7 +36,7 @@ def run_group() -> None:
 
 
 _VERBS: tuple[click.Command, ...] = (
-    *(runs.list_, runs.show, runs.tree, following.events, following.logs, following.watch),
+    *(runs.list_, runs.show, runs.tree, following.events, logs.logs, following.watch),
     *(orders.stop, orders.rm, runs.search),
 )
 _NOUNS: tuple[click.Command, ...] = (

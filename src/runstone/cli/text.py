@@ -33,6 +33,18 @@ def clean_lines(text: str) -> list[str]:
     return [HOSTILE.sub(_shown, line.expandtabs(4).rstrip(" ")) for line in lines]
 
 
+def for_terminal(text: str) -> str:
+    """Lines of a program's own output for a terminal: colours stay, whatever else could drive it is shown."""
+    kept = [HOSTILE.sub(_shown_but_layout, part) for part in _COLOUR.split(text)]
+    colours = [*_COLOUR.findall(text), ""]
+    joined = "".join(part + colour for part, colour in zip(kept, colours, strict=True))
+    return joined + "\x1b[0m" if len(colours) > 1 else joined
+
+
+def _shown_but_layout(found: re.Match[str]) -> str:
+    return found[0] if found[0] in "\t\n" else _shown(found)
+
+
 def _shown(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
@@ -98,6 +110,11 @@ def clock(when: datetime) -> str:
 def moment(when: datetime | None) -> str:
     """Local date and time with its offset; empty for None."""
     return "" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def exact_time(when: datetime) -> str:
+    """Local date and time to the millisecond, with its offset, as RFC 3339 has it."""
+    return when.astimezone().isoformat(timespec="milliseconds")
 
 
 def tokens(count: int) -> str:

@@ -6,7 +6,7 @@ import click
 
 from runstone.cli import text
 from runstone.cli.command import Group, with_session
-from runstone.cli.following import print_messages
+from runstone.cli.logs import print_messages
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import Thread
