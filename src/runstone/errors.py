@@ -10,6 +10,7 @@
     │   ├── ValueTooLarge       over the bound of its field
     │   ├── AmbiguousId         a short id fits several runs
     │   ├── InputRefused        the input lacks what a declarative workflow needs
+    │   ├── InvalidAnswer       the answer is none of the choices, or does not fit the question's schema
     │   └── RunMismatch         the id exists with another workflow or input
     ├── NotFound                run, thread, board, card, blob, agent, workflow or workspace
     ├── Refused                 the ledger's state does not allow it; nothing was changed
@@ -21,6 +22,10 @@
     │   ├── BudgetReached       the run is at its cap; nothing new starts
     │   ├── DefinitionChanged   the definition changed and the policy says refuse
     │   ├── ConfigNotTrusted    runstone.toml could run code, and its owner has not allowed it
+    │   ├── AmbiguousQuestion   two equal questions are open at once
+    │   ├── AlreadyAnswered     the question has another answer already
+    │   ├── InputExpired        nobody answered in time
+    │   ├── InputWithdrawn      the run does not ask any more
     │   └── Misuse              the call is not allowed at this place
     ├── RunOutcome              a run ended or stopped in a way that is no result
     │   ├── RunFailed, RunStopped, RunPaused, RunInterrupted, AwaitingInput
@@ -28,10 +33,12 @@
     ├── CommandError            a process agent's command did not do its work
     │   ├── CommandNotFound, CommandNotExecutable, CommandInputRefused
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
+    ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
         ├── StoreBusy, StoreFull, StoreCorrupt, StoreReadOnly, StoreIO
         ├── SchemaTooNew, SchemaTooOld, UnknownCodec
+        ├── LedgerInUse             it may be replaced only while nobody uses it
         └── LedgerClosed, ForkedLedger, WriteUncertain
 
 `Suspended` is a `BaseException`: it is no error, and code that catches `Exception` must not see it.
@@ -115,6 +122,13 @@ class InputRefused(InvalidInput):
 
     code = "input_refused"
     hint = "give the run the part that the message names, or correct the definition in runstone.toml"
+
+
+class InvalidAnswer(InvalidInput):
+    """The answer does not fit the question."""
+
+    code = "invalid_answer"
+    hint = "see the question and what fits: runstone inputs show INPUT"
 
 
 class RunMismatch(InvalidInput):
@@ -219,6 +233,27 @@ class AmbiguousQuestion(Refused):
 
     code = "ambiguous_question"
     hint = "give each its own key="
+
+
+class AlreadyAnswered(Refused):
+    """The question has been answered otherwise; the first answer counts."""
+
+    code = "already_answered"
+    hint = "see the answer that counts: runstone inputs show INPUT"
+
+
+class InputExpired(Refused):
+    """Nobody answered the question in time."""
+
+    code = "input_expired"
+    hint = "give the question a default=, or have it asked again: runstone resume RUN"
+
+
+class InputWithdrawn(Refused):
+    """The run ended, or went on without an answer: it does not ask any more."""
+
+    code = "input_withdrawn"
+    hint = "see what is asked: runstone inputs list"
 
 
 class Misuse(Refused):
@@ -354,6 +389,13 @@ class CommandResultInvalid(CommandError):
     hint = "print one JSON document (or make it the last line), or set result = 'text' for the agent"
 
 
+class PricesMissing(RunstoneError):
+    """There is no price list to compute costs with."""
+
+    code = "prices_missing"
+    hint = "install it: pip install 'runstone[prices]'"
+
+
 class ProcessesUnreadable(RunstoneError):
     """The operating system does not show this process its peers, so none can be watched or ended."""
 
@@ -436,6 +478,13 @@ class ForkedLedger(StoreError):
 
     code = "forked_ledger"
     hint = "open the ledger in the child only, or start it afresh: multiprocessing.get_context('spawn')"
+
+
+class LedgerInUse(StoreError):
+    """Something uses the ledger, and it may be replaced only while nobody does."""
+
+    code = "ledger_in_use"
+    hint = "end what the message names, or restore beside it: runstone restore FILE --to DIR"
 
 
 class WriteUncertain(StoreError):

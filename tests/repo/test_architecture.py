@@ -42,6 +42,7 @@ OWNERS = {
     "uvicorn": "server/",
     "starlette": "server/",
     "dbos": "engine/dbos.py",
+    "genai_prices": "engine/prices.py",
     "click": "cli/",
     "rich": "cli/",
 }

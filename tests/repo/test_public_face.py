@@ -28,7 +28,7 @@ PROMISED = {
 HEAVY = {
     *("click", "rich", "platformdirs", "pygments", "markdown_it"),
     *("email", "http", "urllib.request", "importlib.metadata", "multiprocessing", "unittest", "pydoc"),
-    *("litestar", "uvicorn", "psycopg", "dbos"),
+    *("litestar", "uvicorn", "psycopg", "dbos", "genai_prices", "pydantic"),
 }
 TIMED = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|\s*(\S+)$", re.MULTILINE)
 

@@ -12,6 +12,7 @@ from runstone.domain.bounds import bounded, labels_of, pairs, role_of
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
+from runstone.engine import prices
 from runstone.engine.core import Core
 from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
@@ -20,7 +21,7 @@ from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Unseen, Writer
 from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.checkpoints import SaveCheckpoint
-from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
 
 current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
@@ -139,8 +140,9 @@ class RunHandle:
     ) -> Receipt:
         """Accounts for one provider request. Counts are disjoint tokens; `reasoning_tokens` is part of the output.
 
-        The same `request_id` counts once in its tree. Without `cost_usd` the cost is unknown, never 0. The value says
-        whether the report was new. Usage of a fenced attempt is still accepted: it was spent.
+        The same `request_id` counts once in its tree. Without `cost_usd` the cost is that of the published prices
+        (extra `prices`), else unknown, never 0. The value says whether the report was new. Usage of a fenced attempt is
+        still accepted: it was spent.
         """
         report = Usage(
             request_id=self._core.new_id() if request_id is None else request_id,
@@ -150,7 +152,7 @@ class RunHandle:
             cost_picousd=None if cost_usd is None else to_picousd(cost_usd),
             cost_source="unknown" if cost_usd is None else "reported",
         )  # fmt: skip
-        return self._submit(ReportUsage(self.id, self.attempt, report, new_id=request_id is None))
+        return self._submit(prices.report(self.id, self.attempt, report, new_id=request_id is None))
 
     def message(self, role: str, text: str, *, extra: Any = None) -> Receipt:
         """Adds a message to the run's worker thread, made on first use. The value is the message's id."""

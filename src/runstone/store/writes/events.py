@@ -1,5 +1,6 @@
 """Events, usage and messages of a run."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -89,16 +90,28 @@ class Append(Write):
 class ReportUsage(Write):
     """Accounts for one provider request, once in its tree. The value says whether it was new."""
 
-    __slots__ = ("attempt", "new_id", "run_id", "usage")
+    __slots__ = ("attempt", "new_id", "price", "run_id", "usage")
 
-    def __init__(self, run_id: str, attempt: int | None, usage: Usage, *, new_id: bool = False) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        attempt: int | None,
+        usage: Usage,
+        *,
+        new_id: bool = False,
+        price: Callable[[Usage], Usage] | None = None,
+    ) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.usage = usage
         self.new_id = new_id  # the request id was made for this report, so that nobody can know it
+        self.price = price  # gives the report with its cost, where that is still to be found
 
     def decide(self, batch: Batch) -> bool:
-        head, usage = batch.head(self.run_id), self.usage
+        head = batch.head(self.run_id)
+        if self.price is not None:
+            self.usage, self.price = self.price(self.usage), None
+        usage = self.usage
         # Spent is spent: a fenced or late attempt's usage counts, so there is no fence here.
         if not self.new_id and batch.request_known(head.root, usage.request_id):
             return False
