@@ -236,6 +236,8 @@ class ProcessRecord(Record, frozen=True, kw_only=True):
     ended_at: datetime | None
     exit_code: int | None
     signal: int | None
+    usage: dict[str, Any] | None = None
+    """What it used, where it is known: user_s, system_s, max_rss_bytes."""
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):

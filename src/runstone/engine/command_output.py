@@ -1,6 +1,7 @@
 """A command's output in bounded memory: lines for people as they come, and at the end the result."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, Literal, final
 
 import msgspec
@@ -21,24 +22,31 @@ _TAIL_CHARS: Final = 2_000  # an error row holds 4 KB of text, and a character m
 class Lines:
     """Cuts a stream of bytes into lines of text; nothing is lost, and what is no UTF-8 is replaced."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_limit", "_rest")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: Callable[[bytes], int] = lambda line: LINE_BYTES) -> None:
+        """`limit(line)` says how long a line that begins like this may be."""
         self._rest = b""
+        self._limit = limit
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the line that is not complete yet."""
+        return len(self._rest)
 
     def feed(self, chunk: bytes) -> list[str]:
         """The lines, and pieces of long lines, that `chunk` completes."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        texts = [text for line in lines for text in _pieces(line)]
-        while len(self._rest) > LINE_BYTES:
-            piece, self._rest = _cut(self._rest)
+        texts = [text for line in lines for text in _pieces(line, self._limit)]
+        while len(self._rest) > LINE_BYTES and len(self._rest) > (limit := self._limit(self._rest)):
+            piece, self._rest = _cut(self._rest, limit)
             texts.append(_text(piece) + CONTINUES)
         return texts
 
     def finish(self) -> list[str]:
         """The last line, if no newline ended it."""
         rest, self._rest = self._rest, b""
-        return list(_pieces(rest)) if rest else []
+        return _pieces(rest, self._limit) if rest else []
 
 
 @final
@@ -129,19 +137,19 @@ class Result:
             self._dropped = True
 
 
-def _pieces(line: bytes) -> list[str]:
+def _pieces(line: bytes, limit_of: Callable[[bytes], int]) -> list[str]:
     texts: list[str] = []
     line = line.removesuffix(b"\r")
-    while len(line) > LINE_BYTES:
-        piece, line = _cut(line)
+    while len(line) > LINE_BYTES and len(line) > (limit := limit_of(line)):
+        piece, line = _cut(line, limit)
         texts.append(_text(piece) + CONTINUES)
     return [*texts, _text(line)]
 
 
-def _cut(line: bytes) -> tuple[bytes, bytes]:
-    """Cut at LINE_BYTES, or up to three bytes before where a character would be torn."""
-    at = LINE_BYTES
-    while at > LINE_BYTES - 3 and line[at] & 0xC0 == 0x80:
+def _cut(line: bytes, limit: int) -> tuple[bytes, bytes]:
+    """Cut at the limit, or up to three bytes before where a character would be torn."""
+    at = limit
+    while at > limit - 3 and line[at] & 0xC0 == 0x80:
         at -= 1
     return line[:at], line[at:]
 

@@ -34,7 +34,9 @@ _ORDER = (
     "delete_lease",
     "insert_process",
     "end_process",
+    "save_output",
     "insert_journal",
+    "save_input",
     "insert_wait",
     "delete_waits",
     "insert_usage",
@@ -51,7 +53,9 @@ _ORDER = (
 )
 
 
-_TOLD = frozenset({"command.requested"})
+_TOLD = frozenset(
+    {"command.requested", "input.requested", "input.answered", "input.expired", "input.withdrawn"}
+)
 """Events besides those of the status that other threads and processes wait for."""
 
 
@@ -65,6 +69,8 @@ class Cache:
         self.next: dict[str, int] = {}
         self.awaited: set[int] = set()
         self._awaited_known = False
+        self.asking: set[int] = set()
+        self._asking_known = False
 
     def clear(self) -> None:
         self.heads.clear()
@@ -73,6 +79,8 @@ class Cache:
         self.next.clear()
         self.awaited.clear()
         self._awaited_known = False
+        self.asking.clear()
+        self._asking_known = False
 
     def awaited_children(self, db: Database) -> set[int]:
         """Children that some parked run waits for (or did), so that most ends need no query."""
@@ -80,6 +88,13 @@ class Cache:
             self.awaited |= {pk for (pk,) in db.rows("waited_children")}
             self._awaited_known = True
         return self.awaited
+
+    def asking_runs(self, db: Database) -> set[int]:
+        """Runs that have an open question (or had one), so that most ends need no query."""
+        if not self._asking_known:
+            self.asking |= {pk for (pk,) in db.rows("asking_runs")}
+            self._asking_known = True
+        return self.asking
 
     def keep(self, head: Head) -> Head:
         self.heads[head.run_id] = head

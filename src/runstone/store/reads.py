@@ -255,7 +255,7 @@ class Reader:
 
     def unended_processes(self) -> list[tuple[ProcessRecord, str]]:
         """Process groups that are not known to have ended, with the status of their run."""
-        return [(rows.process(row[0], row[1:9]), row[9]) for row in self.rows("all_unended_processes")]
+        return [(rows.process(row[0], row[1:10]), row[10]) for row in self.rows("all_unended_processes")]
 
     def journal(self, run_id: str) -> list[JournalEntry]:
         """What a run knows, with how its children stand."""

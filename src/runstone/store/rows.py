@@ -60,10 +60,11 @@ def lease(run_id: str, row: Row) -> Lease:
 
 
 def process(run_id: str, row: Row) -> ProcessRecord:
-    number, pgid, identity, command, started, ended, code, signal = row[:8]
+    number, pgid, identity, command, started, ended, code, signal, usage = row[:9]
     return ProcessRecord(
         run_id=run_id, attempt=number, pgid=pgid, identity=codec.decode(identity), command=_command(command),
         started_at=at(started), ended_at=maybe_at(ended), exit_code=code, signal=signal,
+        usage=None if usage is None else codec.decode(usage),
     )  # fmt: skip
 
 

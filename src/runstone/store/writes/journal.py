@@ -205,6 +205,8 @@ class EndProcess(Write):
 
     def decide(self, batch: Batch) -> None:
         head = batch.head(self.run_id)
-        batch.stage("end_process", head.pk, self.attempt, self.pgid, batch.now, self.exit_code, self.signal)
+        batch.stage(
+            "end_process", head.pk, self.attempt, self.pgid, batch.now, self.exit_code, self.signal, None
+        )
         payload = {"pgid": self.pgid, "exit_code": self.exit_code, "signal": self.signal}
         batch.record(head, "process.ended", payload, attempt=self.attempt, importance=0)

@@ -17,7 +17,7 @@ CHUNK = 2_000
 
 _OF_RUN = (
     "delete_journal_of_child", "delete_journal", "delete_usage", "delete_totals", "delete_tools", "delete_attempts",
-    "delete_processes", "delete_commands", "forget_run_in_messages", "forget_run_in_texts", "leave_thread",
+    "delete_processes", "delete_outputs", "delete_commands", "delete_inputs", "forget_run_in_messages", "forget_run_in_texts", "leave_thread",
     "delete_thread", "delete_events", "delete_run",
 )  # fmt: skip
 """What goes with a run, in the order that its references ask for."""

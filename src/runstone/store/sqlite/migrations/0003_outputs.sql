@@ -10,3 +10,5 @@ CREATE TABLE outputs (
   broken INTEGER NOT NULL CHECK (broken >= 0),   -- lines that looked like the protocol and were kept as text
   PRIMARY KEY (run, attempt, stream)
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE processes ADD COLUMN usage_json TEXT CHECK (octet_length(usage_json) <= 4096);  -- what it used: times, memory

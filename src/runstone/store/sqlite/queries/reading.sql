@@ -62,11 +62,11 @@ FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
 SELECT r.run_id, r.attempt FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.status = 'running' AND l.run IS NULL
 
 -- name: processes_of
-SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal
+SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal, usage_json
 FROM processes WHERE run = :run ORDER BY started_at, pgid
 
 -- name: all_unended_processes
-SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, r.status
+SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, p.usage_json, r.status
 FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
 
 -- name: totals_of

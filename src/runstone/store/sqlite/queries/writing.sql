@@ -78,8 +78,9 @@ UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE
 INSERT INTO processes (run, attempt, pgid, identity_json, command_json, started_at) VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: end_process
-UPDATE processes SET ended_at = given.column4, exit_code = given.column5, signal = given.column6
-FROM (VALUES (?, ?, ?, ?, ?, ?)) AS given
+UPDATE processes SET ended_at = given.column4, exit_code = given.column5, signal = given.column6,
+  usage_json = given.column7
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?)) AS given
 WHERE processes.run = given.column1 AND processes.attempt = given.column2 AND processes.pgid = given.column3
   AND processes.ended_at IS NULL
 
