@@ -98,7 +98,7 @@ def _fill(path: Path, runs: int, events_per_run: int) -> None:
     of_one = runs * events_per_run // 10
     seqs = str(list(range(1, (runs * events_per_run - of_one) // runs + 1)))
     common = {"first": _TOP + 1, "last": runs, "start": _START}
-    filling = "x" * 190
+    filling = "x" * 300
     with db:
         db.execute(_RUNS, {**common, "count": runs})
         db.execute(_EVENTS_OF_MANY, {**common, "seqs": seqs, "filling": filling})

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import hashlib
+import itertools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +16,9 @@ from runstone.store.base import Row
 from runstone.store.reads import Reader
 
 MAX_PAGE = 1_000
+
+MAX_ARMS = 16
+"""Filters of several values are read value by value, each along its index, up to so many combinations."""
 
 SORTS = {"updated": ("r.updated_at", 26), "created": ("r.created_at", 24)}
 
@@ -53,10 +58,9 @@ def list_runs(
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit is a whole number from 1 to {MAX_PAGE}, not {limit!r}")
     chosen = {name: _values(name, value) for name, value in filters.items()}
-    where, params = _where(chosen)
-    arms = _status_arms(chosen, params)
-    if not superseded:
-        where.append("r.superseded = 0")
+    params: dict[str, Any] = {}
+    arms = _arms(_alternatives(chosen, params))
+    where = [] if superseded else ["r.superseded = 0"]
     shape = _shape(chosen, sort, order, superseded)
     column, place = SORTS[sort]
     if cursor is not None:
@@ -85,60 +89,71 @@ def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int
     chosen = {
         name: _values(name, value) for name, value in filters.items() if name not in ("status", "bucket")
     }
-    where, params = _where(chosen)
+    params: dict[str, Any] = {}
+    where = [*_joined(_alternatives(chosen, params)), "r.superseded = 0"]
     counts = dict.fromkeys(runs.BUCKETS, 0)
     buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
-    for status, count in reader.count_runs(" AND ".join([*where, "r.superseded = 0"]), params):
+    for status, count in reader.count_runs(" AND ".join(where), params):
         bucket = buckets.get(status, status)  # a later version's status is shown as it is
         counts[bucket] = counts.get(bucket, 0) + count
     return counts
 
 
-def _where(filters: dict[str, list[str] | None]) -> tuple[list[str], dict[str, Any]]:
-    where: list[str] = []
-    params: dict[str, Any] = {}
+def _alternatives(filters: dict[str, list[str] | None], params: dict[str, Any]) -> list[list[str]]:
+    """For each filter its conditions, one of which must hold."""
+    found = [clauses] if (clauses := _status_clauses(filters, params)) else []
     for name, values in filters.items():
         if name in ("status", "bucket"):
             continue
         if name not in _PLAIN:
             raise InvalidInput(f"there is no filter {name!r}; there are status, bucket, {', '.join(_PLAIN)}")
         if values is not None:
-            where.append(_plain_clause(name, values, params))
-    return where, params
+            found.append(_plain_clauses(name, values, params) or ["0"])
+    return found
 
 
-def _plain_clause(name: str, values: list[str], params: dict[str, Any]) -> str:
-    if name == "depth" and values == ["0"]:
-        return "r.depth = 0"  # spelled out, as the index of the top-level runs asks for it
-    names = [f"{name}_{index}" for index in range(len(values))]
-    params |= dict(zip(names, values, strict=True))
-    chosen = ", ".join(f":{n}" for n in names)
-    if name == "root_id":
-        chosen = f"SELECT id FROM runs WHERE run_id IN ({chosen})"  # noqa: S608 - names of parameters
-    return f"{_PLAIN[name]} IN ({chosen})" if names else "0"
+def _arms(alternatives: list[list[str]]) -> list[list[str]]:
+    """The ways in which a run may fit. Joined by OR all that fit are sorted for each page; one way after the other is
+    a walk along an index each, which stops after the page."""
+    if math.prod(map(len, alternatives)) <= MAX_ARMS:
+        return [list(arm) for arm in itertools.product(*alternatives)]
+    return [_joined(alternatives)]
 
 
-def _status_arms(filters: dict[str, list[str] | None], params: dict[str, Any]) -> list[list[str]]:
-    """The conditions of a filter by status or bucket, one of which holds: each is a walk along one index.
+def _joined(alternatives: list[list[str]]) -> list[str]:
+    return [f"({' OR '.join(clauses)})" for clauses in alternatives]
 
-    Joined by OR they would be sorted whole for each page; one by one, each gives its first rows and stops.
-    """
+
+def _plain_clauses(name: str, values: list[str], params: dict[str, Any]) -> list[str]:
+    clauses = []
+    for index, value in enumerate(dict.fromkeys(values)):
+        if name == "depth" and value == "0":
+            clauses.append("r.depth = 0")  # spelled out, as the index of the top-level runs asks for it
+            continue
+        params[f"{name}_{index}"] = value
+        known = "(SELECT id FROM runs WHERE run_id = :{})" if name == "root_id" else ":{}"
+        clauses.append(f"{_PLAIN[name]} = {known.format(f'{name}_{index}')}")
+    return clauses
+
+
+def _status_clauses(filters: dict[str, list[str] | None], params: dict[str, Any]) -> list[str]:
+    """The conditions of the filters by status and bucket; empty without such a filter."""
     statuses = filters.get("status")
     for bucket in filters.get("bucket") or []:
         if bucket not in runs.BUCKETS:
             raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
         statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
     if statuses is None:
-        return [[]]
-    arms = []
+        return []
+    clauses = []
     for index, status in enumerate(dict.fromkeys(statuses)):
         if status not in runs.STATUSES:
             raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
         params[f"status_{index}"] = status
-        arms.append([f"r.status = :status_{index}", *([f"NOT ({_LOST})"] if status == "running" else [])])
+        clauses.append(f"r.status = :status_{index}" + (f" AND NOT ({_LOST})" if status == "running" else ""))
         if status == "interrupted":
-            arms.append(["r.status = 'running'", f"({_LOST})"])
-    return arms or [["0"]]
+            clauses.append(f"r.status = 'running' AND ({_LOST})")
+    return clauses or ["0"]
 
 
 def _values(name: str, value: Filter) -> list[str] | None:
