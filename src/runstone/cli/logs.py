@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -95,17 +95,24 @@ def _follow(ledger: Ledger, run: AgentRun, wanted: Wanted, output: Output) -> in
     return exit_codes.of_status(ended.status)
 
 
-def followed(ledger: Ledger, run_id: str, after: int = 0) -> Iterator[Message]:
-    """Messages of a run's thread after `after`, then as they come from any process, until nothing more can come."""
+def followed(
+    ledger: Ledger, run_id: str, after: int = 0, *, told: Callable[[], None] = lambda: None
+) -> Iterator[Message]:
+    """Messages of a run's thread after `after`, then as they come from any process, until nothing more can come.
+
+    `told` is called now and then, at least twice a second.
+    """
     changed = threading.Event()
     number = ledger.signals.subscribe(None, changed.set)
     try:
         while True:
             changed.clear()
+            told()
             run = ledger.get_run(run_id)
             for message in messages_after(ledger, run, after):
                 after = message.seq
                 yield message
+                told()
             if not goes_on(ledger, run):
                 return
             changed.wait(_LOOK_S)

@@ -46,7 +46,7 @@ def stop(session: Session, run: tuple[str, ...], scope: str, reason: str | None,
     limit = time.monotonic() + timeout
     with session.changing() as ledger:
         ids = arguments.ids(ledger, run)
-        orders = [ledger.command(one, "stop", scope=scope, by=_who(), reason=reason).id for one in ids]
+        orders = [ledger.command(one, "stop", scope=scope, by=who(), reason=reason).id for one in ids]
         found = [_wait_ended(ledger, one, limit) for one in ids]
         commands = [order for one in ids for order in ledger.commands.list(one) if order.id in orders]
     if output.text:
@@ -62,7 +62,8 @@ def stop(session: Session, run: tuple[str, ...], scope: str, reason: str | None,
     return exit_codes.STILL_RUNNING
 
 
-def _who() -> str:
+def who() -> str:
+    """Who gives orders at this terminal."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
 
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from runstone.cli.table import GAP, Cell, Table
-from runstone.cli.text import clean, escape_json
+from runstone.cli.text import clean, clean_lines, escape_json, for_terminal
 
 Mode = Literal["text", "json", "jsonl"]
 
@@ -91,6 +91,13 @@ class Output:
         while pairs and not pairs[-1][0].strip():
             pairs.pop()
         return (" " * GAP).join(click.style(t, **STYLES[s]) if s else t for t, s in pairs)
+
+    def passed(self, line: str, stream: TextIO) -> None:
+        """Prints a line of another program: as it is, but on a terminal only what cannot drive it."""
+        if stream.isatty():
+            line = for_terminal(line) if self.coloured(stream) else "\n".join(clean_lines(line))
+        stream.write(line + "\n")
+        stream.flush()
 
     def document(self, value: Any) -> None:
         """Prints one JSON document: indented, or on one line for --jsonl."""
