@@ -25,6 +25,7 @@ _CHECKS = {
     "wrong_leases": "run {0} has a lease that belongs to no open attempt",
     "wrong_attempts": "the attempts of run {0} do not fit its status",
     "wrong_waits": "run {0} waits for children, but it is not parked",
+    "wrong_inputs": "the questions of run {0} do not fit its status or its journal",
     "wrong_lineage": "the parent, root or depth of run {0} do not fit together",
 }
 
@@ -94,6 +95,9 @@ class OwnTelemetry:
         """Adds an event."""
         if kind == "usage.reported":
             self.requests[payload["request_id"]] = Usage.from_payload(payload, at)
+        elif kind == "usage.repriced" and (known := self.requests.get(payload["request_id"])) is not None:
+            new = {name: payload[name] for name in ("cost_picousd", "cost_source", "prices")}
+            self.requests[known.request_id] = msgspec.structs.replace(known, **new)
         elif kind == "run.attached":
             for request_id in payload.get("repeated", ()):
                 self.requests.pop(request_id, None)
@@ -131,7 +135,7 @@ def fold(reader: Reader, stored: Head, own: OwnTelemetry | None = None) -> Head:
             if seq > stored.last_seq:
                 head.last_seq = after
                 return head  # written since the row was read
-            needed = kind in runs.FOLDED_TYPES or kind == "tool.completed"
+            needed = kind in runs.FOLDED_TYPES or kind in ("tool.completed", "usage.repriced")
             payload = codec.upcast(kind, version, codec.decode(reader.text(text, ref))) if needed else {}
             if kind == "run.created":
                 head.kind = payload["kind"]

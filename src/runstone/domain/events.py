@@ -77,10 +77,22 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "usage.reported": _own(
         "A provider request was accounted for.", LOW, request_id=str, provider=str, model=str
     ),
+    "usage.repriced": _own(
+        "A request's cost was computed anew; what its report had told is never changed.",
+        LOW,
+        request_id=str,
+        cost_picousd=int,
+        cost_source=str,
+        prices=str,
+        before_picousd=int,
+    ),
     "checkpoint.saved": _own("A state was saved.", number=int, label=str),
-    "input.requested": _own("A person was asked.", HIGH, input_id=str, message=str),
+    "input.requested": _own(
+        "A person was asked.", HIGH, input_id=str, message=str, key=str, choices=list, expires_at=int
+    ),
     "input.answered": _own("A question was answered.", input_id=str, answered_by=str),
-    "input.expired": _own("A question expired.", HIGH, input_id=str),
+    "input.expired": _own("Nobody answered a question in time.", HIGH, input_id=str),
+    "input.withdrawn": _own("A question is not asked any more.", input_id=str),
     "command.requested": _own(
         "A person or another run gave an order.", command_id=str, verb=str, requested_by=str
     ),
@@ -89,6 +101,11 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "command.rejected": _own("The order could not be carried out.", command_id=str, verb=str, reason=str),
     "process.started": _own("A process was started for the run.", LOW, pid=int, pgid=int, command=list),
     "process.ended": _own("A process of the run ended.", LOW, pid=int, exit_code=int, signal=int),
+    "process.disowned": _own(
+        "This ledger was restored from a copy: the process belongs to the original, and is left alone.",
+        pgid=int,
+        reason=str,
+    ),
     "log.written": EventType("A line for people.", {}, {"message": str, "level": str}, LOW),
     "definition.changed": _own("The definition differs from the one that the run was started with.", HIGH),
     "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, message=str),

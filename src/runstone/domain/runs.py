@@ -47,7 +47,7 @@ RESUMABLE: Final = frozenset(
 LIVING: Final = frozenset({"pending", "running", "waiting", "awaiting_user", "paused"})
 """Something is still to come of it without a new try."""
 
-WOKEN: Final = frozenset({"children ended", "the time has come"})
+WOKEN: Final = frozenset({"children ended", "the time has come", "answered", "a question expired"})
 """Reasons of `run.resumed` by which a parked run goes on by itself: its next attempt belongs to the same try."""
 
 MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
@@ -158,6 +158,10 @@ FOLDED_TYPES: Final = frozenset(
 """Events that change more of the row than `updated_at`."""
 
 
+ASIDE: Final = frozenset({"usage.repriced"})
+"""Events about a run that are no sign of it: a run that ended last year does not become the latest for a new price."""
+
+
 def check_move(head: Head, event_type: str) -> None:
     """Raises `IllegalTransition` unless the status of `head` allows the event."""
     origins, target = MOVES[event_type]
@@ -182,7 +186,7 @@ def check_fence(head: Head, attempt: int) -> None:
 
 def touches(head: Head, event_type: str, at: int) -> bool:
     """Whether the event changes the row at all."""
-    return event_type in FOLDED_TYPES or at - head.updated_at >= TOUCH_US
+    return event_type in FOLDED_TYPES or (at - head.updated_at >= TOUCH_US and event_type not in ASIDE)
 
 
 def apply(head: Head, event_type: str, payload: dict[str, Any], at: int) -> None:
@@ -190,7 +194,7 @@ def apply(head: Head, event_type: str, payload: dict[str, Any], at: int) -> None
     if event_type in FOLDED_TYPES:
         _FOLD[event_type](head, payload, at)
         head.updated_at = max(head.updated_at, at)
-    elif at - head.updated_at >= TOUCH_US:
+    elif touches(head, event_type, at):
         head.updated_at = at
 
 
