@@ -26,6 +26,8 @@ class RunDetail(NamedTuple):
     attempts: list[Attempt]
     phases: list[PhaseState]
     processes: list[ProcessRecord]
+    living: list[int]
+    """Process groups of which something still runs on this machine."""
     checkpoints: list[Checkpoint]
     commands: list[Command]
     input: Any

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from runstone.cli import run_tables, text
 from runstone.cli.run_detail import RunDetail, counted
@@ -25,7 +26,7 @@ def sections(detail: RunDetail, now: datetime) -> list[Section]:
         ("Tokens and cost", spending(detail.telemetry)),
         ("Phases", phase_table(detail.phases, now)),
         ("Attempts", attempt_table(detail.attempts, now)),
-        ("Processes", process_table(detail.processes)),
+        ("Processes", process_table(detail.processes, detail.living)),
         ("Checkpoints", checkpoint_table(detail.checkpoints)),
         ("Commands", command_table(detail.commands)),
     ]
@@ -106,26 +107,41 @@ def _owner(attempt: Attempt) -> str:
     return f"{host or ''} pid {pid}".strip() if pid else attempt.owner
 
 
-def process_table(processes: Iterable[ProcessRecord]) -> Table:
+def process_table(processes: Iterable[ProcessRecord], living: Sequence[int]) -> Table:
     """The process groups that the run started."""
     table = Table(
-        [
-            Column("group", right=True),
-            Column("attempt", 2, right=True),
-            Column("ended"),
-            Column("command", least=16),
-        ],
+        [Column("group", right=True), Column("attempt", 2, right=True), Column("ended"), Column("used", 3),
+         Column("command", 1, least=16)],
         [],
-    )
+    )  # fmt: skip
     for one in processes:
-        if one.ended_at is None:
-            ended = Cell("not known to have ended", "warn")
-        elif one.signal:
-            ended = Cell(f"signal {one.signal}", "bad")
-        else:
-            ended = Cell(f"exit {one.exit_code}", "good" if one.exit_code == 0 else "bad")
-        table.add(str(one.pgid), str(one.attempt), ended, " ".join(one.command))
+        table.add(
+            str(one.pgid), str(one.attempt), _ended(one, living), used(one.usage), " ".join(one.command)
+        )
     return table
+
+
+def _ended(process: ProcessRecord, living: Sequence[int]) -> Cell:
+    if process.ended_at is None:
+        lives = process.pgid in living
+        return Cell("● runs", "live") if lives else Cell("not known to have ended", "warn")
+    if process.signal:
+        return Cell(f"signal {process.signal}", "bad")
+    if process.exit_code is None:
+        return Cell("its end was not seen", "warn")
+    return Cell(f"exit {process.exit_code}", "good" if process.exit_code == 0 else "bad")
+
+
+def used(usage: dict[str, Any] | None) -> str:
+    """Time of the processor and the most memory that a command took."""
+    told = usage or {}
+    parts = [
+        f"{name} {text.duration(told[key] * 1000)}"
+        for name, key in (("user", "user_s"), ("system", "system_s"))
+        if told.get(key) is not None
+    ]
+    parts += [text.size(told["max_rss_bytes"])] if told.get("max_rss_bytes") is not None else []
+    return ", ".join(parts)
 
 
 def checkpoint_table(checkpoints: Iterable[Checkpoint]) -> Table:

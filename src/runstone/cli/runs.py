@@ -8,6 +8,7 @@ import click
 from runstone.cli import event_lines, run_detail, run_sections, run_tables
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
+from runstone.cli.living import living
 from runstone.cli.run_detail import RunDetail
 from runstone.cli.run_tables import RunRow
 from runstone.cli.session import Session
@@ -128,13 +129,15 @@ def show(session: Session, run: str) -> None:
 def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
     """Everything that `show` needs."""
     run = ledger.get_run(run_id)
+    processes = ledger.processes(run_id)
     return RunDetail(
         run=run,
         telemetry=ledger.telemetry(run_id),
         children=ledger.counts(parent_id=run_id),
         attempts=ledger.attempts(run_id),
         phases=ledger.phases(run_id) if run.kind == "workflow" else [],
-        processes=ledger.processes(run_id),
+        processes=processes,
+        living=living(processes),
         checkpoints=ledger.checkpoints(run_id),
         commands=ledger.commands.list(run_id),
         input=ledger.input(run_id),

@@ -126,6 +126,15 @@ def tokens(count: int) -> str:
     return str(count)
 
 
+def size(count: int) -> str:
+    """`950 B`, `1.2 kB`, `25 MB`."""
+    for bound, unit in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if count >= bound:
+            value = count / bound
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{count} B"
+
+
 def money(picousd: int) -> str:
     """`$0`, `$0.0042`, `$0.15`, `$12.30`; never rounded down to nothing."""
     usd = picousd / 1e12
