@@ -39,6 +39,7 @@ from runstone.store.writes.lifecycle import (
     YieldRun,
 )
 from runstone.store.writes.removal import PruneRun, RemoveRun
+from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
 TOOL = NewEvent("tool.completed", b'{"call_id":"c"}', 1, 0, "key", ("search", True))
@@ -104,6 +105,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         journal.EndProcess("live", 1, 76, 0, None),
         journal.SetSuperseded("live.kid", True),
         PruneRun("ended"),
+        BeginEpoch("late", {}),
+        DisownProcess("live", 1, 76, "late"),
     ]),
     *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
         Append("live", 9, [event()]),
@@ -135,6 +138,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         MoveCommand("nothing", "applied"),
         PruneRun("live"),
         RemoveRun("live"),
+        DisownProcess("nobody", 1, 76, "late"),
     ]),
 ]  # fmt: skip
 

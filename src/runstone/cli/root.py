@@ -3,6 +3,7 @@
 import click
 
 from runstone.cli import exit_codes, following, logs, orders, runs
+from runstone.cli.backup import backup, restore
 from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
 from runstone.cli.command import Group, Root
@@ -40,7 +41,7 @@ _VERBS: tuple[click.Command, ...] = (
     *(orders.stop, orders.rm, runs.search),
 )
 _NOUNS: tuple[click.Command, ...] = (
-    *(run, resume, plan, run_group, agents, workflows, threads, boards, verify, completion),
+    *(run, resume, plan, run_group, agents, workflows, threads, boards, verify, backup, restore, completion),
 )
 for _command in _VERBS:
     run_group.add_command(_command)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import apsw
 
@@ -21,6 +22,9 @@ BUSY_FAST_S = 0.25
 
 BUSY_MAX_S = 60.0
 """So long it waits at all; then `StoreBusy`."""
+
+BUSY_ALONE_MS = 1_000
+"""So long whoever must be alone waits for others: a command that is just ending."""
 
 CHUNK_ROWS = 256
 """Rows in one INSERT at most. Larger texts are not kept prepared by APSW, and gain nothing."""
@@ -49,14 +53,28 @@ def typed(error: apsw.Error) -> errors.StoreError:
 class SQLiteDatabase:
     """A `Database` over one file. Use from one thread at a time."""
 
-    def __init__(self, path: Path, *, readonly: bool = False, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readonly: bool = False,
+        create: bool = False,
+        immutable: bool = False,
+        exclusive: bool = False,
+    ) -> None:
+        """`immutable` reads a file that nobody can change, without a lock; `exclusive` allows nobody else beside it."""
         self.path = path
+        readonly = readonly or immutable
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
         flags |= apsw.SQLITE_OPEN_CREATE if create else 0
         try:
             # Serialized, as SQLite is by default: a use from two threads at once is then an error, not a broken memory.
-            self.raw = apsw.Connection(str(path), flags=flags, statementcachesize=256)
-            self.raw.set_busy_timeout(5_000)
+            name = f"file:{quote(str(path))}?immutable=1" if immutable else str(path)
+            flags |= apsw.SQLITE_OPEN_URI if immutable else 0
+            self.raw = apsw.Connection(name, flags=flags, statementcachesize=256)
+            self.raw.set_busy_timeout(BUSY_ALONE_MS if exclusive else 5_000)
+            if exclusive:  # before the first look at the file: the lock is taken with it
+                self.raw.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._configure(readonly)
         except apsw.Error as error:
             raise typed(error) from error
@@ -78,6 +96,9 @@ class SQLiteDatabase:
         if readonly:
             execute("PRAGMA query_only = ON")
             return
+        if self.raw.execute("PRAGMA page_count").get == 0:
+            # Only a file that is still empty takes it; what a prune frees can then go back to the file system.
+            execute("PRAGMA auto_vacuum = INCREMENTAL")
         if self.raw.execute("PRAGMA journal_mode = WAL").get != "wal":
             raise errors.StoreIO(
                 f"{self.path.parent} does not support SQLite's write-ahead log", hint="use a local disk"

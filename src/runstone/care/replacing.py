@@ -1,0 +1,147 @@
+"""Puts a restored ledger in its place: in a workspace without one, or over the present one while nobody uses it."""
+
+import fcntl
+import os
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from runstone import workspace as places
+from runstone.care import backup as backups
+from runstone.care.open_files import holders
+from runstone.domain.records import Lease, ProcessRecord
+from runstone.engine.groups import group_alive
+from runstone.engine.liveness import identity_of
+from runstone.engine.processes import is_alive
+from runstone.errors import LedgerInUse, Refused, StoreCorrupt
+from runstone.store import crashpoints
+from runstone.store.clock import SystemClock
+from runstone.store.reads import Reader
+from runstone.store.sqlite import copy
+from runstone.store.sqlite.database import SQLiteDatabase
+from runstone.workspace import Workspace
+
+_SIDES: Final = ("-wal", "-shm", "-journal")
+_NAMED: Final = 3
+"""So many of the processes that have the ledger open are named in a message."""
+
+
+def replace(workspace: Workspace, part: Path, *, over: bool, told: copy.Told) -> Path | None:
+    """Makes `part` the workspace's ledger, whole or not at all. Gives where the one before is kept.
+
+    Raises `Refused` where a ledger is in the place and `over` was not said, `LedgerInUse` where something uses it.
+    """
+    database = workspace.database
+    aside = workspace.folder / f"ledger-replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    if not database.exists():
+        _put(workspace, part, aside)
+        return None
+    if not over:
+        raise Refused(f"a ledger has come into {workspace.folder} meanwhile; nothing was changed")
+    present = _alone(database)
+    if present is None:
+        _replace_unreadable(workspace, part, aside)
+    else:
+        with closing(present):
+            require_unused(present)
+            _keep(present, aside, told)
+            copy.overwrite(present, part, told)
+            crashpoints.point("restore.replaced")
+    places.protect(workspace)
+    return aside
+
+
+def require_free(database: Path) -> None:
+    """Raises `LedgerInUse` if something uses the ledger now; `replace` asks again when it has the lock."""
+    present = _alone(database)
+    if present is not None:
+        with closing(present):
+            require_unused(present)
+
+
+def require_unused(present: SQLiteDatabase) -> None:
+    """Raises `LedgerInUse` for a run that is held from elsewhere, and for a process of a run that still lives.
+
+    What a damaged ledger does not tell is not asked: that nobody has it open is known by the lock.
+    """
+    clock = SystemClock()
+    reader = Reader(lambda: present, clock)
+    with suppress(StoreCorrupt):
+        for lease in reader.leases():
+            _require_ended_lease(lease, clock.now())
+        for record, _ in reader.unended_processes():
+            _require_ended_process(record)
+
+
+def _require_ended_lease(lease: Lease, now: int) -> None:
+    identity = identity_of(lease.identity)
+    if lease.expires_at.timestamp() * 1e6 < now or (identity is not None and is_alive(identity) is False):
+        return
+    raise LedgerInUse(
+        f"run {lease.run_id} is held by process {lease.identity.get('pid')} on {lease.identity.get('host')}",
+        hint=f"stop it first (runstone runs stop {lease.run_id}), or restore beside it with --to DIR",
+    )
+
+
+def _require_ended_process(record: ProcessRecord) -> None:
+    identity = identity_of(record.identity)
+    if identity is not None and group_alive(identity):
+        raise LedgerInUse(
+            f"process group {record.pgid} of run {record.run_id} still runs; the restored ledger would not know it",
+            hint=f"stop it first (runstone runs stop {record.run_id}), or restore beside it with --to DIR",
+        )
+
+
+def _alone(database: Path) -> SQLiteDatabase | None:
+    """The present ledger, locked against everyone; None if SQLite cannot open it. Raises `LedgerInUse`."""
+    try:
+        return copy.alone(database)
+    except StoreCorrupt:
+        return None
+    except LedgerInUse as error:
+        found = [str(holder) for holder in holders(database)[:_NAMED]]
+        raise LedgerInUse(f"{database} is open in {', '.join(found) or 'another process'}") from error
+
+
+def _keep(present: SQLiteDatabase, aside: Path, told: copy.Told) -> None:
+    """Copies the present ledger aside, whatever is in its pages."""
+    with backups.writing(aside) as part:
+        with present.snapshot():
+            copy.pages(present, part, told)
+        copy.sync(part)
+        part.rename(aside)
+    backups.sync_folder(aside.parent)
+    crashpoints.point("restore.kept")
+
+
+def _put(workspace: Workspace, part: Path, aside: Path) -> None:
+    """Gives the part the ledger's name. A log without its ledger is put aside: it would be taken for the new one's."""
+    _move_sides(workspace, aside)
+    if not backups.link(part, workspace.database):
+        raise Refused(f"a ledger has come into {workspace.folder} meanwhile; nothing was changed")
+    places.protect(workspace)
+    backups.sync_folder(workspace.folder)
+    crashpoints.point("restore.replaced")
+
+
+def _replace_unreadable(workspace: Workspace, part: Path, aside: Path) -> None:
+    """For a file that SQLite refuses to open: nobody can use it, so it may be moved and another put in its place."""
+    descriptor = os.open(workspace.database, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:  # the locks of SQLite are locks of this kind; who opened it while it was whole still has one
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            found = ", ".join(str(holder) for holder in holders(workspace.database)[:_NAMED])
+            raise LedgerInUse(f"{workspace.database} is open in {found or 'another process'}") from error
+        workspace.database.rename(aside)
+        _put(workspace, part, aside)
+    finally:
+        os.close(descriptor)
+
+
+def _move_sides(workspace: Workspace, aside: Path) -> None:
+    for suffix in _SIDES:
+        side = workspace.database.with_name(workspace.database.name + suffix)
+        if side.exists():
+            side.rename(aside.with_name(aside.name + suffix))

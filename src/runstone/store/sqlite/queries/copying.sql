@@ -1,0 +1,17 @@
+-- Copies of the ledger: what is in one, and what a restored one leaves to the original.
+
+-- name: snapshot_facts
+SELECT (SELECT count(*) FROM runs), coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
+  (SELECT value FROM meta WHERE name = 'epoch')
+
+-- name: count_events
+SELECT count(*) FROM events
+
+-- name: running_runs
+SELECT run_id, attempt FROM runs WHERE status = 'running' ORDER BY id
+
+-- name: open_command_ids
+SELECT command_id FROM commands WHERE status IN ('requested', 'acknowledged') ORDER BY id
+
+-- name: set_meta
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
