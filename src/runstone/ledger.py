@@ -3,28 +3,34 @@
 import asyncio
 import atexit
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from runstone import reports
 from runstone import workspace as places
 from runstone.domain import codec, keys
 from runstone.domain.bounds import asked_id, bounded, labels_of, options_of
 from runstone.domain.clock import Clock
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
     Attempt,
     Checkpoint,
     Command,
+    Finding,
     JournalEntry,
     Lease,
     Page,
     PhaseState,
     ProcessRecord,
+    Repriced,
     RunEvent,
     RunTelemetry,
     SearchHit,
     TreeNode,
+    UsageRow,
 )
 from runstone.domain.runs import ENDED, RUN_KINDS
 from runstone.engine.core import Core, Signals, Watch
@@ -33,14 +39,16 @@ from runstone.engine.liveness import DeadOwners
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
 from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, RunstoneError, StoreReadOnly
 from runstone.feeds import Tail, Waiter
+from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Commands, Threads
-from runstone.store import lists
+from runstone.store import lists, questions
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
-from runstone.store.writes.lifecycle import ClaimRun, CreateRun, NewRun, OpenRun, UpdateRun
+from runstone.store.writes.asking import ContinueRun
+from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
 
 _EXIT_S = 10.0
 """So long the end of the process waits for writes that nobody waited for."""
@@ -87,10 +95,11 @@ class Ledger:
         self._supervisor: Supervisor | None = None
         if not readonly:
             self._writer = Writer(sqlite.writer(path), self._clock, on_commit=signals.committed)
-            self._core = Core(self._writer, self._reader, self._clock, signals)
+            self._core = Core(self._writer, self._reader, self._clock, signals, workspace.folder)
             self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
         self.threads = Threads(self)
         self.boards = Boards(self)
+        self.inputs = Inputs(self)
         self.commands = Commands(self)
         _open_ledgers.add(self)
         if self._supervisor is not None:
@@ -164,9 +173,11 @@ class Ledger:
     def continue_run(
         self, run_id: str, message: str | None = None, *, agent_id: str | None = None
     ) -> RunHandle:
-        """Opens the next attempt of a paused or interrupted run of your own loop. Of two continuations one wins.
+        """Opens the next attempt of a paused, answered or interrupted run of your own loop. Of two calls one wins.
 
-        The handle has the last checkpoint's `state` and the `message_in`, which is added to the worker thread.
+        The handle has the last checkpoint's `state`, the `answers` that came, and the `message_in`, which is added to
+        the worker thread. Raises `AwaitingInput` for a run whose question is open; with a message it goes on without an
+        answer, and the question is withdrawn.
         """
         run = self.get_run(run_id)
         if message is not None:
@@ -176,10 +187,13 @@ class Ledger:
         self.supervisor.settle(run_id)
         state, saved = self._reader.state(run_id)
         self.end_orphans(run_id)
-        expect = frozenset({"paused", "interrupted", "awaiting_user"})
-        claim = ClaimRun(run_id, self.supervisor.owner, expect=expect, reason="continued")
+        expect = frozenset({"pending", "paused", "interrupted", "awaiting_user"})
+        claim = ContinueRun(
+            run_id, self.supervisor.owner, expect=expect, reason="continued", unanswered=message is not None
+        )
         head = self.core.submit(claim, []).result().head
         handle = RunHandle(self.core, self.supervisor, run_id, head.attempt, state=state, saved=saved)
+        handle.answers = questions.given(self._reader, run_id)
         if message is not None:
             handle.message_in = message
             handle.message("user", message).result()
@@ -276,6 +290,43 @@ class Ledger:
         """Tokens, cost, times and tool counts, own and subtree."""
         return self._reader.telemetry(run_id)
 
+    def usage(
+        self,
+        by: Sequence[str] | str = ("model",),
+        *,
+        since: reports.Moment = None,
+        until: reports.Moment = None,
+        run_id: str | None = None,
+        labels: dict[str, str] | None = None,
+        **filters: reports.Filter,
+    ) -> list[UsageRow]:
+        """What was spent, summed by day (UTC), model, provider, agent, workflow, thread, run or label:NAME.
+
+        From `since` on, to before `until` (naive times and dates are UTC); of a run with all below it, or of all. More
+        filters, each a value or several: provider, model, agent, workflow, thread. Removed runs are in it.
+        """
+        return reports.usage(
+            self._reader, by, since=since, until=until, run_id=run_id, labels=labels, **filters
+        )
+
+    def reprice(
+        self,
+        *,
+        dry_run: bool = False,
+        since: reports.Moment = None,
+        until: reports.Moment = None,
+        provider: reports.Filter = None,
+        model: reports.Filter = None,
+    ) -> list[Repriced]:
+        """Computes costs anew that no report told, and moves all sums; gives what changed, or would, by model.
+
+        Each request at the prices of its time. Raises `PricesMissing` without the extra `prices`.
+        """
+        from runstone.repricing import reprice
+
+        core = None if dry_run else self.core
+        return reprice(self._reader, core, since=since, until=until, provider=provider, model=model)
+
     def phases(self, run_id: str) -> list[PhaseState]:
         """The phases of a workflow run, from its events and children; planned ones are shown before they start."""
         from runstone.engine.phase_states import phase_states
@@ -332,6 +383,10 @@ class Ledger:
         return f"{self._reader.epoch()}-{self._reader.last_position()}"
 
     # --- orders and care -----------------------------------------------------------------------------------------
+
+    def answer(self, input_id: str, response: Any, *, by: str | None = None) -> InputRequest:
+        """Answers a question of a run; see `ledger.inputs.answer`."""
+        return self.inputs.answer(input_id, response, by=by)
 
     def command(
         self,
@@ -393,11 +448,11 @@ class Ledger:
                 )
         return runs
 
-    def verify(self) -> list[str]:
-        """What is wrong with the ledger, a sentence each; empty if nothing is."""
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
+        """What is wrong with the ledger; empty if nothing is. `progress` is told (runs proved, of how many)."""
         from runstone.care.verify import verify
 
-        return verify(self)
+        return verify(self, progress)
 
     def flush(self, timeout: float | None = 60.0) -> None:
         """Waits until every write so far is durable; raises the first that failed unseen."""

@@ -22,7 +22,7 @@ ORDER = (
     ("store",),
     ("engine",),
     # The facade, and its parts in files of their own.
-    ("ledger", "care", "config", "feeds", "notebooks", "trust"),
+    ("ledger", "care", "config", "feeds", "inputs", "notebooks", "reports", "repricing", "trust"),
     ("execution",),  # engine and ledger put together: run, resume, plan
     ("server",),
     ("cli",),

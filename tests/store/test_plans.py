@@ -81,13 +81,21 @@ def _cursor(db: SQLiteDatabase, filters: dict[str, Any], sort: str, order: str) 
         *({name: FILTERS[name]} for name in ("status", "kind", "agent_id", "depth", "definition_id")),
         *({name: FILTERS[name]} for name in ("parent_id", "thread_id")),
         *({"status": status} for status in runs.STATUSES),
-        *({"bucket": bucket} for bucket in runs.BUCKETS),
+        *({"bucket": bucket} for bucket in runs.BUCKETS if bucket != "needs_input"),
         {"status": ["failed", "completed", "interrupted"]},
     ],
 )
 def test_the_usual_lists_need_no_sorting(db: SQLiteDatabase, filters: dict[str, Any]) -> None:
     plan = plan_of_list(db, filters, sort="updated", order="desc")
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+def test_of_those_that_need_input_only_the_runs_with_an_open_question_are_sorted(db: SQLiteDatabase) -> None:
+    plan = plan_of_list(db, {"bucket": "needs_input"}, sort="updated", order="desc")
+    assert "SCAN q USING COVERING INDEX inputs_open" in plan
+    assert "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert not reads_through(plan, "r")
+    assert len([step for step in plan if "TEMP B-TREE" in step]) == 1
 
 
 @pytest.mark.parametrize(("sort", "order"), list(itertools.product(lists.SORTS, ("asc", "desc"))))

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from runstone.domain import codec, events
+from msgspec import UNSET
+
+from runstone.domain import codec, events, inputs
 from runstone.domain.bounds import bounded, labels_of, pairs, role_of
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
@@ -16,12 +19,15 @@ from runstone.engine import prices
 from runstone.engine.core import Core
 from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
-from runstone.errors import Fenced, InvalidInput, RunstoneError
+from runstone.errors import Fenced, InputExpired, InvalidInput, RunstoneError
+from runstone.store import questions
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Unseen, Writer
+from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
+from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
 
 current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
@@ -60,6 +66,8 @@ class RunHandle:
         """The state of the last checkpoint when this attempt began; None without one."""
         self.message_in: str | None = None
         """The message that a continuation came with."""
+        self.answers: tuple[InputRequest, ...] = ()
+        """Questions that were answered (or expired) since the last checkpoint of an attempt before this one."""
         self._core = core
         self._supervisor = supervisor
         self._saved = saved or Saved()
@@ -242,6 +250,49 @@ class RunHandle:
         self._submit(park).result()
         self._saved = saved or self._saved
         self.left()
+
+    def ask(
+        self,
+        message: str,
+        *,
+        choices: Iterable[Any] | None = None,
+        key: str | None = None,
+        reason: str | None = None,
+        schema: dict[str, Any] | None = None,
+        expires_s: float | None = None,
+        default: Any = UNSET,
+        state: Any = None,
+    ) -> InputRequest:
+        """Asks a person and leaves the run: question, checkpoint and status `awaiting_user` in one transaction.
+
+        Go on with `ledger.continue_run` once it is answered; its handle has the `answer`. With a `key` that was asked
+        and answered before, the request is given with its answer, and the run is not left. Raises if nothing was saved.
+        """
+        asked = inputs.question(
+            message, now=self._core.now(), choices=choices, key=key, reason=reason, schema=schema,
+            expires_s=expires_s, default=default,
+        )  # fmt: skip
+        write, saved = AskInput(self.id, self.attempt, asked, self._core.new_id()), None
+        checkpoint = None
+        if state is not None:
+            before = self._last_saved()
+            places, saved = before.changes(state)
+            checkpoint = SaveCheckpoint(self.id, self.attempt, places, label="asked", after=before.number)
+        found: Asked = self._submit(AskAndPark(write, checkpoint)).result()
+        if found.status == "open":
+            self._saved = saved or self._saved
+            self.left()
+        return questions.get(self._core.reader, found.input_id)
+
+    @property
+    def answer(self) -> Any:
+        """The answer to the last question; None where there was none. Raises `InputExpired` where nobody answered."""
+        if not self.answers:
+            return None
+        last = self.answers[-1]
+        if last.status == "expired" and last.default is UNSET:
+            raise InputExpired(f"nobody answered {last.message!r:.200} in time", input_id=last.id)
+        return last.response
 
     def interrupt(self, reason: str) -> None:
         """Leaves the run interrupted: resumable, by this process or another one."""

@@ -20,6 +20,7 @@ from runstone.engine.liveness import identity_of
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
 from runstone.store.writes.boards import MoveCommand
+from runstone.store.writes.inputs import ExpireInputs
 from runstone.store.writes.lifecycle import InterruptRun, Owner, RenewLeases, YieldRun
 
 LEASE_S = 30.0
@@ -247,6 +248,8 @@ class Supervisor:
         """
         with self._judging:
             judged = self._judge(self.core.reader.leases())
+        if self.core.reader.rows("any_due_input", now=self.core.now())[0][0]:
+            self.core.submit(ExpireInputs(), [])
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
             judged.append(InterruptRun(run_id, attempt, "no lease"))
         receipts = [self.core.submit(verdict, []) for verdict in judged]

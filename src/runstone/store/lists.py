@@ -39,6 +39,11 @@ _PLAIN = {
 _LOST = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))"
 """A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
 
+_ASKING = (
+    "(SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))"
+)
+"""Runs with an open question. They are few, and an index holds them."""
+
 Filter = str | Iterable[str] | None
 
 
@@ -93,9 +98,15 @@ def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int
     where = [*_joined(_alternatives(chosen, params)), "r.superseded = 0"]
     counts = dict.fromkeys(runs.BUCKETS, 0)
     buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
-    for status, count in reader.count_runs(" AND ".join(where), params):
+    with reader.db.snapshot():
+        found = reader.count_runs(" AND ".join(where), params)
+        asking = reader.count_runs(" AND ".join([*where, f"r.id IN {_ASKING}"]), params)
+    for status, count in found:
         bucket = buckets.get(status, status)  # a later version's status is shown as it is
         counts[bucket] = counts.get(bucket, 0) + count
+    for status, count in asking:
+        counts[buckets.get(status, status)] -= count
+        counts["needs_input"] += count
     return counts
 
 
@@ -137,23 +148,36 @@ def _plain_clauses(name: str, values: list[str], params: dict[str, Any]) -> list
 
 
 def _status_clauses(filters: dict[str, list[str] | None], params: dict[str, Any]) -> list[str]:
-    """The conditions of the filters by status and bucket; empty without such a filter."""
-    statuses = filters.get("status")
-    for bucket in filters.get("bucket") or []:
+    """The conditions of the filters by status and bucket, no two of which hold; empty without such a filter."""
+    statuses, buckets = filters.get("status"), filters.get("bucket")
+    if statuses is None and not buckets:
+        return []
+    for bucket in buckets or []:
         if bucket not in runs.BUCKETS:
             raise InvalidInput(f"bucket {bucket!r} is none of {', '.join(runs.BUCKETS)}")
-        statuses = [*(statuses or []), *runs.BUCKETS[bucket]]
-    if statuses is None:
-        return []
-    clauses = []
-    for index, status in enumerate(dict.fromkeys(statuses)):
-        if status not in runs.STATUSES:
-            raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
-        params[f"status_{index}"] = status
-        clauses.append(f"r.status = :status_{index}" + (f" AND NOT ({_LOST})" if status == "running" else ""))
-        if status == "interrupted":
-            clauses.append(f"r.status = 'running' AND ({_LOST})")
+    asked = list(dict.fromkeys(statuses or []))
+    clauses = [clause for status in asked for clause in _of_status(status, params)]
+    if "needs_input" in (buckets or []) and "awaiting_user" not in asked:
+        clauses += _of_status("awaiting_user", params)
+    if "needs_input" in (buckets or []):
+        others = [f"r.id IN {_ASKING}", *(f"NOT ({clause})" for clause in clauses)]
+        clauses.append(" AND ".join(others))
+    for bucket in dict.fromkeys(buckets or []):
+        for status in runs.BUCKETS[bucket] if bucket != "needs_input" else ():
+            if status not in asked:
+                clauses += [f"{one} AND r.id NOT IN {_ASKING}" for one in _of_status(status, params)]
     return clauses or ["0"]
+
+
+def _of_status(status: str, params: dict[str, Any]) -> list[str]:
+    """The conditions under which a run is shown with that status, each of which is a walk along an index."""
+    if status not in runs.STATUSES:
+        raise InvalidInput(f"status {status!r} is none of {', '.join(runs.STATUSES)}")
+    params[f"status_{status}"] = status
+    if status == "running":
+        return [f"r.status = :status_running AND NOT ({_LOST})"]
+    lost = [f"r.status = 'running' AND ({_LOST})"] if status == "interrupted" else []
+    return [f"r.status = :status_{status}", *lost]
 
 
 def _values(name: str, value: Filter) -> list[str] | None:

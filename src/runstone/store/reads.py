@@ -109,6 +109,10 @@ class Reader:
         for db in list(self._all):
             db.abandon()
 
+    def now(self) -> int:
+        """Microseconds UTC, by the ledger's clock."""
+        return self._clock.now()
+
     def rows(self, name: str, /, **params: Any) -> list[Row]:
         """Rows of a named statement."""
         return self.db.rows(name, params)
@@ -252,6 +256,10 @@ class Reader:
     def processes(self, run_id: str) -> list[ProcessRecord]:
         """The process groups that a run started."""
         return [rows.process(run_id, row) for row in self.rows("processes_of", run=self.pk(run_id))]
+
+    def outputs(self, run_id: str) -> list[tuple[int, str, int, int, int]]:
+        """How far the output of a run's commands was taken over: attempt, stream, offset, lines, broken lines."""
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in self.rows("outputs_of", run=self.pk(run_id))]
 
     def unended_processes(self) -> list[tuple[ProcessRecord, str]]:
         """Process groups that are not known to have ended, with the status of their run."""

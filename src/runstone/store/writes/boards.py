@@ -7,7 +7,7 @@ from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, NotFound, RevisionConflict
 from runstone.store.base import Write
 from runstone.store.batch import Batch
-from runstone.store.writes import lineage, waits
+from runstone.store.writes import inputs, lineage, waits
 from runstone.store.writes.lifecycle import end_attempt
 
 CARD_STATUSES = ("todo", "in_progress", "blocked", "done")
@@ -187,9 +187,11 @@ class RequestStop(Write):
         parked = not head.live
         cards = lineage.cards_of(batch, head) if parked else []
         woken = waits.met_by(batch, head) if parked else []
+        questions = inputs.open_of(batch, head) if parked else []
         order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}
         batch.record(head, "command.requested", order)
         if parked:
+            inputs.withdraw(batch, head, questions)
             batch.stage("delete_waits", head.pk)
             reason = self.reason or f"stopped by {self.by or 'a person'}"
             end_attempt(

@@ -9,7 +9,7 @@ from runstone.domain.runs import Head
 from runstone.errors import InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
-from runstone.store.writes import limits, lineage, texts, waits
+from runstone.store.writes import inputs, limits, lineage, texts, waits
 
 
 class NewRun(msgspec.Struct, kw_only=True):
@@ -146,10 +146,11 @@ class ClaimRun(Write):
     """Opens the next attempt of a run that is ready, resuming it first where it is parked or ended.
 
     `expect` names the statuses that the claimer decided on; another one is refused with `RunIsLive` or
-    `IllegalTransition`, so that of two claimers one wins. `limit` is the phase's concurrency. The value is `Claimed`.
+    `IllegalTransition`, so that of two claimers one wins. `limit` is the phase's concurrency. With `adopts` the claimer
+    goes on with the living process of an earlier attempt, in the same try. The value is `Claimed`.
     """
 
-    __slots__ = ("budgets", "expect", "limit", "options", "owner", "payload", "reason", "run_id")
+    __slots__ = ("adopts", "expect", "limit", "options", "owner", "payload", "reason", "run_id")
 
     def __init__(
         self,
@@ -161,9 +162,11 @@ class ClaimRun(Write):
         options: dict[str, Any] | None = None,
         limit: int | None = None,
         payload: dict[str, Any] | None = None,
+        adopts: bool = False,
     ) -> None:
         self.run_id = run_id
         self.owner = owner
+        self.adopts = adopts
         self.expect = expect
         self.reason = reason
         self.options = options
@@ -176,16 +179,22 @@ class ClaimRun(Write):
             raise RunIsLive(f"run {self.run_id} is running, owned by {head.owner}", run_id=self.run_id)
         if head.status not in self.expect:
             runs.check_move(head, "run.started")  # says what is wrong with the status
+        if not self.adopts:
+            self._check_free(batch, head)
+        woken = head.status == "pending" and head.attempt > 0 and head.status_reason in runs.WOKEN
+        continues = woken or self.adopts
+        resume(batch, head, self.reason, self.options)
+        start(batch, head, self.owner, self.payload | ({"continues": True} if continues else {}))
+        return Claimed(_copy(head), continues=continues)
+
+    def _check_free(self, batch: Batch, head: Head) -> None:
+        """Raises what keeps something new from beginning: a cap, or a process of an earlier attempt."""
         limits.check(batch, head, self.limit)
         if head.attempt and (left := batch.read("unended_processes", run=head.pk)):
             raise OrphanAlive(
                 f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} may not have ended",
                 run_id=self.run_id,
             )
-        continues = head.status == "pending" and head.attempt > 0 and head.status_reason in runs.WOKEN
-        resume(batch, head, self.reason, self.options)
-        start(batch, head, self.owner, self.payload | ({"continues": True} if continues else {}))
-        return Claimed(_copy(head), continues=continues)
 
 
 def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any] | None = None) -> None:
@@ -231,8 +240,8 @@ class EndRun(Write):
     """Ends the open attempt and the run: `run.completed`, `run.failed` or `run.cancelled`.
 
     Only the owner writes it (`attempt` is the fence); a person's stop of a run that nobody holds comes with None. In
-    the same transaction: the attempt's row, the lease, the card's claim, parents that wait, children that the code did
-    not ask for again (`claimed` is the set of keys that it did), and events of its own (`before`).
+    the same transaction: the attempt's row, the lease, the card's claim, parents that wait, open questions, children
+    that the code did not ask for again (`claimed` is the set of keys that it did), and events of its own (`before`).
     """
 
     __slots__ = ("attempt", "before", "blob", "claimed", "event_type", "payload", "run_id", "size")
@@ -265,8 +274,10 @@ class EndRun(Write):
         woken = waits.met_by(batch, head)
         leftover = waits.unclaimed(batch, head, self.claimed) if self.claimed is not None else []
         cards = lineage.cards_of(batch, head)
+        questions = inputs.open_of(batch, head)
         for event_type, payload in self.before:
             batch.record(head, event_type, payload)
+        inputs.withdraw(batch, head, questions)
         payload = dict(self.payload)
         if self.blob is not None:
             payload["result_ref"] = batch.put_blob(self.blob)
@@ -302,11 +313,12 @@ def _tell_parent(batch: Batch, head: Head, parent: Head) -> None:
 class ParkRun(Write):
     """Parks a run: the status, what it waits for and what going on needs, in one transaction.
 
-    `branches` lists for each parked branch its mode (`any`, `all`) and the ids of its children. A branch that is met
-    by now refuses the park (the value is False): the code goes on instead.
+    `branches` lists for each parked branch its mode (`any`, `all`) and the ids of its children, `questions` the ids of
+    those that branches wait for. A branch that is met by now refuses the park (the value is False): the code goes on
+    instead.
     """
 
-    __slots__ = ("attempt", "branches", "event_type", "extra", "payload", "run_id")
+    __slots__ = ("attempt", "branches", "event_type", "extra", "payload", "questions", "run_id")
 
     def __init__(
         self,
@@ -316,6 +328,7 @@ class ParkRun(Write):
         payload: dict[str, Any],
         *,
         branches: list[tuple[str, list[str]]] | None = None,
+        questions: list[str] | None = None,
         extra: Write | None = None,
     ) -> None:
         self.run_id = run_id
@@ -323,6 +336,7 @@ class ParkRun(Write):
         self.event_type = event_type
         self.payload = payload
         self.branches = branches or []
+        self.questions = questions or []
         self.extra = extra
 
     def decide(self, batch: Batch) -> bool:
@@ -330,6 +344,8 @@ class ParkRun(Write):
         runs.check_fence(head, self.attempt)
         branches = [(mode, [batch.head(child) for child in children]) for mode, children in self.branches]
         if any(waits.is_met(mode, children) for mode, children in branches):
+            return False
+        if inputs.any_closed(batch, self.questions):
             return False
         if self.extra is not None:
             self.extra.decide(batch)
