@@ -63,7 +63,7 @@ def locate(path: str | os.PathLike[str] | None, *, create: bool) -> Workspace:
     if not create:
         where = f"in {root}" if given or named else f"in {root} or above"
         raise WorkspaceNotFound(f"there is no Runstone workspace {where}")
-    return create(root, notice=given is None and not named)
+    return _create(root, notice=given is None and not named)
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:
@@ -87,8 +87,12 @@ def _fits_file_names(text: str) -> bool:
     return True
 
 
-def create(root: Path, *, notice: bool = False) -> Workspace:
+def create(root: Path) -> Workspace:
     """The workspace's folder in `root`, made where it is missing; no ledger is. Raises `StoreReadOnly`."""
+    return _create(root, notice=False)
+
+
+def _create(root: Path, *, notice: bool) -> Workspace:
     folder = root / FOLDER
     try:
         root.mkdir(parents=True, exist_ok=True)
