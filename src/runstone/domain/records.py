@@ -113,7 +113,10 @@ class RunEvent(Record, frozen=True, kw_only=True):
 
 
 class Totals(Record, frozen=True, kw_only=True):
-    """Sums of requests. Where `complete` is False, some cost is unknown, and `cost_usd` is a lower bound."""
+    """Sums of requests. Where `complete` is False, some cost is unknown, and `cost_usd` is a lower bound.
+
+    As JSON, a cost of which nothing at all is known is null, and never 0.
+    """
 
     requests: int = 0
     input_tokens: int = 0
@@ -158,10 +161,34 @@ class Totals(Record, frozen=True, kw_only=True):
         return {
             **super().to_dict(),
             "tokens": self.tokens,
-            "cost_usd": self.cost_usd,
+            "cost_usd": None if self.cost_source == "unknown" else self.cost_usd,
             "cost_source": self.cost_source,
             "complete": self.complete,
         }
+
+
+class UsageRow(Record, frozen=True, kw_only=True):
+    """A line of a usage report: what was asked `by` (None: it has none of that), with the sums of its requests."""
+
+    by: dict[str, str | None]
+    totals: Totals
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.by, **self.totals.to_dict()}
+
+
+class Repriced(Record, frozen=True, kw_only=True):
+    """What a repricing did, or would do, to a model's requests whose cost was not told."""
+
+    provider: str
+    model: str
+    before: Totals
+    after: Totals
+    changed: int
+    """Requests whose cost is another one now."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "before": self.before.to_dict(), "after": self.after.to_dict()}
 
 
 class ModelTotals(Record, frozen=True, kw_only=True):
@@ -401,6 +428,24 @@ class SearchHit(Record, frozen=True, kw_only=True):
     run_id: str | None
     message_id: str | None
     excerpt: str
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """Something that is wrong with the ledger, as `verify` found it."""
+
+    code: str
+    """Stable; docs/how-to/verify-and-repair.md lists them."""
+    subject: str
+    """A run's id, a thread's, a card's; a table, an index, a file."""
+    text: str
+    """A sentence for people."""
+    repairable: bool
+    """`verify --repair` can rebuild it from what is whole."""
+    repaired: bool | None = None
+    """Whether a repair did; None where none was asked for."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
