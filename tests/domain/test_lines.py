@@ -49,9 +49,9 @@ CHECKPOINTS = st.builds(lines.CheckpointLine, state=STATES, label=optional(TEXTS
 )
 ASKS = st.builds(
     lines.AskLine,
-    message=NAMES,
+    message=NAMES.map("Go on? ".__add__),
     key=optional(NAMES),
-    choices=optional(st.lists(TEXTS, min_size=1, max_size=3)),
+    choices=optional(st.lists(TEXTS | st.integers(0, 9), min_size=1, max_size=3, unique=True)),
     schema=optional(st.just({"type": "string"})),
     expires_in_s=optional(st.floats(0.001, 1e9)),
 )
@@ -156,7 +156,10 @@ def test_everything_else_is_text(text: str) -> None:
         ({"runstone": "checkpoint", "state": 1, "label": "l" * 5000}, "label"),
         ({"runstone": "ask"}, "message"),
         ({"runstone": "ask", "message": "?", "choices": []}, "choices"),
-        ({"runstone": "ask", "message": "?", "expires_in_s": 0}, "expires_in_s"),
+        ({"runstone": "ask", "message": "?", "expires_in_s": -1}, "expires_in_s"),
+        ({"runstone": "ask", "message": " "}, "question"),
+        ({"runstone": "ask", "message": "?", "choices": ["a", "a"]}, "choices"),
+        ({"runstone": "ask", "message": "?", "schema": {"type": "text"}}, "schema"),
         ({"runstone": "update"}, "title"),
         ({"runstone": "update", "title": "t" * 5000}, "title"),
         ({"runstone": "update", "labels": {"a": 1}}, "labels"),

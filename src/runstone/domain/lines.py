@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from runstone.domain import codec, events, telemetry
-from runstone.domain.bounds import bounded, labels_of, role_of, row_json
+from runstone.domain import codec, events, inputs, telemetry
+from runstone.domain.bounds import bounded, labels_of, role_of
 from runstone.domain.state import Saved
 from runstone.errors import InvalidInput, InvalidLine, RunstoneError
 
@@ -21,7 +21,7 @@ MAX_LINE_BYTES: Final = 1024 * 1024
 """A longer line is no protocol: whoever reads it must hold all of it, for each of many programs at once."""
 
 KEY_BYTES: Final = 500
-"""Of an event's or a question's key, and of the names in `append`."""
+"""Of an event's key."""
 
 _QUOTED: Final = f'"{KEY}"'
 _DOCS: Final = "docs/how-to/line-protocol.md has every verb with its fields"
@@ -121,18 +121,19 @@ class AskLine(_Verb, frozen=True, kw_only=True, tag="ask"):
     """Asks a person; the answer is kept with the run. The same `key` a second time is the same question."""
 
     message: Annotated[str, msgspec.Meta(min_length=1)]
-    key: _Key | None = None
-    choices: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    choices: Annotated[list[str | int | float | bool], msgspec.Meta(min_length=1)] | None = None
     schema: Annotated[dict[str, Any], msgspec.Meta(description="a JSON Schema of the answer")] | None = None
-    expires_in_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    expires_in_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+    def question(self, now: int) -> inputs.Question:
+        """What is asked, at `now` in microseconds UTC."""
+        return inputs.question(
+            self.message, now=now, key=self.key, choices=self.choices, schema=self.schema, expires_s=self.expires_in_s
+        )  # fmt: skip
 
     def check(self) -> None:
-        if self.key is not None:
-            bounded("key", self.key, KEY_BYTES)
-        if self.choices is not None:
-            row_json("choices", self.choices)
-        if self.schema is not None:
-            codec.encode(self.schema)
+        self.question(0)
 
 
 class UpdateLine(_Verb, frozen=True, kw_only=True, tag="update"):
