@@ -1,6 +1,6 @@
 """Runs as rows: lists and trees. Pure functions over records."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -28,6 +28,7 @@ class RunRow(NamedTuple):
     run: AgentRun
     about: str
     children: int
+    own: Totals
     subtree: Totals
 
 
@@ -62,25 +63,44 @@ def count(number: int) -> str:
 
 
 def run_table(rows: list[RunRow], now: datetime) -> Table:
-    """The list of runs. Tokens and cost are those of the run and all below it."""
+    """The list of runs. Tokens and cost are those of the run and all below it; `own` is the run's part of them."""
     table = Table(
         [
             Column("id"), Column("status"), Column("kind", 6), Column("agent", 1, least=8),
             Column("title", 2, least=12), Column("age", 3, right=True),
             Column("took", 5, right=True), Column("attempt", 8, right=True),
             Column("children", 7, right=True), Column("tokens", 4, right=True), Column("cost", 4, right=True),
+            Column("own", 9, right=True),
         ],
         [],
     )  # fmt: skip
-    for run, about, children, subtree in rows:
+    for run, about, children, own, subtree in rows:
         spent = text.tokens(subtree.tokens) if subtree.tokens else ""
         table.add(
             Cell(text.short_id(run.id), "dim" if run.superseded else "strong"), status_cell(run.status),
             Cell(run.kind, "dim"), agent_of(run), about or run.summary or "",
             Cell(text.age(run.created_at, now), "dim"), elapsed(run, now), str(run.attempt), count(children),
-            spent, text.cost(subtree),
+            spent, text.cost(subtree), own_part(own, subtree),
         )  # fmt: skip
     return table
+
+
+def own_part(own: Totals, subtree: Totals) -> Cell:
+    """Tokens and cost of the run alone; nothing where that is all there is."""
+    if own == subtree:
+        return Cell("")
+    return Cell(f"{text.tokens(own.tokens)} {text.cost(own)}" if own.requests else "–", "dim")
+
+
+def incomplete(totals: Iterable[Totals]) -> str | None:
+    """What `≥` and `unknown` mean, and what helps; None where the cost of every request is known."""
+    unknown = sum(one.unknown_costs for one in totals)
+    if not unknown:
+        return None
+    requests = "1 request" if unknown == 1 else f"{unknown:,} requests"
+    return (
+        f"≥ or unknown: the cost of {requests} is not known; to price them: runstone usage reprice --dry-run"
+    )
 
 
 def agent_of(run: AgentRun) -> str:
@@ -94,7 +114,7 @@ def tree_table(root: TreeNode, subjects: Mapping[str, str], now: datetime, *, li
         [
             Column("run", least=24), Column("status"), Column("phase", 4, least=8), Column("id", 1),
             Column("took", 3, right=True), Column("attempt", 6, right=True), Column("tokens", 5, right=True),
-            Column("cost", 5, right=True), Column("note", 2, least=10),
+            Column("cost", 5, right=True), Column("own", 7, right=True), Column("note", 2, least=10),
         ],
         [],
     )  # fmt: skip
@@ -105,10 +125,10 @@ def tree_table(root: TreeNode, subjects: Mapping[str, str], now: datetime, *, li
         table.add(
             Cell(name_of(run, subjects.get(run.id, "")), "" if guide else "strong", guide), status_cell(run.status),
             Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
-            str(run.attempt), spent, text.cost(node.subtree), note_of(node),
+            str(run.attempt), spent, text.cost(node.subtree), own_part(node.own, node.subtree), note_of(node),
         )  # fmt: skip
     if len(lines) > limit:
-        table.add(f"… {len(lines) - limit} more", *[""] * 8)
+        table.add(f"… {len(lines) - limit} more", *[""] * 9)
     return table
 
 

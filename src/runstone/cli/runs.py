@@ -1,10 +1,12 @@
 """`runs list | show | tree | search`: what is recorded."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from runstone import reports
 from runstone.cli import event_lines, run_detail, run_sections, run_tables
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
@@ -14,11 +16,14 @@ from runstone.cli.run_tables import RunRow
 from runstone.cli.session import Session
 from runstone.cli.subjects import subject, subjects
 from runstone.cli.table import Cell
-from runstone.domain.records import AgentRun, Page
+from runstone.domain.records import AgentRun, Page, Totals
 from runstone.domain.runs import BUCKETS, RUN_KINDS, STATUSES
 from runstone.ledger import Ledger
 
 _EMPTY = "no runs yet; start one: runstone run repo-audit path=."
+Spent = dict[str, tuple[Totals, Totals]]
+NOTHING: Final = (Totals(), Totals())
+
 _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
 
 
@@ -69,7 +74,8 @@ _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
 def list_(session: Session, parent: str | None, every: bool, **options: Any) -> None:
     """List runs, the latest first.
 
-    Without a filter only top-level runs are listed. Tokens and cost are those of a run and all below it.
+    Without a filter only top-level runs are listed. Tokens and cost are those of a run and all below it, and `own`
+    those of the run alone where that is less. A cost with ≥ lacks requests whose cost is unknown.
     """
     output = session.output
     limit, cursor, sort = (options.pop(name) for name in ("limit", "cursor", "sort"))
@@ -81,8 +87,9 @@ def list_(session: Session, parent: str | None, every: bool, **options: Any) -> 
         if not (every or narrowed):
             filters["depth"] = "0"
         page = ledger.list_runs(**filters, limit=limit, cursor=cursor, sort=sort, superseded=every)
+        spent = reports.totals(ledger.reader, [run.id for run in page])
         if not output.text:
-            return output.items(page.items, page.next_cursor)
+            return output.items([_with_totals(run, spent) for run in page], page.next_cursor)
         if not page.items:
             output.note(
                 "no run fits"
@@ -90,7 +97,8 @@ def list_(session: Session, parent: str | None, every: bool, **options: Any) -> 
                 else "no runs yet; start one: runstone run repo-audit path=."
             )
             return None
-        output.table(run_tables.run_table([_row(ledger, run) for run in page], datetime.now(UTC)))
+        output.table(run_tables.run_table(_rows(ledger, page, spent), datetime.now(UTC)))
+        _say_incomplete(session, [spent[run.id][1] for run in page if run.id in spent])
         _say_more(session, page)
         return None
 
@@ -100,9 +108,22 @@ def _say_more(session: Session, page: Page[AgentRun]) -> None:
         session.output.hint(f"there are more: --limit N, or --cursor {page.next_cursor}")
 
 
-def _row(ledger: Ledger, run: AgentRun) -> RunRow:
-    children = sum(ledger.counts(parent_id=run.id).values())
-    return RunRow(run, subject(ledger, run), children, ledger.telemetry(run.id).subtree)
+def _say_incomplete(session: Session, totals: Iterable[Totals]) -> None:
+    if (why := run_tables.incomplete(totals)) is not None:
+        session.output.note(why)
+
+
+def _rows(ledger: Ledger, page: Page[AgentRun], spent: Spent) -> list[RunRow]:
+    children = reports.children(ledger.reader, [run.id for run in page])
+    return [
+        RunRow(run, subject(ledger, run), children.get(run.id, 0), *spent.get(run.id, NOTHING))
+        for run in page
+    ]
+
+
+def _with_totals(run: AgentRun, spent: Spent) -> dict[str, Any]:
+    own, subtree = spent.get(run.id, NOTHING)
+    return {**run.to_dict(), "own": own.to_dict(), "subtree": subtree.to_dict()}
 
 
 @click.command(cls=Command)
@@ -171,11 +192,17 @@ def tree(session: Session, run: str, limit: int) -> None:
         return output.document(node)
     if output.mode == "jsonl":
         rows = (
-            {**one.run.to_dict(), "subtree": one.subtree.to_dict(), "reused": one.reused}
+            {
+                **one.run.to_dict(),
+                "own": one.own.to_dict(),
+                "subtree": one.subtree.to_dict(),
+                "reused": one.reused,
+            }
             for one in node.walk()
         )
         return output.items(rows)
-    return output.table(run_tables.tree_table(node, about, datetime.now(UTC), limit=limit))
+    output.table(run_tables.tree_table(node, about, datetime.now(UTC), limit=limit))
+    return _say_incomplete(session, [node.subtree])
 
 
 @click.command(cls=Command)
