@@ -17,15 +17,15 @@ LIES = {
     "times": ("UPDATE runs SET completed_at = completed_at + 1 WHERE run_id = 'r'", "completed_at is"),
     "error": ("UPDATE runs SET error_json = '{}' WHERE run_id = 'r'", "error_json is '{}'"),
     "result": ("UPDATE runs SET result_ref = NULL WHERE run_id = 'r'", "result_ref is None"),
-    "a lost event": ("DELETE FROM events WHERE type = 'work.done'", "have gaps"),
-    "a lost first event": ("DELETE FROM events WHERE seq = 1", "have gaps"),
+    "a lost event": ("DELETE FROM events WHERE type = 'work.done'", "are not all there"),
+    "a lost first event": ("DELETE FROM events WHERE seq = 1", "are not all there"),
     "another event": ("UPDATE events SET type = 'run.failed' WHERE type = 'run.completed'", "its events say"),
-    "a lost request": ("DELETE FROM usage WHERE request_id = 'q'", "not the sum of its requests"),
+    "a lost request": ("DELETE FROM usage WHERE request_id = 'q'", "requests of run r are not those of its events"),
     "a request and its sums": (
         "DELETE FROM usage WHERE request_id = 'q'; DELETE FROM totals",
         "the own totals of run r are not what its events add up to",
     ),
-    "own totals": ("UPDATE totals SET input_tokens = 6 WHERE scope = 0", "not the sum of its requests"),
+    "own totals": ("UPDATE totals SET input_tokens = 6 WHERE scope = 0", "not what its events add up to"),
     "subtree totals": ("UPDATE totals SET input_tokens = 6 WHERE scope = 1", "not the sum of their parts"),
     "tools": ("UPDATE tools SET calls = 2 WHERE scope = 1", "not the sum of their parts"),
     "tools of both": (
@@ -37,10 +37,10 @@ LIES = {
         "INSERT INTO leases SELECT r.id, 1, o.owner, 0 FROM runs r, owners o LIMIT 1",
         "no open attempt",
     ),
-    "an open attempt": ("UPDATE attempts SET ended_at = NULL, outcome = NULL", "do not fit its status"),
+    "an open attempt": ("UPDATE attempts SET ended_at = NULL, outcome = NULL", "attempts of run r do not fit its events"),
     "a lost blob": ("PRAGMA foreign_keys = OFF; DELETE FROM blobs", "refers to a missing"),
     "another blob": ("UPDATE blobs SET data = x'5b5d', codec = 0", "does not have the content"),
-    "events of nobody": ("UPDATE events SET run = 77 WHERE type = 'work.done'", "belong to no run"),
+    "events of nobody": ("UPDATE events SET run = 77 WHERE type = 'work.done'", "there is no such run"),
 }
 
 
@@ -58,7 +58,7 @@ def test_verify_names_the_lie(tmp_path: Path, name: str) -> None:
     _forced(connection, sql)
     connection.close()
     with runstone.open(tmp_path) as ledger:
-        assert any(told in sentence for sentence in ledger.verify()), ledger.verify()
+        assert any(told in finding.text for finding in ledger.verify()), ledger.verify()
 
 
 def _forced(connection: Any, sql: str) -> None:

@@ -130,7 +130,7 @@ def pause(seconds: float) -> None:
 def require_whole(ledger: Ledger, acknowledged: Iterable[dict[str, Any]]) -> None:
     """All that was acknowledged is there, in order and without gaps; nothing is shown that is not so."""
     found = ledger.verify()
-    assert not found, "\n".join(found)
+    assert not found, "\n".join(map(str, found))
     require_live_leases(ledger)
     by_run: dict[str, list[dict[str, Any]]] = {}
     for line in acknowledged:

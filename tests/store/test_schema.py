@@ -219,7 +219,7 @@ def test_a_damaged_blob_is_named_and_never_given_out(current: Path) -> None:
     with runstone.open(current.parent.parent) as ledger:
         with pytest.raises(StoreCorrupt):
             ledger.result("big")
-        assert any(str(ref)[:12] in line for line in ledger.verify())
+        assert any(str(ref)[:12] in found.text for found in ledger.verify())
 
 
 def test_of_two_processes_that_upgrade_one_does_it(old: Path) -> None:

@@ -30,7 +30,7 @@ def verify(session: Session, upgrade: bool) -> int:
         output.items(findings)
     else:
         for finding in findings:
-            output.line(Cell(text.clean(finding), "bad"))
+            output.line(Cell(text.clean(finding.text), "bad"))
         output.note(f"{place}: {f'{len(findings)} findings' if findings else 'nothing is wrong'}", "")
     return exit_codes.ERROR if findings else exit_codes.OK
 
