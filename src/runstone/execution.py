@@ -14,6 +14,7 @@ from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.engine import planning
+from runstone.engine.ambient import AMBIENT
 from runstone.engine.claiming import taken_away
 from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS, LocalEngine
@@ -226,7 +227,9 @@ async def _create(
     if entry.kind == "workflow":
         identity = LocalEngine.definition_of(entry)
     kind = "workflow" if entry.kind == "workflow" else "background_agent" if entry.command else "subagent"
-    new = new_run(ledger.core, kind=kind, input=input, options=options or None, **fields, **identity)
+    new = new_run(
+        ledger.core, kind=kind, parent=AMBIENT, input=input, options=options or None, **fields, **identity
+    )
     await ledger.core.submit(CreateRun(new), [])
     return new.run_id
 

@@ -3,7 +3,7 @@
 import asyncio
 import atexit
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -33,6 +33,7 @@ from runstone.domain.records import (
     UsageRow,
 )
 from runstone.domain.runs import ENDED, RUN_KINDS
+from runstone.engine.ambient import AMBIENT, Ambient, ambient_parent
 from runstone.engine.core import Core, Signals, Watch
 from runstone.engine.handle import RunHandle
 from runstone.engine.liveness import DeadOwners
@@ -143,7 +144,7 @@ class Ledger:
         kind: str = "subagent",
         agent_id: str | None = None,
         agent_version: str | None = None,
-        parent: "RunHandle | AgentRun | str | None" = None,
+        parent: "RunHandle | AgentRun | str | Ambient | None" = AMBIENT,
         title: str | None = None,
         prompt: str | None = None,
         input: Any = None,
@@ -157,7 +158,8 @@ class Ledger:
     ) -> RunHandle:
         """Starts a run and gives its handle; row and lease are durable when this returns.
 
-        `parent` may be a handle, a run or an id, also one that the ledger does not know yet. With your own `run_id`,
+        `parent` may be a handle, a run or an id, also one that the ledger does not know yet; None makes a root. Without
+        it the run is a child of the one that this process was started for (`$RUNSTONE_RUN_ID`). With your own `run_id`,
         creation is idempotent. Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
         """
         if not isinstance(kind, str) or kind not in _OWN_KINDS:
@@ -169,6 +171,50 @@ class Ledger:
         )  # fmt: skip
         head = self.core.submit(OpenRun(new, self.supervisor.owner), []).result().head
         return RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
+
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        agent_id: str | None = None,
+        title: str | None = None,
+        labels: dict[str, str] | None = None,
+        parent: "RunHandle | AgentRun | str | Ambient | None" = AMBIENT,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        facts: dict[str, Any] | None = None,
+        thread_id: str | None = None,
+        task_board_id: str | None = None,
+        task_card_id: str | None = None,
+        restart: dict[str, Any] | None = None,
+        timeout_s: float | None = None,
+        run_id: str | None = None,
+        wait_s: float = 10,
+    ) -> AgentRun:
+        """Starts a command as a durable background agent, and gives its run once it runs. It outlives this process.
+
+        What it prints goes line by line into the run's worker thread. `env` is its whole environment, by default that
+        of this process; `facts` is kept in the run's input. `restart` is {"on": "failure", "max": 3, "delay_s": 1}.
+        With your own `run_id` it is started once. Raises `CommandNotFound`, `CommandNotExecutable`,
+        `CommandInputRefused` if it cannot run (then the run has failed with that error), and `RunMismatch`.
+        """
+        from runstone import background
+
+        return background.start(
+            self, command, agent_id=agent_id, title=title, labels=labels, parent=parent, cwd=cwd, env=env, stdin=stdin,
+            facts=facts, thread_id=thread_id, task_board_id=task_board_id, task_card_id=task_card_id, restart=restart,
+            timeout_s=timeout_s, run_id=run_id, wait_s=wait_s,
+        )  # fmt: skip
+
+    def resume_exec(self, run_id: str, *, wait_s: float = 10) -> AgentRun:
+        """Goes on with a command of `exec`: one that still runs is watched again, any other is started again.
+
+        Gives the run once its command runs; a completed or running one as it is. Raises as `exec` does.
+        """
+        from runstone import background
+
+        return background.resume(self, run_id, wait_s=wait_s)
 
     def continue_run(
         self, run_id: str, message: str | None = None, *, agent_id: str | None = None
@@ -517,7 +563,7 @@ def new_run(
     *,
     kind: str,
     run_id: str | None = None,
-    parent: "RunHandle | AgentRun | str | None" = None,
+    parent: "RunHandle | AgentRun | str | Ambient | None" = None,
     title: str | None = None,
     prompt: str | None = None,
     input: Any = None,
@@ -527,6 +573,9 @@ def new_run(
     **identity: Any,
 ) -> NewRun:
     """A run on its way in, from a caller's arguments. Raises `InvalidInput` and its subclasses."""
+    if isinstance(parent, Ambient):
+        parent = ambient_parent(core.reader, core.folder)
+        parent = None if parent == run_id else parent
     parent_id: Any = parent if isinstance(parent, str) else getattr(parent, "id", parent)
     fields: dict[str, Any] = {
         "parent_run_id": None if parent_id is None else keys.check_id(parent_id, "parent"),

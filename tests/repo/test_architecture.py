@@ -22,8 +22,8 @@ ORDER = (
     ("store",),
     ("engine",),
     # The facade, and its parts in files of their own.
-    ("ledger", "care", "config", "feeds", "inputs", "notebooks", "reports", "repricing", "trust"),
-    ("execution",),  # engine and ledger put together: run, resume, plan
+    ("ledger", "background", "care", "config", "feeds", "inputs", "notebooks", "reports", "repricing", "trust"),
+    ("execution", "watching"),  # engine and ledger put together: run, resume, plan
     ("server",),
     ("cli",),
 )

@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from runstone.domain import keys
@@ -20,7 +21,11 @@ POLL_S = 0.05
 class Core:
     """One open ledger of this process. Everything above it shares these parts."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock, signals: "Signals") -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, signals: "Signals", folder: Path | None = None
+    ) -> None:
+        self.folder = folder
+        """Where files beside the ledger lie; None for a ledger without a folder."""
         self.writer = writer
         self.reader = reader
         self.clock = clock

@@ -1,0 +1,34 @@
+"""The run that a process was started for: a run that it starts becomes its child, unless its caller says otherwise."""
+
+import os
+from pathlib import Path
+from typing import Final, final
+
+from runstone.engine.background.launch import RUN_ID, WORKSPACE
+from runstone.store.reads import Reader
+
+
+@final
+class Ambient:
+    """The parent that nobody named: the run of this process, if it was started for one of this ledger."""
+
+    def __repr__(self) -> str:
+        return "<the run of this process>"
+
+
+AMBIENT: Final = Ambient()
+
+
+def ambient_parent(reader: Reader, folder: Path | None) -> str | None:
+    """The id in $RUNSTONE_RUN_ID, if it is a run of the workspace that this ledger keeps; else None.
+
+    What is in the variables is no reason to fail: another program may have set them.
+    """
+    run_id, workspace = os.environ.get(RUN_ID), os.environ.get(WORKSPACE)
+    if not run_id or not workspace or folder is None:
+        return None
+    try:
+        known = os.path.samefile(workspace, folder.parent) and reader.rows("pk_of", run_id=run_id)
+    except (OSError, ValueError):
+        return None
+    return run_id if known else None

@@ -1,0 +1,292 @@
+"""What a command said, on its way into the ledger: plain lines as messages, lines of the protocol as what they mean.
+
+All that was read together is stored in one transaction with the offsets behind it. Text passes `clean` at one place.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from runstone.domain import codec, lines
+from runstone.domain.events import check_emit
+from runstone.domain.lines import (
+    AskLine,
+    CheckpointLine,
+    CompleteLine,
+    EmitLine,
+    Line,
+    MessageLine,
+    UpdateLine,
+    UsageLine,
+)
+from runstone.domain.state import Saved
+from runstone.engine.background.folder import STREAMS, ExecFolder
+from runstone.engine.background.spool import Heard, Spool
+from runstone.engine.command_output import Tail
+from runstone.engine.core import Core
+from runstone.errors import InvalidLine, RunstoneError
+from runstone.store.base import Write
+from runstone.store.writes.checkpoints import SaveCheckpoint
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.lifecycle import RecordEvents, UpdateRun
+from runstone.store.writes.outputs import Taken, TakeOutput
+
+ROLE: Final = "output"
+MESSAGE_BYTES: Final = 4_000
+"""Lines that were read together make one message up to this size: it fits the row, so that no blob is written."""
+
+Clean = Callable[[str], str]
+
+
+def unchanged(text: str) -> str:
+    """No cleaning."""
+    return text
+
+
+class Completion(NamedTuple):
+    """What a `complete` line said."""
+
+    summary: str | None
+    result: Any
+
+
+class _Count:
+    """How much of a stream was taken over."""
+
+    __slots__ = ("broken", "lines")
+
+    def __init__(self, taken: int = 0, broken: int = 0) -> None:
+        self.lines = taken
+        self.broken = broken
+
+
+class Intake:
+    """The output of one command on its way in. Used by one thread.
+
+    `attempt` is the fence, None for one who does not own the run; `launch` the attempt that started the command.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        folder: ExecFolder,
+        run_id: str,
+        *,
+        attempt: int | None,
+        launch: int,
+        clean: Clean = unchanged,
+    ) -> None:
+        self.core = core
+        self.run_id = run_id
+        self.attempt = attempt
+        self.launch = launch
+        self.errors = Tail()
+        """The last lines of stderr."""
+        self.last_line: str | None = None
+        self.completion: Completion | None = None
+        self._clean = clean
+        self._thread = core.reader.run(run_id).worker_thread_id or f"{run_id}.thread"
+        self._saved: Saved | None = None
+        self._tools: dict[str, str] = {}
+        self._spools = {name: Spool(folder.spool(launch, name), name) for name in STREAMS}
+        self._counts = {name: _Count() for name in STREAMS}
+        self._warned = False
+        self._rewind()
+
+    def take(self) -> int:
+        """Takes over what there is to read now; gives the bytes. Raises what the ledger says to it."""
+        heard = [(spool, found) for spool in self._spools.values() if (found := spool.read()) is not None]
+        return self._store(heard)
+
+    def take_all(self) -> None:
+        """Takes over all that is left; for when nobody writes any more."""
+        while self.take():
+            continue
+        self._store(
+            [(spool, found) for spool in self._spools.values() if (found := spool.finish()) is not None]
+        )
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that were printed and are not in the ledger."""
+        return sum(spool.backlog for spool in self._spools.values())
+
+    def close(self) -> None:
+        """Closes the files."""
+        for spool in self._spools.values():
+            spool.close()
+
+    def _store(self, heard: list[tuple[Spool, Heard]]) -> int:
+        taken = sum(max(0, found.end - found.start) for _, found in heard)
+        heard = [(spool, found) for spool, found in heard if found.texts]
+        if not heard:
+            return taken
+        parts = _Parts(self)
+        moved = []
+        for spool, found in heard:
+            before = self._counts[spool.stream]
+            after = _Count(before.lines, before.broken)
+            parts.add(spool.stream, found.texts, after)
+            moved.append((spool, found.end, after))
+        parts.finish([spool for spool, _ in heard if spool.cut])
+        moves = [
+            Taken(stream=s.stream, expected=s.offset, offset=end, lines=after.lines, broken=after.broken)
+            for s, end, after in moved
+        ]
+        try:
+            self.core.submit(
+                TakeOutput(self.run_id, self.attempt, self.launch, moves, parts.writes), []
+            ).result()
+        except RunstoneError:
+            self._rewind()  # it may be stored all the same
+            raise
+        for spool, end, after in moved:
+            spool.taken(end)
+            self._counts[spool.stream] = after
+        self._saved = parts.saved or self._saved
+        return taken
+
+    def _rewind(self) -> None:
+        """Goes on from what the ledger has."""
+        self._saved = None
+        known = {row[1]: row[2:] for row in self.core.reader.outputs(self.run_id) if row[0] == self.launch}
+        for name, spool in self._spools.items():
+            offset, taken, broken = known.get(name, (0, 0, 0))
+            spool.rewind(offset)
+            self._counts[name] = _Count(taken, broken)
+
+    def state(self) -> Saved:
+        """What the last checkpoint of the run holds."""
+        if self._saved is None:
+            self._saved = self.core.reader.state(self.run_id)[1]
+        return self._saved
+
+
+class _Parts:
+    """The writes of one transaction, in the order in which the lines came."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.writes: list[Write] = []
+        self.saved: Saved | None = None
+        self._intake = intake
+        self._now = intake.core.now()
+        self._messages: list[NewMessage] = []
+        self._texts: list[str] = []
+        self._bytes = 0
+        self._first = 0
+        self._stream = ""
+        self._broken_first: str | None = None
+
+    def add(self, stream: str, texts: list[str], count: _Count) -> None:
+        """Lines of one stream."""
+        self._stream = stream
+        for text in texts:
+            count.lines += 1
+            if text[:1] == "{" or stream == "protocol":
+                try:
+                    line = lines.parse(text)
+                    if line is not None and self._apply(line):
+                        continue
+                except InvalidLine as error:
+                    count.broken += 1
+                    if count.broken == 1:
+                        self._event(
+                            "output.broken",
+                            {"stream": stream, "line": count.lines, "reason": str(error)[:500]},
+                        )
+            self._text(text, count.lines)
+        self._end_group(count.lines + 1)
+
+    def finish(self, cut: list[Spool]) -> None:
+        """The last of it."""
+        for spool in cut:
+            spool.cut = False
+            self._event("output.cut", {"stream": spool.stream})
+        self._end_messages()
+
+    def _text(self, text: str, number: int) -> None:
+        text = self._intake._clean(text)
+        if self._stream == "stderr":
+            self._intake.errors.add([text])
+        elif text.strip():
+            self._intake.last_line = text
+        size = len(text.encode("utf-8", "replace")) + 1
+        if self._texts and self._bytes + size > MESSAGE_BYTES:
+            self._end_group(number)
+        if not self._texts:
+            self._first = number
+        self._texts.append(text)
+        self._bytes += size
+
+    def _end_group(self, _next: int) -> None:
+        if not self._texts:
+            return
+        extra = {"stream": self._stream, "first_line": self._first, "lines": len(self._texts)}
+        self._messages.append(NewMessage(ROLE, "\n".join(self._texts), self._now, codec.encode(extra)))
+        self._texts, self._bytes = [], 0
+
+    def _end_messages(self) -> None:
+        self._end_group(0)
+        if self._messages:
+            intake = self._intake
+            self.writes.append(
+                AppendMessages(
+                    intake._thread, self._messages, run_id=intake.run_id, attempt=intake.attempt, worker=True
+                )
+            )
+            self._messages = []
+
+    def _event(self, kind: str, payload: dict[str, Any], importance: int = 2) -> None:
+        self.writes.append(
+            RecordEvents(self._intake.run_id, self._intake.attempt, [(kind, payload, importance)])
+        )
+
+    def _apply(self, line: Line) -> bool:
+        """Does what a line of the protocol says; False where it can only be kept as text."""
+        intake, run_id, attempt = self._intake, self._intake.run_id, self._intake.attempt
+        if isinstance(line, MessageLine):
+            self._end_group(0)
+            extra = None if line.extra is None else codec.encode(line.extra)
+            self._messages.append(NewMessage(line.role, intake._clean(line.text), self._now, extra))
+            return True
+        if isinstance(line, CheckpointLine) and attempt is None:
+            return False  # a state is the owner's
+        self._end_messages()
+        if isinstance(line, EmitLine):
+            self.writes.append(Append(run_id, attempt, [self._emitted(line)]))
+        elif isinstance(line, UsageLine):
+            usage = line.report(intake.core.new_id(), self._now)
+            self.writes.append(ReportUsage(run_id, attempt, usage, new_id=line.request_id is None))
+        elif isinstance(line, CheckpointLine) and attempt is not None:
+            self._checkpoint(line, attempt)
+        elif isinstance(line, UpdateLine):
+            told = {"title": line.title, "labels": line.labels}
+            changes = {name: value for name, value in told.items() if value is not None}
+            self.writes.append(UpdateRun(run_id, changes, attempt))
+        elif isinstance(line, CompleteLine):
+            summary = None if line.summary is None else codec.clip(intake._clean(line.summary))
+            self._event("output.completed", {"summary": summary, "result": line.result}, 0)
+            intake.completion = Completion(summary, line.result)
+        elif isinstance(line, AskLine):
+            self._ask(line)
+        return True
+
+    def _emitted(self, line: EmitLine) -> NewEvent:
+        level = check_emit(line.type, line.body) if line.importance is None else line.importance
+        tool = None
+        if line.type == "tool.started":
+            self._intake._tools[line.body["call_id"]] = line.body["tool"]
+        elif line.type == "tool.completed":
+            started = self._intake._tools.pop(line.body["call_id"], None)
+            tool = (str(line.body.get("tool") or started or "unknown")[:200], line.body.get("ok") is False)
+        return NewEvent(line.type, codec.encode(line.body), level, self._now, line.key, tool)
+
+    def _checkpoint(self, line: CheckpointLine, attempt: int) -> None:
+        before = self.saved or self._intake.state()
+        places, after = before.changes(line.state) if line.append is None else before.appended(line.append)
+        write = SaveCheckpoint(self._intake.run_id, attempt, places, label=line.label, after=before.number)
+        self.writes.append(write)
+        self.saved = after
+
+    def _ask(self, line: AskLine) -> None:
+        told = {"message": line.message, "key": line.key, "choices": line.choices}
+        self._event("output.asked", {name: value for name, value in told.items() if value is not None})

@@ -1,0 +1,79 @@
+"""Starting a background command: its folder, its keeper, and waiting until it runs."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runstone.domain.runs import ENDED
+from runstone.engine.background import keeper
+from runstone.engine.background.folder import ExecFolder, Launch
+from runstone.engine.core import Core
+from runstone.errors import CommandError
+
+RUN_ID: Final = "RUNSTONE_RUN_ID"
+WORKSPACE: Final = "RUNSTONE_WORKSPACE"
+DESCRIPTOR: Final = "RUNSTONE_FD"
+WATCHER: Final = "runstone.watching"
+_KEEPER_S: Final = 30.0
+_LOOK_S: Final = 0.01
+
+
+def environment_of(environ: Mapping[str, str], run_id: str, workspace: str) -> dict[str, str]:
+    """What a command gets besides its own environment: who it is, and where it reports to."""
+    return {**environ, RUN_ID: run_id, WORKSPACE: workspace, DESCRIPTOR: "3"}
+
+
+def watcher_command(workspace: str, run_id: str) -> list[str]:
+    """The command that starts a watcher. Not from the current folder: nothing there shall choose the modules."""
+    return [sys.executable, "-P", "-m", WATCHER, workspace, run_id]
+
+
+def start_keeper(folder: ExecFolder) -> None:
+    """Starts a keeper, which outlives this process. Raises `CommandError` if there can be none."""
+    hidden = (RUN_ID, DESCRIPTOR)
+    environ = {name: value for name, value in os.environ.items() if name not in hidden}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", keeper.__file__, str(folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            env=environ,
+            timeout=_KEEPER_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandError(f"the keeper of the command cannot be started: {error}") from error
+    if done.returncode != 0:
+        raise CommandError(f"the keeper of the command ended at once, with exit code {done.returncode}")
+
+
+def wait_started(core: Core, folder: ExecFolder, run_id: str, wait_s: float) -> None:
+    """Until the command was executed or the run has ended, at most so long."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        if folder.started() or core.reader.run(run_id).status in (*ENDED, "waiting", "interrupted"):
+            return
+        time.sleep(_LOOK_S)
+
+
+def launch_of(
+    run_id: str,
+    program: str,
+    arguments: list[str],
+    *,
+    environment: dict[str, str],
+    cwd: str,
+    workspace: str,
+    **more: Any,
+) -> Launch:
+    """What the keeper is told."""
+    return Launch(
+        run_id=run_id, program=program, arguments=arguments, environment=environment, cwd=cwd,
+        watcher=watcher_command(workspace, run_id), **more,
+    )  # fmt: skip

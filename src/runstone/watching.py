@@ -1,0 +1,33 @@
+"""The process of a watcher: `python -P -m runstone.watching WORKSPACE RUN FOLDER DESCRIPTOR`, started by a keeper."""
+
+import os
+import sys
+
+from runstone.engine.background.channel import Channel, KeeperGone
+from runstone.engine.background.watcher import Watcher
+from runstone.errors import NotFound
+from runstone.ledger import open
+
+BUSY, GONE = 3, 4
+"""Exit codes: somebody else has the run; the keeper could not be asked."""
+
+
+def main(arguments: list[str]) -> int:
+    """Watches the run until nothing is left to do, and tells the keeper so."""
+    workspace, run_id, _folder, descriptor = arguments
+    os.chdir("/")
+    channel = Channel(int(descriptor))
+    with open(workspace, create=False) as ledger:
+        try:
+            if not Watcher(ledger.core, ledger.supervisor, run_id, channel).run():
+                return BUSY
+        except KeeperGone:
+            return GONE
+        except NotFound:
+            pass  # the run was removed
+    channel.say(done=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
