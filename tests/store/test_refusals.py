@@ -7,17 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from runstone.domain import codec
+from runstone.domain import codec, inputs
 from runstone.domain.state import Saved
 from runstone.errors import InvalidInput, RunstoneError
 from runstone.store.base import Write
 from runstone.store.batch import Batch, Cache
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
+from runstone.store.writes.asking import AskAndPark, ContinueRun
 from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
 from runstone.store.writes.fork import ForkRun
+from runstone.store.writes.inputs import AnswerInput, AskInput, ExpireInputs, TakeAnswer, WithdrawInputs
 from runstone.store.writes.journal import (
     DropRecords,
     Hint,
@@ -42,6 +44,8 @@ from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
+QUESTION = inputs.question("Late?", now=0, choices=["late", "never"])
+OPEN = inputs.question("Which?", now=0)
 TOOL = NewEvent("tool.completed", b'{"call_id":"c"}', 1, 0, "key", ("search", True))
 
 
@@ -105,6 +109,22 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         journal.EndProcess("live", 1, 76, 0, None),
         journal.SetSuperseded("live.kid", True),
         PruneRun("ended"),
+        AskInput("live", 1, QUESTION, "late"),
+        AskInput("live", None, inputs.question("w" * 9_000, now=0), "late"),
+        AskAndPark(AskInput("live", 1, QUESTION, "late"), None),
+        AskAndPark(
+            AskInput("live", 1, inputs.question("x" * 9_000, now=0), "late"),
+            SaveCheckpoint("live", 1, Saved().changes({"m": ["x" * 9_000]})[0], label="late", after=1),
+        ),
+        ContinueRun("waiting", OTHER, expect=frozenset({"paused"}), unanswered=False),
+        ContinueRun("asking", OTHER, expect=frozenset({"awaiting_user"}), unanswered=True),
+        AnswerInput("open", b'"late"', "ana"),
+        AnswerInput("parked", b'"' + b"x" * 9_000 + b'"', "ana"),
+        WithdrawInputs("live", 1, ["open"]),
+        TakeAnswer("open", 7),
+        ExpireInputs(),
+        EndRun("live", 1, "run.failed", {"error": {"message": "late"}}),
+        RequestStop("asking", "late", {}, by="ana", idempotency_key=None),
         BeginEpoch("late", {}),
         DisownProcess("live", 1, 76, "late"),
     ]),
@@ -138,6 +158,19 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         MoveCommand("nothing", "applied"),
         PruneRun("live"),
         RemoveRun("live"),
+        AskInput("live", 9, QUESTION, "late"),
+        AskInput("live", 1, OPEN, "late"),
+        AskInput("ended", None, QUESTION, "late"),
+        AskAndPark(AskInput("live", 9, QUESTION, "late"), None),
+        AskAndPark(
+            AskInput("live", 1, QUESTION, "late"), SaveCheckpoint("live", 1, [], label=None, after=9)
+        ),
+        ContinueRun("asking", OTHER, expect=frozenset({"awaiting_user"}), unanswered=False),
+        ContinueRun("live", OTHER, expect=frozenset({"paused"}), unanswered=False),
+        AnswerInput("nothing", b"1", None),
+        AnswerInput("due", b"1", None),
+        WithdrawInputs("live", 9, ["open"]),
+        TakeAnswer("nothing", 1),
         DisownProcess("nobody", 1, 76, "late"),
     ]),
 ]  # fmt: skip
@@ -151,6 +184,10 @@ def lay_out(store: Store) -> None:
     store.do(EndRun("ended", 1, "run.completed", {}))
     store.start("waiting")
     store.do(ParkRun("waiting", 1, "run.paused", {"reason": "x"}))
+    store.do(AskInput("live", 1, OPEN, "open"))
+    store.do(AskInput("live", 1, inputs.question("Due?", now=1, expires_s=0, default="no"), "due"))
+    store.start("asking")
+    store.do(AskAndPark(AskInput("asking", 1, OPEN, "parked"), None))
     store.start("orphan", parent_run_id="unknown")
     store.do(ReportUsage("orphan", 1, usage("far")))
 

@@ -40,7 +40,8 @@ _LOST = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value
 """A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
 
 _ASKING = (
-    "(SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))"
+    "(SELECT q.run FROM inputs q INDEXED BY inputs_open"
+    " WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))"
 )
 """Runs with an open question. They are few, and an index holds them."""
 
@@ -164,8 +165,9 @@ def _status_clauses(filters: dict[str, list[str] | None], params: dict[str, Any]
         clauses.append(" AND ".join(others))
     for bucket in dict.fromkeys(buckets or []):
         for status in runs.BUCKETS[bucket] if bucket != "needs_input" else ():
-            if status not in asked:
-                clauses += [f"{one} AND r.id NOT IN {_ASKING}" for one in _of_status(status, params)]
+            if status not in asked:  # runs that have ended ask nothing
+                rest = "" if status in runs.ENDED else f" AND r.id NOT IN {_ASKING}"
+                clauses += [one + rest for one in _of_status(status, params)]
     return clauses or ["0"]
 
 
