@@ -22,7 +22,7 @@ def joined(cells: list[Cell]) -> str:
 
 def test_a_list_shows_id_status_and_what_the_subtree_spent() -> None:
     spent = Totals(requests=3, input_tokens=1_500, cost_picousd=3 * 10**10)
-    table = run_tables.run_table([run_tables.RunRow(run(), "Read it", 2, spent)], NOW)
+    table = run_tables.run_table([run_tables.RunRow(run(), "Read it", 2, spent, spent)], NOW)
     assert printed(table) == [
         "id        status       kind      agent   title    age   took  attempt  children  tokens     cost",
         "0000abcd  ✓ completed  subagent  reader  Read it   5m  3m00s        1         2    1.5k  $0.0300",

@@ -94,13 +94,9 @@ def own_part(own: Totals, subtree: Totals) -> Cell:
 
 def incomplete(totals: Iterable[Totals]) -> str | None:
     """What `≥` and `unknown` mean, and what helps; None where the cost of every request is known."""
-    unknown = sum(one.unknown_costs for one in totals)
-    if not unknown:
+    if all(one.complete for one in totals):
         return None
-    requests = "1 request" if unknown == 1 else f"{unknown:,} requests"
-    return (
-        f"≥ or unknown: the cost of {requests} is not known; to price them: runstone usage reprice --dry-run"
-    )
+    return "≥ or unknown: without the requests whose cost is unknown; see: runstone usage reprice --dry-run"
 
 
 def agent_of(run: AgentRun) -> str:
