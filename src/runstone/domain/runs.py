@@ -158,7 +158,7 @@ FOLDED_TYPES: Final = frozenset(
 """Events that change more of the row than `updated_at`."""
 
 
-ASIDE: Final = frozenset({"usage.repriced"})
+ASIDE: Final = frozenset({"usage.repriced", "run.pruned"})
 """Events about a run that are no sign of it: a run that ended last year does not become the latest for a new price."""
 
 
@@ -193,7 +193,8 @@ def apply(head: Head, event_type: str, payload: dict[str, Any], at: int) -> None
     """Folds one event into `head`. Unknown types move nothing but `updated_at`."""
     if event_type in FOLDED_TYPES:
         _FOLD[event_type](head, payload, at)
-        head.updated_at = max(head.updated_at, at)
+        if event_type not in ASIDE:
+            head.updated_at = max(head.updated_at, at)
     elif touches(head, event_type, at):
         head.updated_at = at
 

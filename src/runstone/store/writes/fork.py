@@ -1,6 +1,8 @@
 """A fork: a new run that knows what another one knew."""
 
+from runstone.domain import codec
 from runstone.domain.records import JournalEntry
+from runstone.errors import NotFound
 from runstone.store.base import Write
 from runstone.store.batch import Batch
 from runstone.store.writes.lifecycle import NewRun, create
@@ -9,8 +11,9 @@ from runstone.store.writes.lifecycle import NewRun, create
 class ForkRun(Write):
     """Creates a pending run with copies of another one's finished journal records.
 
-    The children stay the source's; the copies refer to them and, by references of their own, to their results. Nothing
-    is added to any totals. The value is the id of the new run; the ledger refuses one that exists.
+    The children stay the source's; the copies refer to them and, by references of their own, to their results: once the
+    source is removed the copies are still finished. Nothing is added to any totals. The value is the id of the new run;
+    the ledger refuses one that exists, and a source that was removed since its records were read.
     """
 
     __slots__ = ("entries", "new", "size")
@@ -21,6 +24,9 @@ class ForkRun(Write):
         self.size = 2000 + 500 * len(entries) + sum(len(blob[3]) for blob in new.blobs)
 
     def decide(self, batch: Batch) -> str:
+        numbers = codec.encode([entry.number for entry in self.entries]).decode()
+        if self.entries and batch.read("journal_count", numbers=numbers)[0][0] != len(self.entries):
+            raise NotFound("the run was removed while it was forked")
         head = create(batch, self.new)
         for entry in self.entries:
             value = None if entry.kind == "child" else entry.value  # a child's result is in its blob

@@ -23,7 +23,6 @@ CHUNK = 1_000
 PLACES_AT_ONCE = 10_000
 """Checkpoints go all at once up to here: of half of them somebody could go on with half a state."""
 
-COLLECT_BYTES = 8 * 1024 * 1024
 DAY_US = 86_400_000_000
 
 _MANY = {
@@ -84,30 +83,50 @@ class PruneRun(Write):
     def decide(self, batch: Batch) -> Chunk:
         head = batch.head(self.run_id)
         _check_over(head)
+        if not _is_pruned(batch, head):
+            return _bury(batch, head)
         return _prune(batch, head, self.limit) or Chunk()
 
 
-def _prune(batch: Batch, head: Head, limit: int) -> Chunk | None:
-    """Takes the next chunk; None where only the tombstone is left."""
-    floor = batch.read("pruned_floor", run=head.pk)[0][0]
-    if floor is None or floor < head.last_seq:
-        batch.record(head, "run.pruned", {"row": _row(head)})
-        return Chunk(more=True)
-    root = batch.head_at(head.root).pk
-    events = batch.read("old_events", run=head.pk, floor=floor, limit=limit)
-    room = limit - len(events)
-    messages = batch.read("old_messages", run=head.pk, root=root, limit=room) if room else []
-    chunk = Chunk(more=True, events=len(events), messages=len(messages))
+def _is_pruned(batch: Batch, head: Head) -> bool:
+    """Whether the tombstone is there, and nothing came after it."""
+    return batch.read("last_type", run=head.pk) == [("run.pruned",)]
+
+
+def _bury(batch: Batch, head: Head) -> Chunk:
+    """Leaves the tombstone: the folded row, so that it can still be proved, and gone on with, without its events."""
+    row: dict[str, Any] = msgspec.structs.asdict(head)
+    for name in ("pk", "parent", "root", "last_seq", "run_id"):
+        del row[name]
+    batch.record(head, "run.pruned", {"row": row})
+    return Chunk(more=True)
+
+
+def _prune(batch: Batch, head: Head, limit: int, *, messages_too: bool = True) -> Chunk | None:
+    """Takes the next chunk of what is below the tombstone; None where nothing is."""
+    events = batch.read("old_events", run=head.pk, floor=head.last_seq, limit=limit)
+    messages = _messages(batch, head, limit - len(events)) if messages_too else []
+    full = len(events) + len(messages) >= limit
+    places = [] if full else _places(batch, head)
+    count = 0 if full else batch.read("checkpoint_count", run=head.pk)[0][0]
+    if not (events or messages or places or count):
+        return None
+    chunk = Chunk(more=full or len(places) > PLACES_AT_ONCE)
     _stage_events(batch, events, chunk)
-    for message, text, *refs in messages:
-        if text is not None:
-            batch.stage("delete_text", text)
-            batch.stage("delete_texts", text)
-        batch.stage("delete_message", message)
-        chunk.refs.update(filter(None, refs))
-    if len(events) + len(messages) < limit:
-        return chunk if _prune_checkpoints(batch, head, chunk) or events or messages else None
+    _stage_messages(batch, messages, chunk)
+    if not full:
+        _stage_checkpoints(batch, head, places, count, chunk)
     return chunk
+
+
+def _messages(batch: Batch, head: Head, limit: int) -> list[Row]:
+    """Messages of its conversation that go with a run."""
+    root = batch.head_at(head.root).pk
+    return batch.read("old_messages", run=head.pk, root=root, limit=limit) if limit > 0 else []
+
+
+def _places(batch: Batch, head: Head) -> list[Row]:
+    return batch.read("old_places", run=head.pk, limit=PLACES_AT_ONCE + 1)
 
 
 def _stage_events(batch: Batch, events: list[Row], chunk: Chunk) -> None:
@@ -117,36 +136,37 @@ def _stage_events(batch: Batch, events: list[Row], chunk: Chunk) -> None:
             chunk.refs.add(ref)
     if events:
         batch.stage("removed_up_to", str(max(position for position, _ in events)))
+    chunk.events += len(events)
 
 
-def _prune_checkpoints(batch: Batch, head: Head, chunk: Chunk) -> bool:
-    """Removes all checkpoints with what they hold; of very many the oldest places first. Whether there were any."""
-    places = batch.db.rows("old_places", {"run": head.pk, "limit": PLACES_AT_ONCE + 1})
-    chunk.refs.update(ref for *_, ref in places if ref is not None)
+def _stage_messages(batch: Batch, messages: list[Row], chunk: Chunk) -> None:
+    for message, text, *refs in messages:
+        if text is not None:
+            batch.stage("delete_text", text)
+            batch.stage("delete_texts", text)
+        batch.stage("delete_message", message)
+        chunk.refs.update(filter(None, refs))
+    chunk.messages += len(messages)
+
+
+def _stage_checkpoints(batch: Batch, head: Head, places: list[Row], count: int, chunk: Chunk) -> None:
+    """Removes all checkpoints with what they hold; of very many, some places first."""
     if len(places) > PLACES_AT_ONCE:
-        for *place, _ in places[:CHUNK]:
+        places = places[:CHUNK]
+        for *place, _ in places:
             batch.stage("delete_place", head.pk, *place)
-        return True
-    count = batch.db.rows("checkpoint_count", {"run": head.pk})[0][0]
-    if places or count:
+    elif places or count:
         batch.stage("delete_places", head.pk)
         batch.stage("delete_checkpoints", head.pk)
-        chunk.checkpoints = count
-    return bool(places or count)
-
-
-def _row(head: Head) -> dict[str, Any]:
-    """The folded row, so that it can still be proved, and gone on with, once its events are gone."""
-    row: dict[str, Any] = msgspec.structs.asdict(head)
-    for name in ("pk", "parent", "root", "last_seq", "run_id"):
-        del row[name]
-    return row
+        chunk.checkpoints += count
+    chunk.refs.update(ref for *_, ref in places if ref is not None)
 
 
 class RemoveRun(Write):
-    """Removes an ended run that has no children left, with all that belongs to it, a chunk a time.
+    """Removes an ended run that has no children left, with all that belongs to it. The value is a `Chunk`.
 
-    The value is a `Chunk`. What it had spent is kept in `removed_usage`.
+    A run that one write cannot take gets its tombstone, and then goes a chunk a time: its messages with `PruneRun`, as
+    what somebody wrote into its conversation after that stays. What it had spent is kept in `removed_usage`.
     """
 
     __slots__ = ("limit", "run_id")
@@ -162,39 +182,51 @@ class RemoveRun(Write):
             raise IllegalTransition(
                 f"run {head.run_id} has children; they are removed first", run_id=head.run_id
             )
-        return _prune(batch, head, self.limit) or self._remove(batch, head)
+        pruned = _is_pruned(batch, head)
+        if pruned and (chunk := _prune(batch, head, self.limit, messages_too=False)) is not None:
+            return msgspec.structs.replace(chunk, more=True)
+        left = _Left(batch, head, self.limit, whole=not pruned)
+        if left.more and not pruned:
+            return _bury(batch, head)
+        return left.stage(batch, head)
 
-    def _remove(self, batch: Batch, head: Head) -> Chunk:
-        usage = batch.read("old_usage", run=head.pk, limit=self.limit)
-        processes = batch.read("old_processes", run=head.pk, limit=self.limit)
-        room = self.limit - len(usage) - len(processes)
-        found: list[tuple[str, list[Row]]] = []
+
+class _Left:
+    """What is left of a run, up to a limit; `whole` for one that was not pruned. Reads only, until it is staged."""
+
+    def __init__(self, batch: Batch, head: Head, limit: int, *, whole: bool) -> None:
+        self.messages = _messages(batch, head, limit) if whole else []
+        self.places = _places(batch, head) if whole else []
+        self.checkpoints = batch.read("checkpoint_count", run=head.pk)[0][0] if whole else 0
+        self.usage = batch.read("old_usage", run=head.pk, limit=limit)
+        self.processes = batch.read("old_processes", run=head.pk, limit=limit)
+        room = limit - len(self.messages) - len(self.usage) - len(self.processes)
+        self.rows: dict[str, list[Row]] = {}
         for query in _MANY:
             if room > 0:
-                found.append((query, batch.read(query, run=head.pk, limit=room)))
-                room -= len(found[-1][1])
-        tools = batch.read("own_tools", run=head.pk)
-        cards = lineage.cards_of(batch, head)
-        chunk = Chunk(more=room <= 0, requests=len(usage))
-        _keep_usage(batch, head, usage)
-        for process in processes:
+                self.rows[query] = batch.read(query, run=head.pk, limit=room)
+                room -= len(self.rows[query])
+        self.more = room <= 0 or len(self.places) > PLACES_AT_ONCE
+        self.tools = batch.read("own_tools", run=head.pk)
+        self.cards = lineage.cards_of(batch, head)
+
+    def stage(self, batch: Batch, head: Head) -> Chunk:
+        chunk = Chunk(more=self.more, requests=len(self.usage))
+        _stage_messages(batch, self.messages, chunk)
+        _stage_checkpoints(batch, head, self.places, self.checkpoints, chunk)
+        _keep_usage(batch, head, self.usage)
+        for process in self.processes:
             batch.stage("delete_process", *process)
-        for query, rows in found:
-            _stage_rows(batch, query, rows, chunk)
-        if not chunk.more:
-            lineage.release_cards(batch, cards)
-            _stage_row(batch, head, tools, chunk)
+        _stage_events(batch, self.rows.pop("left_events", []), chunk)
+        for query, rows in self.rows.items():
+            for number, *refs in rows:
+                for statement in _MANY[query]:
+                    batch.stage(statement, number)
+                chunk.refs.update(filter(None, refs))
+        if not self.more:
+            lineage.release_cards(batch, self.cards)
+            _stage_row(batch, head, self.tools, chunk)
         return chunk
-
-
-def _stage_rows(batch: Batch, query: str, rows: list[Row], chunk: Chunk) -> None:
-    if query == "left_events":
-        chunk.events = len(rows)
-        return _stage_events(batch, rows, chunk)
-    for number, *refs in rows:
-        for statement in _MANY[query]:
-            batch.stage(statement, number)
-        chunk.refs.update(filter(None, refs))
 
 
 def _stage_row(batch: Batch, head: Head, tools: Iterable[Row], chunk: Chunk) -> None:
@@ -213,6 +245,7 @@ def _stage_row(batch: Batch, head: Head, tools: Iterable[Row], chunk: Chunk) -> 
 def _keep_usage(batch: Batch, head: Head, usage: list[Row]) -> None:
     """Moves requests into the sums of what was removed, and takes them from the totals of the tree."""
     root, sums = batch.head_at(head.root), dict[tuple[Any, ...], list[int]]()
+    labels = codec.encode({**codec.decode(root.labels_json), **codec.decode(head.labels_json)}).decode()
     for number, at, provider, model, *tokens, cost, source in usage:
         batch.stage("delete_request", number)
         counts = [1, *tokens, cost or 0, int(cost is None)]
@@ -224,54 +257,5 @@ def _keep_usage(batch: Batch, head: Head, usage: list[Row]) -> None:
         batch.stage(
             "add_removed_usage",
             day, head.kind, head.agent_id or "", root.definition_id or "", head.parent_thread_id or "",
-            head.labels_json, provider, model, source, *counts,
+            labels, provider, model, source, *counts,
         )  # fmt: skip
-
-
-class CollectBlobs(Write):
-    """Removes those of the blobs that no row refers to, some megabytes a time.
-
-    The value: how many went, their stored bytes, and the digests that are still to be looked at.
-    """
-
-    __slots__ = ("digests",)
-
-    def __init__(self, digests: list[str]) -> None:
-        self.digests = digests
-
-    def decide(self, batch: Batch) -> tuple[int, int, list[str]]:
-        loose = batch.read("loose_blobs", digests=codec.encode(self.digests).decode())
-        count = size = 0
-        for digest, stored in loose:
-            if count and size + stored > COLLECT_BYTES:
-                break
-            batch.stage("delete_blob", digest)
-            count, size = count + 1, size + stored
-        return count, size, [digest for digest, _ in loose[count:]]
-
-
-class TidySearch(Write):
-    """Merges so many pages of the full-text index, which drops what removed texts left in it.
-
-    `pages` below 0 begins with all of it. The value says whether there was anything to do.
-    """
-
-    __slots__ = ("pages",)
-
-    def __init__(self, pages: int) -> None:
-        self.pages = pages
-
-    def decide(self, batch: Batch) -> bool:
-        before = batch.read("total_changes")[0][0]
-        batch.stage("merge_search", self.pages)
-        return int(batch.read("total_changes")[0][0]) - int(before) >= 2  # as FTS5 documents it
-
-
-class GiveBack(Write):
-    """Gives a chunk of free pages back to the file system. The value: how many are still free."""
-
-    __slots__ = ()
-
-    def decide(self, batch: Batch) -> int:
-        batch.read("give_back_pages")
-        return int(batch.read("free_pages")[0][0])

@@ -39,3 +39,6 @@ CREATE INDEX inputs_by_run ON inputs (run, id);
 CREATE INDEX inputs_by_status ON inputs (status, id);
 CREATE INDEX inputs_open ON inputs (run, expires_at) WHERE status = 'open';
 CREATE INDEX inputs_due ON inputs (expires_at) WHERE status = 'open' AND expires_at IS NOT NULL;
+CREATE INDEX inputs_by_message ON inputs (message_ref) WHERE message_ref IS NOT NULL;
+CREATE INDEX inputs_by_schema ON inputs (schema_ref) WHERE schema_ref IS NOT NULL;
+CREATE INDEX inputs_by_response ON inputs (response_ref) WHERE response_ref IS NOT NULL;

@@ -1,8 +1,27 @@
--- Removal of whole ended trees.
+-- Removal of whole ended trees, and of blobs that nobody refers to any more.
+
+-- name: standing_of_tree
+-- What decides whether a tree may go: how many runs, one that lives, one that was interrupted, the last activity.
+-- A run that its parent finished without, and that nobody works on, is as good as ended.
+SELECT count(*),
+  max(CASE WHEN status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (superseded AND status = 'pending') THEN run_id END),
+  max(CASE WHEN status = 'interrupted' AND NOT superseded THEN run_id END), max(updated_at)
+FROM runs WHERE root = :root
+
+-- name: runs_of_tree
+-- Children before their parents.
+SELECT id, run_id, depth FROM runs WHERE root = :root ORDER BY depth DESC, id
+
+-- name: last_type
+SELECT type FROM events WHERE run = :run ORDER BY seq DESC LIMIT 1
 
 -- name: old_events
--- Positions of events below the tombstone, a chunk at a time.
-SELECT position FROM events WHERE run = :run AND seq < :floor LIMIT :limit
+-- Events below the tombstone, a chunk at a time.
+SELECT position, payload_ref FROM events WHERE run = :run AND seq < :floor ORDER BY seq LIMIT :limit
+
+-- name: left_events
+-- What came after the tombstone, and itself.
+SELECT position, payload_ref FROM events WHERE run = :run ORDER BY seq LIMIT :limit
 
 -- name: delete_event
 DELETE FROM events WHERE position IN (VALUES (?))
@@ -16,15 +35,30 @@ ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(exclud
 SELECT max(position) FROM events WHERE run = :run
 
 -- name: old_messages
-SELECT m.id, x.id FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN texts x ON x.message = m.id
-WHERE t.run = :run LIMIT :limit
+-- Of the run's worker thread, unless runs of another tree use that conversation, too; what those wrote stays anyway.
+SELECT m.id, x.id, m.text_ref, m.extra_ref
+FROM threads t JOIN messages m ON m.thread = t.id LEFT JOIN texts x ON x.message = m.id LEFT JOIN runs w ON w.id = m.run
+WHERE t.run = :run AND (w.id IS NULL OR w.root = :root)
+  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.worker_thread_id = t.thread_id AND o.root <> :root)
+  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.parent_thread_id = t.thread_id AND o.root <> :root)
+LIMIT :limit
 
 -- name: old_texts
 -- What the index knows of a run besides messages; messages in other threads stay, and stay findable.
-SELECT id FROM texts WHERE run = :run AND message IS NULL
+SELECT id FROM texts WHERE run = :run AND message IS NULL LIMIT :limit
 
--- name: forget_run_in_texts
-UPDATE texts SET run = NULL WHERE run IN (VALUES (?))
+-- name: old_mentions
+-- What the run wrote into conversations that stay: it stays, as nobody's.
+SELECT id FROM messages WHERE run = :run LIMIT :limit
+
+-- name: forget_run_in_message
+UPDATE messages SET run = NULL WHERE id IN (VALUES (?))
+
+-- name: old_mentioned_texts
+SELECT id FROM texts WHERE run = :run AND message IS NOT NULL LIMIT :limit
+
+-- name: forget_run_in_text
+UPDATE texts SET run = NULL WHERE id IN (VALUES (?))
 
 -- name: delete_message
 DELETE FROM messages WHERE id IN (VALUES (?))
@@ -33,25 +67,62 @@ DELETE FROM messages WHERE id IN (VALUES (?))
 DELETE FROM texts WHERE id IN (VALUES (?))
 
 -- name: old_places
-SELECT path, item, since FROM places WHERE run = :run LIMIT :limit
+SELECT path, item, since, value_ref FROM places WHERE run = :run LIMIT :limit
 
 -- name: delete_place
 DELETE FROM places WHERE (run, path, item, since) IN (VALUES (?, ?, ?, ?))
 
+-- name: delete_places
+DELETE FROM places WHERE run IN (VALUES (?))
+
+-- name: checkpoint_count
+SELECT count(*) FROM checkpoints WHERE run = :run
+
 -- name: delete_checkpoints
 DELETE FROM checkpoints WHERE run IN (VALUES (?))
 
--- name: delete_journal
-DELETE FROM journal WHERE run IN (VALUES (?))
+-- name: old_journal
+SELECT id, value_ref FROM journal WHERE run = :run LIMIT :limit
+
+-- name: journal_count
+SELECT count(*) FROM journal WHERE id IN (SELECT value FROM json_each(:numbers))
+
+-- name: delete_journal_record
+DELETE FROM journal WHERE id IN (VALUES (?))
 
 -- name: delete_journal_of_child
-DELETE FROM journal WHERE child IN (VALUES (?))
+-- Its parent's record of it; that of a fork stays.
+DELETE FROM journal WHERE child IN (VALUES (?)) AND EXISTS (
+  SELECT 1 FROM runs r JOIN runs c ON c.id = journal.child WHERE r.id = journal.run AND r.root = c.root)
 
--- name: delete_usage
-DELETE FROM usage WHERE run IN (VALUES (?))
+-- name: keep_journal_of_child
+-- Forks of its parent know its result by a reference of their own: for them it stays finished, as work of a removed run.
+UPDATE journal SET child = NULL, kind = 'removed', value = CASE WHEN value_ref IS NULL THEN 'null' END WHERE child IN (VALUES (?))
+
+-- name: old_usage
+SELECT id, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+  cost_picousd, cost_source
+FROM usage WHERE run = :run LIMIT :limit
+
+-- name: delete_request
+DELETE FROM usage WHERE id IN (VALUES (?))
+
+-- name: add_removed_usage
+INSERT INTO removed_usage (day, kind, agent_id, definition_id, thread_id, labels_json, provider, model, cost_source, requests,
+  input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_picousd, unknown_costs)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (day, kind, agent_id, definition_id, thread_id, labels_json, provider, model, cost_source) DO UPDATE SET
+  requests = requests + excluded.requests, input_tokens = input_tokens + excluded.input_tokens,
+  cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
+  cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
+  output_tokens = output_tokens + excluded.output_tokens, reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+  cost_picousd = cost_picousd + excluded.cost_picousd, unknown_costs = unknown_costs + excluded.unknown_costs
 
 -- name: delete_totals
 DELETE FROM totals WHERE run IN (VALUES (?))
+
+-- name: own_tools
+SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 0
 
 -- name: delete_tools
 DELETE FROM tools WHERE run IN (VALUES (?))
@@ -59,24 +130,111 @@ DELETE FROM tools WHERE run IN (VALUES (?))
 -- name: delete_attempts
 DELETE FROM attempts WHERE run IN (VALUES (?))
 
--- name: delete_processes
-DELETE FROM processes WHERE run IN (VALUES (?))
+-- name: old_processes
+SELECT run, attempt, pgid, started_at FROM processes WHERE run = :run LIMIT :limit
 
--- name: delete_commands
-DELETE FROM commands WHERE run IN (VALUES (?))
+-- name: delete_process
+DELETE FROM processes WHERE (run, attempt, pgid, started_at) IN (VALUES (?, ?, ?, ?))
 
--- name: forget_run_in_messages
-UPDATE messages SET run = NULL WHERE run IN (VALUES (?))
+-- name: old_commands
+SELECT id FROM commands WHERE run = :run LIMIT :limit
+
+-- name: delete_command
+DELETE FROM commands WHERE id IN (VALUES (?))
+
+-- name: old_inputs
+SELECT id, message_ref, schema_ref, response_ref FROM inputs WHERE run = :run LIMIT :limit
+
+-- name: delete_input
+DELETE FROM inputs WHERE id IN (VALUES (?))
 
 -- name: leave_thread
--- A thread in which somebody wrote since the run was pruned stays, as nobody's.
-UPDATE threads SET run = NULL WHERE run IN (VALUES (?)) AND EXISTS (SELECT 1 FROM messages WHERE thread = threads.id)
+-- A thread in which somebody wrote since the run was pruned, or that others use, stays: as a worker's of another tree,
+-- else as nobody's.
+UPDATE threads SET run = (
+    SELECT o.id FROM runs o JOIN runs g ON g.id = threads.run
+    WHERE o.worker_thread_id = threads.thread_id AND o.root <> g.root ORDER BY o.id LIMIT 1)
+WHERE run IN (VALUES (?)) AND (EXISTS (SELECT 1 FROM messages WHERE thread = threads.id)
+  OR EXISTS (SELECT 1 FROM runs o JOIN runs g ON g.id = threads.run WHERE o.worker_thread_id = threads.thread_id AND o.root <> g.root)
+  OR EXISTS (SELECT 1 FROM runs o JOIN runs g ON g.id = threads.run WHERE o.parent_thread_id = threads.thread_id AND o.root <> g.root))
 
 -- name: delete_thread
 DELETE FROM threads WHERE run IN (VALUES (?))
 
--- name: delete_events
-DELETE FROM events WHERE run IN (VALUES (?))
-
 -- name: delete_run
 DELETE FROM runs WHERE id IN (VALUES (?))
+
+-- name: loose_blobs
+-- Of these digests the blobs that no row refers to. A test compares the list of columns with the schema.
+SELECT b.digest, octet_length(b.data) FROM blobs b WHERE b.digest IN (SELECT value FROM json_each(:digests))
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
+
+-- name: blob_pages
+-- A range of blobs, with those of them that no row refers to.
+SELECT b.digest FROM blobs b WHERE b.id > :after AND b.id <= :last
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
+
+-- name: last_blob
+SELECT coalesce(max(id), 0) FROM blobs
+
+-- name: delete_blob
+-- Asked again as it is deleted: what wrote the same content meanwhile, in the same transaction too, keeps it.
+DELETE FROM blobs WHERE digest IN (VALUES (?))
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = blobs.digest)
+
+-- name: merge_search
+-- Drops entries of removed texts from the full-text index, so many pages at a time.
+INSERT INTO search (search, rank) VALUES ('merge', ?)
+
+-- name: total_changes
+SELECT total_changes()
+
+-- name: free_pages
+PRAGMA freelist_count
+
+-- name: all_pages
+PRAGMA page_count
+
+-- name: page_size
+PRAGMA page_size
+
+-- name: space_mode
+-- 2: free pages can go back to the file system.
+PRAGMA auto_vacuum
+
+-- name: give_back_pages
+-- A chunk: about 2 MB of pages are moved from the end of the file into free ones.
+PRAGMA incremental_vacuum(500)
