@@ -1,5 +1,6 @@
 """`runs events | watch`: what happens, also while it happens."""
 
+import threading
 from collections.abc import Iterator
 
 import click
@@ -12,11 +13,13 @@ from runstone.cli.output import Output
 from runstone.cli.progress import SETTLED, closing_line, look
 from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
+from runstone.cli.settling import Settling
 from runstone.domain.records import AgentRun, RunEvent
 from runstone.ledger import Ledger
 
 _PAGE = 500
-_LOOK_S = 0.2
+_LOOK_S = 0.5
+"""An owner that dies changes nothing in the file, so look now and then without being told."""
 
 
 @click.command(cls=Command)
@@ -52,15 +55,14 @@ def events(session: Session, run: str, after: int, limit: int, follow: bool) -> 
 
 def _follow_events(ledger: Ledger, run_id: str, after: int, output: Output) -> None:
     no_single_document(output)
-    for run in looks(ledger, run_id):
+    for _ in looks(ledger, run_id):
         for event in events_after(ledger, run_id, after):
             after = event.seq
             if output.text:
                 output.line(*event_lines.event_line(event))
             else:
                 output.document(event)
-        if run.status in SETTLED:
-            say_ended(run, output)
+    say_ended(ledger.get_run(run_id), output)
 
 
 def events_after(ledger: Ledger, run_id: str, after: int | None) -> Iterator[RunEvent]:
@@ -72,18 +74,22 @@ def events_after(ledger: Ledger, run_id: str, after: int | None) -> Iterator[Run
 
 
 def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
-    """The run, again and again, until it is settled. What is read after a look is at least as new as the look."""
-    while True:
-        run = ledger.get_run(run_id)
-        yield run
-        if not goes_on(ledger, run):
-            return
-        ledger.wait(run_id, timeout=_LOOK_S)
+    """The run, again and again, as soon as anything was written, until nothing more can come of it.
 
-
-def goes_on(ledger: Ledger, run: AgentRun) -> bool:
-    """Whether more may come of the run without anybody's doing."""
-    return run.status not in SETTLED
+    What is read after a look is at least as new as the look.
+    """
+    changed, settling = threading.Event(), Settling(ledger)
+    number = ledger.signals.subscribe(None, changed.set)
+    try:
+        while True:
+            changed.clear()
+            run = ledger.get_run(run_id)
+            yield run
+            if settling.over(run):
+                return
+            changed.wait(_LOOK_S)
+    finally:
+        ledger.signals.unsubscribe(number)
 
 
 def say_ended(run: AgentRun, output: Output) -> None:

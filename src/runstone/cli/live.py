@@ -11,6 +11,7 @@ from typing import Final, Protocol, Self
 
 from runstone.cli.output import Output
 from runstone.cli.progress import SETTLED, Progress, live_lines, look, plain_lines
+from runstone.cli.settling import Settling
 from runstone.domain.records import AgentRun, RunEvent
 from runstone.errors import NotFound
 from runstone.ledger import Ledger
@@ -155,8 +156,9 @@ def watch(ledger: Ledger, run_id: str, output: Output, timeout: float | None) ->
     def left() -> float:
         return _LOOK_S if limit is None else min(_LOOK_S, max(0.0, limit - time.monotonic()))
 
+    settling = Settling(ledger)
     if output.mode == "jsonl":
-        settled = partial(_settled, ledger, run_id)
+        settled = partial(_settled, ledger, run_id, settling)
         for event in tree_events(ledger, run_id, lambda: settled() or left() == 0, after=ledger.cursor()):
             output.document(event)
         return ledger.get_run(run_id)
@@ -165,14 +167,16 @@ def watch(ledger: Ledger, run_id: str, output: Output, timeout: float | None) ->
         while True:
             run = ledger.wait(run_id, timeout=left())
             view.show(look(ledger, run_id))
-            if run.status in SETTLED or left() == 0:
+            if settling.over(run) or left() == 0:
                 return run
+            if run.status in SETTLED:
+                time.sleep(left())  # `wait` does not wait then
     finally:
         view.close()
 
 
-def _settled(ledger: Ledger, run_id: str) -> bool:
-    return ledger.get_run(run_id).status in SETTLED
+def _settled(ledger: Ledger, run_id: str, settling: Settling) -> bool:
+    return settling.over(ledger.get_run(run_id))
 
 
 def tree_events(ledger: Ledger, run_id: str, done: Callable[[], bool], *, after: str) -> Iterator[RunEvent]:

@@ -1,6 +1,5 @@
 """`runs logs`: what a run printed and said, also while it does."""
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -11,7 +10,7 @@ import click
 from runstone.cli import exit_codes, log_lines, text
 from runstone.cli.arguments import Moment, RunId
 from runstone.cli.command import Command, with_session
-from runstone.cli.following import goes_on, no_single_document, say_ended
+from runstone.cli.following import looks, no_single_document, say_ended
 from runstone.cli.log_lines import LogLine
 from runstone.cli.output import Output
 from runstone.cli.session import Session
@@ -19,8 +18,6 @@ from runstone.domain.records import AgentRun, Message
 from runstone.ledger import Ledger
 
 _PAGE = 500
-_LOOK_S = 0.5
-"""A dead owner changes nothing in the file, so look now and then without being told."""
 
 
 class Wanted(NamedTuple):
@@ -102,22 +99,12 @@ def followed(
 
     `told` is called now and then, at least twice a second.
     """
-    changed = threading.Event()
-    number = ledger.signals.subscribe(None, changed.set)
-    try:
-        while True:
-            changed.clear()
+    for run in looks(ledger, run_id):
+        told()
+        for message in messages_after(ledger, run, after):
+            after = message.seq
+            yield message
             told()
-            run = ledger.get_run(run_id)
-            for message in messages_after(ledger, run, after):
-                after = message.seq
-                yield message
-                told()
-            if not goes_on(ledger, run):
-                return
-            changed.wait(_LOOK_S)
-    finally:
-        ledger.signals.unsubscribe(number)
 
 
 def messages_after(ledger: Ledger, run: AgentRun, after: int) -> Iterator[Message]:

@@ -8,8 +8,10 @@ from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
 from runstone.cli.command import Group, Root
 from runstone.cli.definitions import agents, workflows
+from runstone.cli.exec import exec_
 from runstone.cli.execute import plan, resume, run
 from runstone.cli.threads import threads
+from runstone.cli.usage import usage
 
 _EXIT_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
 
@@ -41,7 +43,22 @@ _VERBS: tuple[click.Command, ...] = (
     *(orders.stop, orders.rm, runs.search),
 )
 _NOUNS: tuple[click.Command, ...] = (
-    *(run, resume, plan, run_group, agents, workflows, threads, boards, verify, backup, restore, completion),
+    *(
+        run,
+        exec_,
+        resume,
+        plan,
+        run_group,
+        agents,
+        workflows,
+        threads,
+        boards,
+        usage,
+        verify,
+        backup,
+        restore,
+        completion,
+    ),
 )
 for _command in _VERBS:
     run_group.add_command(_command)
