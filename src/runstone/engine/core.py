@@ -9,6 +9,7 @@ from typing import Any
 
 from runstone.domain import keys
 from runstone.domain.clock import Clock
+from runstone.domain.redaction import Redactor
 from runstone.errors import StoreError
 from runstone.store.base import Write
 from runstone.store.reads import Reader
@@ -30,6 +31,8 @@ class Core:
         self.reader = reader
         self.clock = clock
         self.signals = signals
+        self.redactor = redactor or Redactor()
+        """Every text that people are shown passes it on its way in; keys, inputs, results and states do not."""
 
     def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
         """Queues a write."""

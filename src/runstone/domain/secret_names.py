@@ -1,0 +1,251 @@
+"""Values whose name says that they are secret: `"password": "..."`, `API_KEY=...`, `--token ...`, `Cookie: ...`.
+
+Works on JSON text in one pass, also where JSON stands within a string of JSON: a value that was opened by a quote with
+so many backslashes ends at the next quote that closes on that level.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+_KEYS: Final = ("api", "access", "private", "secret", "signing", "encryption", "account", "auth", "ssh", "service",
+                "master", "deploy", "license", "hmac", "webhook", "subscription")  # fmt: skip
+_NO_SECRET_TOKENS: Final = frozenset({
+    "page", "next", "previous", "prev", "continuation", "sync", "cursor", "stop", "start", "end", "eos", "bos", "pad",
+    "unk", "sep", "cls", "mask", "special", "new", "first", "last", "per", "each", "a", "the", "total", "max", "min",
+    "input", "output", "prompt", "completion", "decoded", "current",
+})  # fmt: skip
+"""A token of these is a place in a list, or a piece of text."""
+_NO_VALUES: Final = frozenset({
+    "none", "null", "nil", "true", "false", "yes", "no", "undefined", "empty", "required", "missing", "invalid",
+    "expired", "unset", "changed", "optional", "string", "str", "text", "redacted", "hidden", "masked", "wrong",
+    "incorrect", "revoked", "rotated", "is", "was", "will", "must", "should", "and", "or", "for",
+})  # fmt: skip
+_KEYWORDS: Final = (
+    r"passw(?:or)?d|passphrase|passcode|pwd|pass|secret|token|key|credential|authorization|auth|cookie"
+)
+_SEPARATOR: Final = (
+    r"(?:(?P<quote>\\{0,15}[\"'])\s{0,8}(?P<member>[:,])\s{0,8}"  # a member's name, or an argument of a list
+    r"|(?P<assign>[ \t]{0,2}(?:=>|:=|=(?!=)|:)[ \t]{0,8})"
+    r"|(?P<gap>[ \t]{1,4}))"
+)
+_NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_NAME_MAX: Final = 100
+_OPENING: Final = re.compile(r"(\\{0,15})([\"'])")
+_QUOTE: Final = re.compile(r"(\\*+)\"")
+_ANY_QUOTE: Final = re.compile(r"\\*+[\"']")
+_LEVELS: Final = (0, 1, 3, 7, 15)
+"""Backslashes before a quote of a string, by how deep it is in strings of JSON."""
+_WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
+_SCHEME: Final = re.compile(
+    r"(?i)(?:bearer|basic|token|digest|aws4-|negotiate|ntlm|apikey|api-key|bot|hawk|key) ?\S*"
+)
+_BARE: Final = re.compile(r"(?:[^\s\"'\\&;]|\\\\)+")
+_LINE: Final = re.compile(r"(?:[^\"'\\\r\n]|\\\\)+")
+_NUMBER: Final = re.compile(r"[0-9]{6,40}(?=\s{0,8}[,}\]])")
+_NO_SECRET: Final = re.compile(r"\$|\{\{|<|\*{3}|%\(|\.\.\.|\[redacted:|[A-Za-z_][A-Za-z0-9_.]*[(\[]")
+"""References to a secret, and calls that get one, are none."""
+_LINE_START: Final = re.compile(r"(?:^|\\[nr]|[\"'\n\r{,])[ \t]{0,40}(?:- |export |\+ |# )?\Z")
+_MIXED: Final = re.compile(
+    r"(?=[^ ]*[0-9])(?=[^ ]*[A-Za-z])|[^ ]*[^A-Za-z0-9 .,;:!?()'_-]|[0-9]{4}", re.ASCII
+)
+
+
+# A word is a name only if a separator follows; most are not: passed, tokens, author, keyword, `"key"` alone.
+_NEXT: Final = r"[0-9]{0,2}[\"'\s=:\\]"
+_PASS: Final = re.compile(rf"pass(?=[wpc]|{_NEXT})")
+_SECRET: Final = re.compile(rf"secret(?=s?{_NEXT})")
+_AUTH: Final = re.compile(rf"auth(?=orization|{_NEXT})")
+_TOKEN: Final = re.compile(rf"token(?={_NEXT})")
+_KEY: Final = re.compile(rf"key(?<=[a-z_.-]key)(?=s?{_NEXT})")
+
+
+def _has_k(low: str) -> bool:
+    return (
+        ("token" in low and _TOKEN.search(low) is not None)
+        or ("key" in low and _KEY.search(low) is not None)
+        or "cookie" in low
+    )
+
+
+class Found(NamedTuple):
+    """A value to be replaced, by its place in the text."""
+
+    kind: str
+    start: int
+    end: int
+    quote: str = ""
+    """The place is that of a number: what replaces it needs these quotes."""
+
+
+class Names:
+    """Which names say that a value is secret: the usual ones, and those of one's own."""
+
+    def __init__(self, own: tuple[str, ...] = ()) -> None:
+        self._own = frozenset(_plain(name) for name in own)
+        words = "|".join([_KEYWORDS, *("[_.-]?".join(map(re.escape, _words(name))) for name in own)])
+        self._key = re.compile(f"(?:{words})s?[0-9]{{0,2}}{_SEPARATOR}", re.ASCII | re.IGNORECASE)
+        self.needles = tuple(sorted({_words(name)[0].lower() for name in own}))
+        """Without any of them, and without a usual one, there is nothing to look for."""
+
+    def kind(self, name: str) -> str | None:
+        """What kind of secret a name promises; None if it promises none."""
+        return _usual_kind(name) or ("name" if _plain(name) in self._own else None)
+
+    def may_hold(self, text: str) -> bool:
+        """Whether one of the names may be in the text."""
+        low = text.lower()
+        return (
+            ("pass" in low and _PASS.search(low) is not None)
+            or ("secret" in low and _SECRET.search(low) is not None)
+            or ("auth" in low and _AUTH.search(low) is not None)
+            or "credential" in low
+            or ("k" in low and _has_k(low))
+            or ("w" in low and "pwd" in low)
+            or (self.needles != () and any(needle in low for needle in self.needles))
+        )
+
+    def find(self, text: str) -> list[Found]:
+        """The secret values of JSON text, in order, none within another."""
+        found: list[Found] = []
+        at = 0
+        while (match := self._key.search(text, at)) is not None:
+            value = self._value(text, match)
+            if value is None:
+                at = match.end()
+            else:
+                found.append(value)
+                at = value.end
+        return found
+
+    def _value(self, text: str, match: re.Match[str]) -> Found | None:
+        begin = _name_start(text, match.start())
+        separator = match.start("quote") if match["quote"] is not None else match.start(match.lastgroup or 0)
+        name = text[begin:separator]
+        kind = self.kind(name.lstrip("-"))
+        if kind is None:
+            return None
+        flag = name.startswith("-")
+        if (match["gap"] is not None or match["member"] == ",") and not flag:
+            return None
+        opening = _OPENING.match(text, match.end())
+        if opening is not None:
+            return _quoted(text, opening, match, kind, name)
+        if match["member"] is not None:
+            return _number(text, match, kind)
+        return _unquoted(text, begin, match, kind, name)
+
+
+def _name_start(text: str, at: int) -> int:
+    begin, least = at, max(0, at - _NAME_MAX)
+    while begin > least and text[begin - 1] in _NAME_CHARS:
+        begin -= 1
+    escaped = begin < at and begin > 0 and text[begin - 1] == "\\" and text[begin] in "nrtbf"
+    return begin + 1 if escaped else begin
+
+
+def _quoted(text: str, opening: re.Match[str], match: re.Match[str], kind: str, name: str) -> Found | None:
+    depth, quote, start = len(opening[1]), opening[2], opening.end()
+    structural = match["quote"] == '"'
+    if depth not in _LEVELS or (quote == '"' and structural != (depth == 0)):
+        return None  # it closes the string that the name stands in
+    if match["member"] is None and text[start : start + 1] in ",}]:":
+        return None  # so does this, in JSON that is a string of JSON
+    end = _closing(text, start, depth, quote)
+    if end == start or not _is_secret(text[start : min(end, start + 400)], kind, name):
+        return None
+    return Found(kind, start, end)
+
+
+def _closing(text: str, at: int, depth: int, quote: str) -> int:
+    """Where the value ends that was opened by `depth` backslashes and a quote, or the string around it.
+
+    A quote closes a level if the backslashes before it are that level's, after whole escapes of the level above.
+    """
+    if quote == "'":
+        match = _ANY_QUOTE.search(text, at)
+        return len(text) if match is None else match.start()
+    for match in _QUOTE.finditer(text, at):
+        before = len(match[1])
+        if before % (2 * depth + 2) == depth:
+            return match.end() - 1 - depth
+        if any(before % (2 * level + 2) == level for level in _LEVELS if level < depth):
+            return match.start()
+    return len(text)
+
+
+def _number(text: str, match: re.Match[str], kind: str) -> Found | None:
+    """A password may be a number. A short one is a count or a flag, and so is that of a token."""
+    number = _NUMBER.match(text, match.end()) if kind in ("password", "secret", "name") else None
+    return None if number is None else Found(kind, number.start(), number.end(), quote=match["quote"])
+
+
+def _unquoted(text: str, begin: int, match: re.Match[str], kind: str, name: str) -> Found | None:
+    at = match.end()
+    assign = match["assign"] or ""
+    header = kind in ("authorization", "cookie") and ":" in assign
+    value = (_LINE if header else _BARE).match(text, at)
+    if value is None:
+        return None
+    shown = value[0].rstrip(",.)]}>") if not header else value[0].rstrip()
+    end = at + len(shown)
+    if not shown or shown[0] == "-" or not _is_secret(shown[:400], kind, name):
+        return None
+    if _plain(shown[:_NAME_MAX]) == _plain(name):
+        return None  # an argument that is passed on: password=password
+    spaced = assign != assign.strip() or match["gap"] is not None
+    if spaced and not name.startswith("-") and not header:
+        whole = text[end : end + 1] in ("", '"', "'", "\n", "\r", "\\")
+        starts = _LINE_START.search(text, max(0, begin - 60), begin) is not None
+        if shown.lower() in _NO_VALUES or not ((whole and starts) or _MIXED.match(shown)):
+            return None
+    return Found(kind, at, end)
+
+
+def _is_secret(value: str, kind: str, name: str) -> bool:
+    if _NO_SECRET.match(value) is not None or value.lower() in _NO_VALUES:
+        return False
+    if kind == "authorization":
+        return _SCHEME.match(value) is not None or (" " not in value and len(value) >= 8)
+    if kind == "cookie":
+        return "=" in value or (" " not in value and len(value) >= 16)
+    if kind == "auth":
+        return len(value) >= 16 and " " not in value
+    if kind == "credential" or (kind == "token" and _plain(name.lstrip("-")) == "token"):
+        # What a model says comes as tokens, too, and `credentials` is a setting of some programs.
+        return len(value) >= 8 and " " not in value and (len(value) >= 16 or _MIXED.match(value) is not None)
+    return kind in ("password", "name") or len(value) >= 4
+
+
+_ENDINGS: Final = (
+    (("password", "passwd", "passphrase", "passcode", "pgpass"), "password"),
+    (("secret",), "secret"),
+    (("credential",), "credential"),
+    (("authorization",), "authorization"),
+    (("auth",), "auth"),
+    (("cookie",), "cookie"),
+    (tuple(f"{word}key" for word in _KEYS), "key"),
+)
+
+
+@lru_cache(4096)
+def _usual_kind(name: str) -> str | None:
+    name = name.rstrip("0123456789")
+    if name.lower().endswith(("_pass", "-pass", ".pass", "_pwd", "-pwd")):
+        return "password"
+    plain = _plain(name)
+    if plain.endswith("token"):
+        words = _WORD.findall(name)
+        return None if len(words) > 1 and words[-2].lower() in _NO_SECRET_TOKENS else "token"
+    one = plain.removesuffix("s")
+    return next(
+        (kind for endings, kind in _ENDINGS if plain.endswith(endings) or one.endswith(endings)), None
+    )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(".", "")
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[_.-]+", name) if word] or [name]
