@@ -23,7 +23,14 @@ class Core:
     """One open ledger of this process. Everything above it shares these parts."""
 
     def __init__(
-        self, writer: Writer, reader: Reader, clock: Clock, signals: "Signals", folder: Path | None = None
+        self,
+        writer: Writer,
+        reader: Reader,
+        clock: Clock,
+        signals: "Signals",
+        folder: Path | None = None,
+        *,
+        redactor: Redactor | None = None,
     ) -> None:
         self.folder = folder
         """Where files beside the ledger lie; None for a ledger without a folder."""
