@@ -1,9 +1,11 @@
 """One run in full, as lines for people. Pure functions over records."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from runstone.background import OPTION, is_background
 from runstone.cli import run_tables, text
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import (
@@ -28,6 +30,8 @@ class RunDetail(NamedTuple):
     processes: list[ProcessRecord]
     living: list[int]
     """Process groups of which something still runs on this machine."""
+    output: dict[str, int]
+    """Of a command in the background: lines of each stream, and `broken` ones of the line protocol."""
     checkpoints: list[Checkpoint]
     commands: list[Command]
     input: Any
@@ -47,6 +51,7 @@ def facts(detail: RunDetail, now: datetime) -> Table:
     rows: list[tuple[str, Cell | str]] = [
         ("id", Cell(run.id, "strong")),
         ("status", _status(run)),
+        ("still runs", _still_runs(detail)),
         ("title", run.title or ""),
         ("kind", run.kind),
         ("agent", _versioned(run)),
@@ -56,9 +61,8 @@ def facts(detail: RunDetail, now: datetime) -> Table:
         *_lineage(run),
         *_times(run, detail.telemetry, now),
         ("labels", ", ".join(f"{name}={value}" for name, value in run.labels.items())),
-        ("options", _short(run.options or None)),
         ("prompt", detail.prompt or ""),
-        ("input", _short(detail.input)),
+        *_asked(detail),
         ("result", _short(detail.result)),
         ("children", counted(detail.children)),
         ("reused", _reused(detail.telemetry)),
@@ -75,6 +79,49 @@ def _status(run: AgentRun) -> Cell:
     cell = run_tables.status_cell(run.status)
     reason = f" ({run.status_reason})" if run.status_reason else ""
     return Cell(cell.text + reason, cell.style)
+
+
+def _still_runs(detail: RunDetail) -> Cell:
+    """Processes that outlived whoever should record them; of a run at work it goes without saying."""
+    if not detail.living or detail.run.live:
+        return Cell("")
+    numbers = ", ".join(f"pid {number}" for number in detail.living)
+    return Cell(f"its command still runs: {numbers}", "warn")
+
+
+def _asked(detail: RunDetail) -> Iterator[tuple[str, str]]:
+    """What the run was given to do."""
+    asked = detail.input
+    if not is_background(detail.run) or not isinstance(asked, dict):
+        yield "options", _short(detail.run.options or None)
+        yield "input", _short(asked)
+        return
+    yield "command", shlex.join(asked.get("command") or [])
+    yield "folder", str(asked.get("cwd") or "")
+    yield "git", _git(asked.get("git") or {})
+    yield "machine", " ".join(str(asked[name]) for name in ("user", "host") if asked.get(name))
+    if asked.get("environment"):
+        yield "environment", f"{len(asked['environment'])} variables (see --json)"
+    told = detail.run.options.get(OPTION) or {}
+    yield "output", _output(detail.output)
+    yield "time limit", "" if told.get("timeout_s") is None else text.duration(told["timeout_s"] * 1000)
+    yield "restarts", "" if told.get("restart") is None else f"up to {told['restart'].get('max')} on failure"
+
+
+def _output(output: dict[str, int]) -> str:
+    names = {"stdout": "stdout", "stderr": "stderr", "protocol": "the line protocol"}
+    parts = [f"{output[name]:,} of {shown}" for name, shown in names.items() if output.get(name)]
+    broken = output.get("broken")
+    told = f"lines: {', '.join(parts)}" if parts else ""
+    return told + (f"; {broken:,} broken ones were kept as text" if broken else "")
+
+
+def _git(git: dict[str, Any]) -> str:
+    if not git:
+        return ""
+    commit = (git.get("commit") or "no commit yet")[:12]
+    branch = f" on {git['branch']}" if git.get("branch") else ""
+    return f"{commit}{branch}" + (", with uncommitted changes" if git.get("dirty") else "")
 
 
 def _versioned(run: AgentRun) -> str:

@@ -1,5 +1,6 @@
 """`runs list | show | tree | search`: what is recorded."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -159,12 +160,21 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
         phases=ledger.phases(run_id) if run.kind == "workflow" else [],
         processes=processes,
         living=living(processes),
+        output=_output(ledger, run_id),
         checkpoints=ledger.checkpoints(run_id),
         commands=ledger.commands.list(run_id),
         input=ledger.input(run_id),
         prompt=ledger.prompt(run_id),
         result=ledger.result(run_id),
     )
+
+
+def _output(ledger: Ledger, run_id: str) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for _attempt, stream, _offset, lines, broken in ledger.reader.outputs(run_id):
+        found[stream] += lines
+        found["broken"] += broken
+    return dict(found)
 
 
 @click.command(cls=Command)
