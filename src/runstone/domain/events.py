@@ -44,7 +44,13 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "run.completed": _own("Ended with a result.", HIGH, summary=str, result_ref=str, implicit=bool),
     "run.failed": _own("Ended with an error.", HIGH, error=dict),
     "run.cancelled": _own("Stopped by a person or with its parent.", HIGH, reason=str, by=str),
-    "run.interrupted": _own("The owner is gone; resumable.", HIGH, reason=str, last_seen_at=int),
+    "run.interrupted": _own(
+        "The owner is gone; resumable. `living` are process groups of the run that still run.",
+        HIGH,
+        reason=str,
+        last_seen_at=int,
+        living=list,
+    ),
     "run.updated": _own("Title, labels or links were edited.", title=str, labels=dict),
     "run.attached": _own(
         "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int
@@ -100,7 +106,31 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "command.applied": _own("The order was carried out.", command_id=str, verb=str),
     "command.rejected": _own("The order could not be carried out.", command_id=str, verb=str, reason=str),
     "process.started": _own("A process was started for the run.", LOW, pid=int, pgid=int, command=list),
-    "process.ended": _own("A process of the run ended.", LOW, pid=int, exit_code=int, signal=int),
+    "process.ended": _own(
+        "A process of the run ended; `usage` is what it used, where that is known.",
+        LOW,
+        pid=int,
+        exit_code=int,
+        signal=int,
+        usage=dict,
+    ),
+    "output.completed": _own("The command said what it did, by a `complete` line.", LOW, summary=str, result=dict),
+    "output.broken": _own(
+        "A line of a stream broke the line protocol and was kept as text; told once for each stream.",
+        HIGH,
+        stream=str,
+        line=int,
+        reason=str,
+    ),
+    "output.cut": _own(
+        "The command opened a stream anew and cut it (`> /dev/stderr`): lines may be missing.", HIGH, stream=str
+    ),
+    "output.late": _own(
+        "Much of what the command printed is not in the ledger yet; it waits in its spool files.",
+        HIGH,
+        bytes=int,
+        free_bytes=int,
+    ),
     "process.disowned": _own(
         "This ledger was restored from a copy: the process belongs to the original, and is left alone.",
         pgid=int,

@@ -267,6 +267,23 @@ class ProcessRecord(Record, frozen=True, kw_only=True):
     """What it used, where it is known: user_s, system_s, max_rss_bytes."""
 
 
+class Output(Record, frozen=True, kw_only=True):
+    """How far one stream of a background command was taken over."""
+
+    run_id: str
+    attempt: int
+    """The attempt that started the command."""
+    stream: str
+    """stdout, stderr or protocol."""
+    offset: int
+    """Bytes of its spool file that are in the ledger."""
+    lines: int
+    broken: int
+    """Lines that broke the line protocol and were kept as text."""
+    cut: bool
+    """The command opened the stream anew and cut it: lines may be missing."""
+
+
 class Checkpoint(Record, frozen=True, kw_only=True):
     """A saved state of a run; read it with `ledger.state(run_id, number)`."""
 

@@ -15,7 +15,7 @@ import msgspec
 from runstone.domain import codec
 from runstone.domain.records import Command, Lease, ProcessRecord
 from runstone.engine.core import Core
-from runstone.engine.groups import GroupEnd, end_group
+from runstone.engine.groups import GroupEnd, end_group, group_alive
 from runstone.engine.liveness import identity_of
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
@@ -275,9 +275,27 @@ class Supervisor:
     def _interrupt(self, lease: Lease, reason: str, *, lease_expired: bool = False) -> InterruptRun:
         """The verdict; the last heartbeat is when the lease was last renewed, as all owners renew for the same time."""
         renewed = int(lease.expires_at.timestamp() * 1e6) - self.owner.lease_us
+        living = self._living(lease.run_id)
+        if living:
+            named = ", ".join(f"pid {pid}" for pid in living)
+            reason += f"; its command still runs: {named}" if len(living) == 1 else f"; its commands still run: {named}"
         return InterruptRun(
-            lease.run_id, lease.attempt, reason, lease_expired=lease_expired, last_seen_at=renewed
+            lease.run_id,
+            lease.attempt,
+            reason,
+            lease_expired=lease_expired,
+            last_seen_at=renewed,
+            living=living,
         )
+
+    def _living(self, run_id: str) -> list[int]:
+        """Process groups of the run that outlived their owner: a resume or a stop ends or adopts them."""
+        found = []
+        for record in self.core.reader.processes(run_id):
+            identity = identity_of(record.identity)
+            if record.ended_at is None and identity is not None and group_alive(identity, self.identity):
+                found.append(record.pgid)
+        return found
 
     def _how(self, identity: ProcessIdentity) -> str:
         rebooted = identity.boot_id != self.identity.boot_id

@@ -21,6 +21,7 @@ from runstone.domain.records import (
     Lease,
     Message,
     ModelTotals,
+    Output,
     ProcessRecord,
     RunEvent,
     RunTelemetry,
@@ -257,9 +258,18 @@ class Reader:
         """The process groups that a run started."""
         return [rows.process(run_id, row) for row in self.rows("processes_of", run=self.pk(run_id))]
 
-    def outputs(self, run_id: str) -> list[tuple[int, str, int, int, int]]:
-        """How far the output of a run's commands was taken over: attempt, stream, offset, lines, broken lines."""
-        return [(row[0], row[1], row[2], row[3], row[4]) for row in self.rows("outputs_of", run=self.pk(run_id))]
+    def outputs(self, run_id: str) -> list[Output]:
+        """How far the output of a run's commands was taken over."""
+        return [rows.output(run_id, row) for row in self.rows("outputs_of", run=self.pk(run_id))]
+
+    def last_event(self, run_id: str, event_type: str, attempt: int) -> dict[str, Any] | None:
+        """The payload of the last event of a type since an attempt began; it looks through that run's events."""
+        found = self.rows("last_event", run=self.pk(run_id), type=event_type, attempt=attempt)
+        if not found:
+            return None
+        payload, ref = found[0]
+        told: dict[str, Any] = self.value(ref) if payload is None else codec.decode(payload)
+        return told
 
     def unended_processes(self) -> list[tuple[ProcessRecord, str]]:
         """Process groups that are not known to have ended, with the status of their run."""

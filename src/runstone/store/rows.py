@@ -10,6 +10,7 @@ from runstone.domain.records import (
     Command,
     JournalEntry,
     Lease,
+    Output,
     ProcessRecord,
     Totals,
     WorkflowRun,
@@ -66,6 +67,13 @@ def process(run_id: str, row: Row) -> ProcessRecord:
         started_at=at(started), ended_at=maybe_at(ended), exit_code=code, signal=signal,
         usage=None if usage is None else codec.decode(usage),
     )  # fmt: skip
+
+
+def output(run_id: str, row: Row) -> Output:
+    attempt, stream, offset, lines, broken, cut = row
+    return Output(
+        run_id=run_id, attempt=attempt, stream=stream, offset=offset, lines=lines, broken=broken, cut=bool(cut)
+    )
 
 
 def _command(text: str) -> list[str]:

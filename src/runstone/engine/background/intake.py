@@ -23,16 +23,20 @@ from runstone.engine.background.folder import STREAMS, ExecFolder
 from runstone.engine.background.spool import Heard, Spool
 from runstone.engine.command_output import Tail
 from runstone.engine.core import Core
-from runstone.errors import InvalidLine, RunstoneError
+from runstone.errors import InvalidLine, RunstoneError, StoreError
 from runstone.store.base import Write
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.inputs import AskInput
 from runstone.store.writes.lifecycle import RecordEvents, UpdateRun
 from runstone.store.writes.outputs import Taken, TakeOutput
 
 ROLE: Final = "output"
 MESSAGE_BYTES: Final = 4_000
 """Lines that were read together make one message up to this size: it fits the row, so that no blob is written."""
+
+_RECALLED: Final = 50
+"""Messages that are looked through for the last lines of a command that is adopted."""
 
 Clean = Callable[[str], str]
 
@@ -52,11 +56,12 @@ class Completion(NamedTuple):
 class _Count:
     """How much of a stream was taken over."""
 
-    __slots__ = ("broken", "lines")
+    __slots__ = ("broken", "cut", "lines")
 
-    def __init__(self, taken: int = 0, broken: int = 0) -> None:
+    def __init__(self, taken: int = 0, broken: int = 0, cut: bool = False) -> None:
         self.lines = taken
         self.broken = broken
+        self.cut = cut
 
 
 class Intake:
@@ -92,6 +97,18 @@ class Intake:
         self._warned = False
         self._rewind()
 
+    def recall(self) -> None:
+        """What the watchers before this one had heard that its end is told with."""
+        last = self.core.reader.last_event(self.run_id, "output.completed", self.launch)
+        if last is not None:
+            self.completion = Completion(last.get("summary"), last.get("result"))
+        for message in self.core.reader.last_messages(self._thread, _RECALLED):
+            texts = (message.text or "").split("\n")
+            if isinstance(message.extra, dict) and message.extra.get("stream") == "stderr":
+                self.errors.add(texts)
+            elif message.role == ROLE:
+                self.last_line = next((text for text in reversed(texts) if text.strip()), self.last_line)
+
     def take(self) -> int:
         """Takes over what there is to read now; gives the bytes. Raises what the ledger says to it."""
         heard = [(spool, found) for spool in self._spools.values() if (found := spool.read()) is not None]
@@ -124,12 +141,19 @@ class Intake:
         moved = []
         for spool, found in heard:
             before = self._counts[spool.stream]
-            after = _Count(before.lines, before.broken)
+            after = _Count(before.lines, before.broken, spool.cut)
             parts.add(spool.stream, found.texts, after)
             moved.append((spool, found.end, after))
-        parts.finish([spool for spool, _ in heard if spool.cut])
+        parts.finish([spool for spool, _ in heard if spool.cut and not self._counts[spool.stream].cut])
         moves = [
-            Taken(stream=s.stream, expected=s.offset, offset=end, lines=after.lines, broken=after.broken)
+            Taken(
+                stream=s.stream,
+                expected=s.offset,
+                offset=end,
+                lines=after.lines,
+                broken=after.broken,
+                cut=s.cut,
+            )
             for s, end, after in moved
         ]
         try:
@@ -148,11 +172,12 @@ class Intake:
     def _rewind(self) -> None:
         """Goes on from what the ledger has."""
         self._saved = None
-        known = {row[1]: row[2:] for row in self.core.reader.outputs(self.run_id) if row[0] == self.launch}
+        outputs = self.core.reader.outputs(self.run_id)
+        known = {output.stream: output for output in outputs if output.attempt == self.launch}
         for name, spool in self._spools.items():
-            offset, taken, broken = known.get(name, (0, 0, 0))
-            spool.rewind(offset)
-            self._counts[name] = _Count(taken, broken)
+            have = known.get(name)
+            spool.rewind(have.offset if have else 0, cut=have is not None and have.cut)
+            self._counts[name] = _Count(have.lines, have.broken, have.cut) if have else _Count()
 
     def state(self) -> Saved:
         """What the last checkpoint of the run holds."""
@@ -194,12 +219,11 @@ class _Parts:
                             {"stream": stream, "line": count.lines, "reason": str(error)[:500]},
                         )
             self._text(text, count.lines)
-        self._end_group(count.lines + 1)
+        self._end_group()
 
     def finish(self, cut: list[Spool]) -> None:
         """The last of it."""
         for spool in cut:
-            spool.cut = False
             self._event("output.cut", {"stream": spool.stream})
         self._end_messages()
 
@@ -211,13 +235,13 @@ class _Parts:
             self._intake.last_line = text
         size = len(text.encode("utf-8", "replace")) + 1
         if self._texts and self._bytes + size > MESSAGE_BYTES:
-            self._end_group(number)
+            self._end_group()
         if not self._texts:
             self._first = number
         self._texts.append(text)
         self._bytes += size
 
-    def _end_group(self, _next: int) -> None:
+    def _end_group(self) -> None:
         if not self._texts:
             return
         extra = {"stream": self._stream, "first_line": self._first, "lines": len(self._texts)}
@@ -225,7 +249,7 @@ class _Parts:
         self._texts, self._bytes = [], 0
 
     def _end_messages(self) -> None:
-        self._end_group(0)
+        self._end_group()
         if self._messages:
             intake = self._intake
             self.writes.append(
@@ -244,12 +268,12 @@ class _Parts:
         """Does what a line of the protocol says; False where it can only be kept as text."""
         intake, run_id, attempt = self._intake, self._intake.run_id, self._intake.attempt
         if isinstance(line, MessageLine):
-            self._end_group(0)
+            self._end_group()
             extra = None if line.extra is None else codec.encode(line.extra)
             self._messages.append(NewMessage(line.role, intake._clean(line.text), self._now, extra))
             return True
-        if isinstance(line, CheckpointLine) and attempt is None:
-            return False  # a state is the owner's
+        if isinstance(line, CheckpointLine | AskLine) and attempt is None:
+            return False  # only an owner has a state, and can be answered
         self._end_messages()
         if isinstance(line, EmitLine):
             self.writes.append(Append(run_id, attempt, [self._emitted(line)]))
@@ -267,7 +291,7 @@ class _Parts:
             self._event("output.completed", {"summary": summary, "result": line.result}, 0)
             intake.completion = Completion(summary, line.result)
         elif isinstance(line, AskLine):
-            self._ask(line)
+            return self._ask(line)
         return True
 
     def _emitted(self, line: EmitLine) -> NewEvent:
@@ -287,6 +311,14 @@ class _Parts:
         self.writes.append(write)
         self.saved = after
 
-    def _ask(self, line: AskLine) -> None:
-        told = {"message": line.message, "key": line.key, "choices": line.choices}
-        self._event("output.asked", {name: value for name, value in told.items() if value is not None})
+    def _ask(self, line: AskLine) -> bool:
+        """Asks before the line counts as read: asked again after a kill, it is the same question."""
+        intake = self._intake
+        try:
+            question = line.question(self._now)
+            intake.core.submit(AskInput(intake.run_id, None, question, intake.core.new_id()), []).result()
+        except StoreError:
+            raise
+        except RunstoneError as error:
+            raise InvalidLine(f"ask: {error}") from error
+        return True

@@ -18,6 +18,7 @@ import sys
 import time
 
 _RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+_HEADER = b"runstone\n"
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 30.0
 _TRIES_AFTER_THE_END = 20
@@ -78,8 +79,9 @@ class Command:
 
 def _spool(folder, number, stream):
     path = os.path.join(folder, f"{number}.{stream}")
-    # Read and write: a program may open /dev/stdout, whose rights are those of this descriptor.
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, _HEADER)
+    return descriptor
 
 
 def _become(folder, launch, gate, saying, spools):

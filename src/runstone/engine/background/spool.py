@@ -20,6 +20,9 @@ CHUNK_BYTES: Final = 256 * 1024
 GIVE_BACK_BYTES: Final = 4 * 1024 * 1024
 """Taken over since the last time: smaller holes cost more than they give."""
 
+HEADER: Final = b"runstone\n"
+"""Begins every spool file: where it is gone, the command has cut the file. The keeper writes it."""
+
 _BLOCK: Final = 4096
 _KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02
 _MARK: Final = f'"{KEY}"'.encode()
@@ -36,25 +39,25 @@ class Heard(NamedTuple):
 class Spool:
     """One stream of one attempt. `offset` is what the ledger has."""
 
-    def __init__(self, path: Path, stream: str, offset: int = 0) -> None:
+    def __init__(self, path: Path, stream: str) -> None:
         self.stream = stream
         self.path = path
-        self.offset = offset
+        self.offset = 0
         """Up to here all is in the ledger."""
         self.cut = False
         """The command opened the file anew and cut it (`> /dev/stderr`): lines may be missing."""
-        self._at = offset
-        self._given_back = 0
+        self._at = len(HEADER)
+        self._given_back = _BLOCK
         self._lines = Lines(_limit)
         self._file = -1
 
     def read(self) -> Heard | None:
         """The next whole lines; None if there is nothing new to read."""
         size = self._size()
-        if size < self._at:
-            self._begin_again()
-        elif size == self._at:
+        if size == self._at:
             return None
+        if size < self._at or self._was_cut():
+            self._begin_again()
         start = self._at - self._lines.pending
         data = os.pread(self._file, CHUNK_BYTES, self._at)
         self._at += len(data)
@@ -75,15 +78,16 @@ class Spool:
             _punch(self._file, self._given_back, up_to - self._given_back)
             self._given_back = up_to
 
-    def rewind(self, offset: int) -> None:
-        """Goes on from what the ledger has, after a write of which nobody knows whether it was stored."""
-        self.offset = self._at = offset
+    def rewind(self, offset: int, cut: bool) -> None:
+        """Goes on from what the ledger has, at first and after a write of which nobody knows whether it was stored."""
+        self.offset, self.cut = offset, cut
+        self._at = offset if cut else max(offset, len(HEADER))
         self._lines = Lines(_limit)
 
     @property
     def backlog(self) -> int:
         """Bytes that are not in the ledger."""
-        return max(0, self._size() - self.offset)
+        return max(0, self._size() - self._at + self._lines.pending)
 
     def close(self) -> None:
         """Closes the file."""
@@ -99,10 +103,14 @@ class Spool:
                 return self._at  # nothing was printed, or all of it was taken
         return os.fstat(self._file).st_size
 
+    def _was_cut(self) -> bool:
+        return not self.cut and os.pread(self._file, len(HEADER), 0) != HEADER
+
     def _begin_again(self) -> None:
+        """From the file's new beginning. What the ledger has of it stays the offset that the next write expects."""
         self.cut = True
-        self.rewind(0)
-        self._given_back = 0
+        self._at, self._given_back = 0, _BLOCK
+        self._lines = Lines(_limit)
 
 
 def _limit(line: bytes) -> int:

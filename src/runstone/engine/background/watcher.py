@@ -134,13 +134,13 @@ class Watcher:
         for order in self.core.reader.open_commands():
             if order.run_id == self.run_id and order.verb == "stop":
                 handle._stop(order)  # the watcher before this one had acknowledged it
-        return self._follow(handle, process)
+        return self._follow(handle, process, adopted=True)
 
     def _claim(self, claim: ClaimRun) -> RunHandle:
         head = self.core.submit(claim, []).result().head
         return RunHandle(self.core, self.supervisor, self.run_id, head.attempt)
 
-    def _follow(self, handle: RunHandle, process: ProcessRecord) -> bool:
+    def _follow(self, handle: RunHandle, process: ProcessRecord, *, adopted: bool = False) -> bool:
         """To the end of the attempt; False if it was taken over by another owner."""
         leader = identity_of(process.identity)
         assert leader is not None
@@ -153,6 +153,8 @@ class Watcher:
             launch=process.attempt,
             clean=self.clean,
         )
+        if adopted:
+            intake.recall()
         follow = Follow(
             handle, intake, process, leader, channel=self.channel, folder=self.folder,
             ours=self._opened == process.attempt, timeout_s=launch.timeout_s,

@@ -382,10 +382,10 @@ class InterruptRun(Write):
 
     `attempt` is the one that the observer judged; a newer one is left alone. `lease_expired` asks again inside the
     transaction, so that a renewal in the last moment counts. The attempt's time ends when its owner was last heard of:
-    `last_seen_at`, or its last event after that.
+    `last_seen_at`, or its last event after that. `living` are process groups of the run that outlived him.
     """
 
-    __slots__ = ("attempt", "last_seen_at", "lease_expired", "reason", "run_id")
+    __slots__ = ("attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id")
 
     def __init__(
         self,
@@ -395,7 +395,9 @@ class InterruptRun(Write):
         *,
         lease_expired: bool = False,
         last_seen_at: int | None = None,
+        living: list[int] | None = None,
     ) -> None:
+        self.living = living
         self.run_id = run_id
         self.attempt = attempt
         self.reason = reason
@@ -417,6 +419,8 @@ class InterruptRun(Write):
         if self.last_seen_at is not None:
             last = batch.read("last_sign", run=head.pk)[0][0]
             payload["last_seen_at"] = min(batch.now, max(self.last_seen_at, last))
+        if self.living:
+            payload["living"] = self.living
         end_attempt(batch, head, "run.interrupted", payload)
         lineage.release_cards(batch, cards)
         for child in below:

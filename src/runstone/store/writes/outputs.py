@@ -19,6 +19,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     lines: int
     broken: int
+    cut: bool
 
 
 class TakeOutput(Write):
@@ -58,7 +59,8 @@ class TakeOutput(Write):
         for part in self.parts:
             part.decide(batch)
         for one in self.taken:
-            batch.stage("save_output", head.pk, self.launch, one.stream, one.offset, one.lines, one.broken)
+            row = (one.stream, one.offset, one.lines, one.broken, int(one.cut))
+            batch.stage("save_output", head.pk, self.launch, *row)
 
 
 class CommandEnd(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ CREATE TABLE outputs (
   offset INTEGER NOT NULL CHECK (offset >= 0),   -- bytes of the spool file
   lines INTEGER NOT NULL CHECK (lines >= 0),
   broken INTEGER NOT NULL CHECK (broken >= 0),   -- lines that looked like the protocol and were kept as text
+  cut INTEGER NOT NULL CHECK (cut IN (0, 1)),    -- the command opened the file anew and cut it: offsets begin again
   PRIMARY KEY (run, attempt, stream)
 ) STRICT, WITHOUT ROWID;
 

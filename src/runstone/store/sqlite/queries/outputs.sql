@@ -4,12 +4,16 @@
 SELECT offset, lines, broken FROM outputs WHERE run = :run AND attempt = :attempt AND stream = :stream
 
 -- name: outputs_of
-SELECT attempt, stream, offset, lines, broken FROM outputs WHERE run = :run ORDER BY attempt, stream
+SELECT attempt, stream, offset, lines, broken, cut FROM outputs WHERE run = :run ORDER BY attempt, stream
+
+-- name: last_event
+-- The last event of a type since an attempt began.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type = :type AND attempt >= :attempt ORDER BY seq DESC LIMIT 1
 
 -- name: save_output
-INSERT INTO outputs (run, attempt, stream, offset, lines, broken) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO outputs (run, attempt, stream, offset, lines, broken, cut) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, attempt, stream) DO UPDATE SET
-  offset = excluded.offset, lines = excluded.lines, broken = excluded.broken
+  offset = excluded.offset, lines = excluded.lines, broken = excluded.broken, cut = excluded.cut
 
 -- name: delete_outputs
 DELETE FROM outputs WHERE run IN (VALUES (?))
