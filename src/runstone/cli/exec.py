@@ -10,12 +10,13 @@ from typing import Any, Final, Self
 
 import click
 
+from runstone.background import is_background
 from runstone.cli import arguments, exit_codes, text
 from runstone.cli.arguments import Duration, RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.exec_facts import facts_of
 from runstone.cli.log_lines import LogLine, entries
-from runstone.cli.logs import followed, print_entry
+from runstone.cli.logs import followed, last_seq, print_entry
 from runstone.cli.orders import who
 from runstone.cli.output import Output
 from runstone.cli.problems import report
@@ -141,6 +142,22 @@ def _read_stdin() -> bytes:
     return data
 
 
+def resume_command(output: Output, ledger: Ledger, run: AgentRun, *, detach: bool) -> int:
+    """Goes on with a command in the background, and follows what it prints from now on."""
+    after = last_seq(ledger, run)
+    run = ledger.resume_exec(run.id, wait_s=_WAIT_S)
+    return _detached(output, run) if detach else _attached(output, ledger, run, after=after)
+
+
+def resume_commands(output: Output, ledger: Ledger, runs: list[AgentRun]) -> list[AgentRun]:
+    """Goes on with the commands in the background among the runs, and gives the others."""
+    for run in runs:
+        if is_background(run):
+            ledger.resume_exec(run.id, wait_s=_WAIT_S)
+            output.note(f"goes on in the background: {run.id}", "")
+    return [run for run in runs if not is_background(run)]
+
+
 def _detached(output: Output, run: AgentRun) -> int:
     if not output.text:
         output.document({"run": run})
@@ -150,11 +167,15 @@ def _detached(output: Output, run: AgentRun) -> int:
     return exit_codes.OK
 
 
-def _attached(output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool) -> int:
+def _attached(
+    output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool = False, after: int = 0
+) -> int:
     """Follows the command to its end; Ctrl-C orders a stop of it, a second one leaves it to itself."""
     output.note(f"run {run.id}")
     with _CtrlC() as pressed:
-        for message in followed(ledger, run.id, told=lambda: _order_stop(output, ledger, run.id, pressed)):
+        for message in followed(
+            ledger, run.id, after, told=lambda: _order_stop(output, ledger, run.id, pressed)
+        ):
             _print(output, list(entries([message])))
     ended = ledger.get_run(run.id)
     output.status(*closing_line(look(ledger, run.id)))

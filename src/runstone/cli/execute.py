@@ -6,14 +6,17 @@ from typing import Any
 import click
 
 import runstone
+from runstone.background import is_background
 from runstone.cli import arguments, executing, options, plan_tables
 from runstone.cli.command import Command, with_session
+from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.session import Session
 from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
 from runstone.domain.runs import RESUMABLE
 from runstone.engine.local import SLOTS
+from runstone.errors import Misuse
 from runstone.ledger import Ledger
 
 
@@ -54,15 +57,17 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
 @click.command(cls=Command)
 @click.argument("run", type=arguments.RunId(), required=False)
 @click.option("--all", "every", is_flag=True, help="Resume every top-level run that is interrupted.")
+@click.option("-d", "--detach", is_flag=True, help="Do not follow a command in the background.")
 @options.with_options(options.POLICY)
 @options.with_options(options.BUDGET)
 @options.trust
 @with_session
-def resume(session: Session, run: str | None, every: bool, trust: bool, **more: Any) -> int:
+def resume(session: Session, run: str | None, *, every: bool, detach: bool, trust: bool, **more: Any) -> int:
     """Go on with RUN.
 
     Finished work is not done again; the result is printed. `runstone plan RUN` says before what would be
-    reused, run again and started.
+    reused, run again and started. A command in the background that still runs is watched again, any other is
+    started again, and followed as by `runstone exec`.
     """
     if (run is None) != every:
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
@@ -70,6 +75,9 @@ def resume(session: Session, run: str | None, every: bool, trust: bool, **more: 
     asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
     with Interrupts(session.output) as interrupts, session.changing() as ledger:
         found = executing.interrupted(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
+        if run is not None and is_background(found[0]):
+            return resume_command(session.output, ledger, found[0], detach=detach)
+        found = resume_commands(session.output, ledger, found)
         slots = _define(session, ledger, found, trust)
         begin = partial(runstone.resume, ledger=ledger, slots=slots, **asked)
         if every:
@@ -115,6 +123,9 @@ def plan(session: Session, run: str, trust: bool, **more: Any) -> None:
     policy = options.policy_of(more)
     with session.reading() as ledger:
         record = ledger.get_run(ledger.resolve(run))
+        if is_background(record):
+            again = f"a resume starts it again as a whole: runstone resume {record.id}"
+            raise Misuse(f"run {record.id} is a command, of which nothing can be reused", hint=again)
         session.define(ledger.workspace.root, executing.name_of(record), trust=trust)
         found = runstone.plan(record.id, ledger=ledger, policy=policy)
         if not session.output.text:

@@ -77,7 +77,7 @@ def _why_empty(run: AgentRun, wanted: Wanted) -> str:
 
 
 def _follow(ledger: Ledger, run: AgentRun, wanted: Wanted, output: Output) -> int:
-    after = _count(ledger, run)
+    after = last_seq(ledger, run)
     if wanted.last is None:
         after = _first_seq(ledger, run, wanted.since) - 1
     else:
@@ -124,7 +124,7 @@ def select(
         first = _first_seq(ledger, run, wanted.since)
         yield from log_lines.entries(messages_after(ledger, run, first - 1), wanted.stream)
         return
-    end = _count(ledger, run) if up_to is None else up_to
+    end = last_seq(ledger, run) if up_to is None else up_to
     least = _first_seq(ledger, run, wanted.since)
     found: deque[LogLine | Message] = deque()
     while end >= least and len(found) < wanted.last:
@@ -142,7 +142,7 @@ def _page(ledger: Ledger, run: AgentRun, after: int, limit: int) -> list[Message
     return [] if thread_id is None else ledger.threads.messages(thread_id, after=after, limit=limit).items
 
 
-def _count(ledger: Ledger, run: AgentRun) -> int:
+def last_seq(ledger: Ledger, run: AgentRun) -> int:
     """The number of the last message."""
     if run.worker_thread_id is None:
         return 0
@@ -152,7 +152,7 @@ def _count(ledger: Ledger, run: AgentRun) -> int:
 
 def _first_seq(ledger: Ledger, run: AgentRun, since: datetime | None) -> int:
     """The number of the first message since then; found by halving, as a log may have millions."""
-    low, high = 1, _count(ledger, run) + 1
+    low, high = 1, last_seq(ledger, run) + 1
     while since is not None and low < high:
         middle = (low + high) // 2
         (found,) = _page(ledger, run, middle - 1, 1)

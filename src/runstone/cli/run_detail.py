@@ -119,7 +119,7 @@ def _output(output: dict[str, int]) -> str:
 def _git(git: dict[str, Any]) -> str:
     if not git:
         return ""
-    commit = (git.get("commit") or "no commit yet")[:12]
+    commit = (git.get("commit") or "")[:12] or "no commit yet"
     branch = f" on {git['branch']}" if git.get("branch") else ""
     return f"{commit}{branch}" + (", with uncommitted changes" if git.get("dirty") else "")
 
@@ -193,6 +193,8 @@ def _tools(telemetry: RunTelemetry) -> str:
 def next_step(run: AgentRun) -> str | None:
     """The command that helps on with a run that stands still."""
     short = text.short_id(run.id)
+    if is_background(run):
+        return _next_step_of_command(run.status, short)
     return {
         "interrupted": f"go on with it: runstone resume {short}",
         "failed": f"see what a resume would do: runstone plan {short}, then: runstone resume {short}",
@@ -201,3 +203,12 @@ def next_step(run: AgentRun) -> str | None:
         "running": f"follow it: runstone runs watch {short}",
         "waiting": f"follow it: runstone runs watch {short}",
     }.get(run.status)
+
+
+def _next_step_of_command(status: str, short: str) -> str | None:
+    if status == "completed":
+        return None
+    if status in ("pending", "running", "waiting"):
+        return f"follow it: runstone runs logs -f {short}"
+    again = "go on with it" if status in ("interrupted", "paused") else "start it again"
+    return f"{again}: runstone resume {short}"

@@ -171,9 +171,9 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
 
 def _output(ledger: Ledger, run_id: str) -> dict[str, int]:
     found: Counter[str] = Counter()
-    for _attempt, stream, _offset, lines, broken in ledger.reader.outputs(run_id):
-        found[stream] += lines
-        found["broken"] += broken
+    for one in ledger.reader.outputs(run_id):
+        found[one.stream] += one.lines
+        found["broken"] += one.broken
     return dict(found)
 
 
