@@ -15,8 +15,8 @@ class BeginEpoch(Write):
         self.origin = origin
 
     def decide(self, batch: Batch) -> str:
-        batch.stage("set_meta", "epoch", self.epoch)
-        batch.stage("set_meta", "restored", codec.encode(self.origin).decode())
+        batch.stage("note_in_meta", "epoch", self.epoch)
+        batch.stage("note_in_meta", "restored", codec.encode(self.origin).decode())
         return self.epoch
 
 

@@ -13,5 +13,5 @@ SELECT run_id, attempt FROM runs WHERE status = 'running' ORDER BY id
 -- name: open_command_ids
 SELECT command_id FROM commands WHERE status IN ('requested', 'acknowledged') ORDER BY id
 
--- name: set_meta
+-- name: note_in_meta
 INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
