@@ -1,5 +1,6 @@
 """Runstone: the durable run ledger for AI agents. This module is the public API; docs/reference describes it."""
 
+from runstone.domain.provider_usage import usage_from
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.engine.handle import RunHandle, current_run
 from runstone.engine.registry import Registry, agent, default_registry, workflow
@@ -44,5 +45,6 @@ __all__ = [
     "plan",
     "resume",
     "run",
+    "usage_from",
     "workflow",
 ]

@@ -40,7 +40,7 @@ def reprice(
 
 def _usage(request: list[object]) -> Usage:
     request_id, provider, model, at, *counts = request
-    fields = dict(zip(COUNTS, counts, strict=True))
+    fields = dict(zip((*COUNTS, "cache_write_1h_tokens"), counts, strict=True))
     return Usage(request_id=request_id, provider=provider, model=model, at=at, **fields)  # type: ignore[arg-type]
 
 

@@ -62,18 +62,22 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """The part of the cache writes that was to be kept for an hour, where that has a price of its own."""
     cost_picousd: int | None = None
     cost_source: str = "unknown"
     prices: str | None = None
     """What a priced cost rests on, such as `genai-prices 0.2.3`."""
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
+        for name in (*COUNTS, "cache_write_1h_tokens"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value < 2**53:
                 raise InvalidInput(f"{name} must be a whole number from 0, not {codec.shown(value)}")
         if self.reasoning_tokens > self.output_tokens:
             raise InvalidInput("reasoning_tokens is a part of output_tokens and cannot be larger")
+        if self.cache_write_1h_tokens > self.cache_write_tokens:
+            raise InvalidInput("cache_write_1h_tokens is a part of cache_write_tokens and cannot be larger")
         if (self.cost_picousd is None) != (
             self.cost_source == "unknown"
         ) or self.cost_source not in COST_SOURCES:
@@ -91,7 +95,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
             "provider": self.provider,
             "model": self.model,
         }
-        payload |= {name: value for name in COUNTS if (value := getattr(self, name))}
+        counts = (*COUNTS, "cache_write_1h_tokens")
+        payload |= {name: value for name in counts if (value := getattr(self, name))}
         if self.cost_picousd is not None:
             payload["cost_picousd"] = self.cost_picousd
         payload["cost_source"] = self.cost_source
@@ -108,7 +113,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[Any, ...]:
         """As the usage table has them, from `provider` on."""
         counts = (getattr(self, name) for name in COUNTS)
-        return (self.provider, self.model, *counts, self.cost_picousd, self.cost_source)
+        cost = (self.cost_picousd, self.cost_source)
+        return (self.provider, self.model, *counts, *cost, self.cache_write_1h_tokens)
 
     def counts(self) -> list[int]:
         """As totals add them: requests, tokens, cost, requests of unknown cost, requests that were priced."""

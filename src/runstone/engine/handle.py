@@ -10,7 +10,7 @@ from typing import Any, Self
 from msgspec import UNSET
 
 from runstone.domain import codec, events, inputs
-from runstone.domain.bounds import bounded, labels_of, pairs, role_of
+from runstone.domain.bounds import bounded, pairs, role_of
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
@@ -121,8 +121,12 @@ class RunHandle:
             level = importance
         if event_key is not None:
             bounded("event_key", event_key, _KEY_BYTES)
-        tool = self._tool(type, payload) if type.startswith("tool.") else None
-        return NewEvent(type, codec.encode(payload), level, self._core.clock.now(), event_key, tool)
+        data = codec.encode(payload)
+        clean = self._core.redactor.json(data)
+        tool = None
+        if type.startswith("tool."):
+            tool = self._tool(type, payload if clean is data else codec.decode(clean))
+        return NewEvent(type, clean, level, self._core.clock.now(), event_key, tool)
 
     def _tool(self, type: str, payload: dict[str, Any]) -> tuple[str, bool] | None:
         """The tool's name and whether it failed, when its call ends: what `tool_counts` counts."""
@@ -143,10 +147,12 @@ class RunHandle:
         cache_write_tokens: int = 0,
         output_tokens: int = 0,
         reasoning_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
         cost_usd: float | str | None = None,
         request_id: str | None = None,
     ) -> Receipt:
-        """Accounts for one provider request. Counts are disjoint tokens; `reasoning_tokens` is part of the output.
+        """Accounts for one provider request. Counts are disjoint tokens; `reasoning_tokens` is part of the output, and
+        `cache_write_1h_tokens` of the cache writes. `runstone.usage_from` reads them from a provider's answer.
 
         The same `request_id` counts once in its tree. Without `cost_usd` the cost is that of the published prices
         (extra `prices`), else unknown, never 0. The value says whether the report was new. Usage of a fenced attempt is
@@ -157,6 +163,7 @@ class RunHandle:
             provider=provider, model=model, at=self._core.now(),
             input_tokens=input_tokens, cache_read_tokens=cache_read_tokens, cache_write_tokens=cache_write_tokens,
             output_tokens=output_tokens, reasoning_tokens=reasoning_tokens,
+            cache_write_1h_tokens=cache_write_1h_tokens,
             cost_picousd=None if cost_usd is None else to_picousd(cost_usd),
             cost_source="unknown" if cost_usd is None else "reported",
         )  # fmt: skip
@@ -168,8 +175,12 @@ class RunHandle:
 
     def messages(self, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> Receipt:
         """Adds messages in one write."""
-        now, more = self._core.now(), None if extra is None else codec.encode(extra)
-        new = [NewMessage(role_of(role), text, now, more) for role, text in pairs("role, text", batch)]
+        now, clean = self._core.now(), self._core.redactor
+        more = None if extra is None else clean.json(codec.encode(extra))
+        new = [
+            NewMessage(role_of(role), clean.message(text), now, more)
+            for role, text in pairs("role, text", batch)
+        ]
         thread = self.worker_thread_id
         return self._submit(AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True))
 
@@ -182,9 +193,9 @@ class RunHandle:
 
     def update(self, *, title: str | None = None, labels: dict[str, str] | None = None) -> Receipt:
         """Edits the title or the labels of the run."""
-        changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
+        changes: dict[str, Any] = {} if title is None else {"title": self._core.clean("title", title)}
         if labels is not None:
-            changes["labels"] = labels_of(labels)
+            changes["labels"] = self._core.clean_labels(labels)
         return self._submit(UpdateRun(self.id, changes, self.attempt))
 
     def checkpoint(
@@ -196,7 +207,7 @@ class RunHandle:
         """
         if (state is None) == (append is None):
             raise InvalidInput("checkpoint takes a state or append=, one of the two")
-        label = None if label is None else bounded("label", label)
+        label = None if label is None else self._core.clean("label", label)
         before = self._last_saved()
         places, saved = before.changes(state) if append is None else before.appended(append)
         write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=before.number)
@@ -229,13 +240,15 @@ class RunHandle:
         summary = summary if summary is not None else self._summary
         if summary is not None:
             codec.utf8(summary, "summary")
-            payload["summary"] = summary
+            payload["summary"] = self._core.redactor.text(summary)
         blob = None if result is None else pack(codec.encode(result))
         return self._end(EndRun(self.id, self.attempt, "run.completed", payload, blob=blob))
 
     def fail(self, error: BaseException | str) -> Receipt:
         """Ends the run with an error."""
-        return self._end(EndRun(self.id, self.attempt, "run.failed", {"error": error_of(error)}))
+        return self._end(
+            EndRun(self.id, self.attempt, "run.failed", {"error": error_of(error, self._core.redactor)})
+        )
 
     def pause(self, *, reason: str = "paused", state: Any = None) -> None:
         """Pauses the run, with the state that going on needs, in one transaction. Raises if it could not be saved."""
@@ -245,7 +258,7 @@ class RunHandle:
             places, saved = before.changes(state)
             extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=before.number)
         park = ParkRun(
-            self.id, self.attempt, "run.paused", {"reason": bounded("reason", reason)}, extra=extra
+            self.id, self.attempt, "run.paused", {"reason": self._core.clean("reason", reason)}, extra=extra
         )
         self._submit(park).result()
         self._saved = saved or self._saved
@@ -298,6 +311,7 @@ class RunHandle:
         """Leaves the run interrupted: resumable, by this process or another one."""
         self.left()
         try:
+            reason = self._core.redactor.text(reason)
             self._core.submit(YieldRun(self.id, self.attempt, reason), []).result()
         except Fenced:
             return  # it was taken over or ended meanwhile; that is what the ledger says, and stays so
@@ -359,7 +373,7 @@ class RunHandle:
     def cancel(self, reason: str = "stopped") -> Receipt:
         """Ends the run as cancelled; what a loop does that sees `stopping`."""
         return self._end(
-            EndRun(self.id, self.attempt, "run.cancelled", {"reason": bounded("reason", reason)})
+            EndRun(self.id, self.attempt, "run.cancelled", {"reason": self._core.clean("reason", reason)})
         )
 
     # --- as a context manager ------------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ def _cost(prices: "ModelPrice", model_id: str, usage: Usage) -> int | None:
     for count, keys in (
         (usage.input_tokens, ("input_mtok",)),
         (usage.cache_read_tokens, ("cache_read_mtok", "input_mtok")),
-        (usage.cache_write_tokens, ("cache_write_mtok", "input_mtok")),
+        (usage.cache_write_tokens - usage.cache_write_1h_tokens, ("cache_write_mtok", "input_mtok")),
+        (usage.cache_write_1h_tokens, ("cache_write_1h_mtok", "cache_write_mtok", "input_mtok")),
         (usage.output_tokens - usage.reasoning_tokens, ("output_mtok",)),
         (usage.reasoning_tokens, ("output_reasoning_mtok", "output_mtok")),
     ):

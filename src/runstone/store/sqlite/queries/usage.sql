@@ -12,7 +12,7 @@ WHERE usage.id = given.column1
 -- name: usage_to_price
 -- Requests whose cost was not told, by key, a page at a time.
 SELECT id, request_id, provider, model, at, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-  reasoning_tokens, cost_picousd
+  reasoning_tokens, cache_write_1h_tokens, cost_picousd
 FROM usage
 WHERE id > :after AND cost_source <> 'reported' AND at >= :since AND at < :until
   AND (:provider IS NULL OR provider IN (SELECT value FROM json_each(:provider)))

@@ -27,7 +27,7 @@ SELECT run, number, owner, started_at, ended_at, outcome, reason, first_seq FROM
 
 -- name: usage_of_runs
 SELECT run, request_id, attempt, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-  reasoning_tokens, cost_picousd, cost_source, root
+  reasoning_tokens, cost_picousd, cost_source, cache_write_1h_tokens, root
 FROM usage WHERE run BETWEEN :first AND :last
 
 -- name: own_totals_of_runs

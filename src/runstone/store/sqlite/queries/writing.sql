@@ -107,8 +107,8 @@ DELETE FROM waits WHERE run IN (VALUES (?))
 
 -- name: insert_usage
 INSERT INTO usage (run, root, request_id, attempt, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens,
-  output_tokens, reasoning_tokens, cost_picousd, cost_source)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  output_tokens, reasoning_tokens, cost_picousd, cost_source, cache_write_1h_tokens)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_totals
 INSERT INTO totals (run, scope, provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
