@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runstone.domain import codec, keys
 from runstone.domain.bounds import asked_id, bounded, labels_of, pairs, role_of
 from runstone.domain.records import AgentRun, Board, Card, Command, Message, Page, Thread
+from runstone.domain.redaction import Redactor
 from runstone.domain.runs import ENDED
 from runstone.errors import IllegalTransition, InvalidCursor, InvalidInput, NotFound
 from runstone.store.base import Row
@@ -28,7 +29,7 @@ class Threads:
         """Makes a thread; one that exists gets the title."""
         core = self._ledger.core
         name = core.new_id() if thread_id is None else keys.check_id(thread_id, "thread_id")
-        core.submit(SaveThread(name, None if title is None else bounded("title", title)), []).result()
+        core.submit(SaveThread(name, None if title is None else core.clean("title", title)), []).result()
         return self.get(name)
 
     def append(self, thread_id: str, role: str, text: str, *, extra: Any = None) -> str:
@@ -38,8 +39,12 @@ class Threads:
     def append_many(self, thread_id: str, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> str:
         """Adds messages in one write; gives the last one's id."""
         core = self._ledger.core
-        more = None if extra is None else codec.encode(extra)
-        new = [NewMessage(role_of(role), text, core.now(), more) for role, text in pairs("role, text", batch)]
+        clean, now = core.redactor, core.now()
+        more = None if extra is None else clean.json(codec.encode(extra))
+        new = [
+            NewMessage(role_of(role), clean.message(text), now, more)
+            for role, text in pairs("role, text", batch)
+        ]
         write = AppendMessages(keys.check_id(thread_id, "thread_id"), new)
         return str(core.submit(write, []).result())
 
@@ -81,7 +86,7 @@ class Boards:
         """Creates a board; again under the same id it is the same board."""
         core = self._ledger.core
         name = core.new_id() if board_id is None else keys.check_id(board_id, "board_id")
-        title = None if title is None else bounded("title", title)
+        title = None if title is None else core.clean("title", title)
         if thread_id is not None:
             keys.check_id(thread_id, "thread_id")
         core.submit(SaveBoard(name, title, thread_id, None), []).result()
@@ -90,7 +95,8 @@ class Boards:
     def update(self, board_id: str, *, title: str, revision: int) -> Board:
         """Changes the title. Raises `RevisionConflict`."""
         asked_id("a board's id", board_id)
-        self._ledger.core.submit(SaveBoard(board_id, bounded("title", title), None, revision), []).result()
+        core = self._ledger.core
+        core.submit(SaveBoard(board_id, core.clean("title", title), None, revision), []).result()
         return self.get(board_id)
 
     def list(self, *, thread_id: str | None = None, limit: int = 100) -> builtins.list[Board]:
@@ -120,7 +126,7 @@ class Boards:
         asked_id("a card's id", card_id)
         if board_id is not None:
             asked_id("a board's id", board_id)
-        changes, blob = _card_changes(fields)
+        changes, blob = _card_changes(self._ledger.core.redactor, fields)
         write = SaveCard(card_id, board_id, changes, revision, blob)
         self._ledger.core.submit(write, []).result()
 
@@ -140,7 +146,7 @@ _CARD_FIELDS = {"title": str, "body": str, "status": str, "position": int, "assi
 _MAY_BE_NONE = ("body", "assignee", "run_id")
 
 
-def _card_changes(fields: dict[str, Any]) -> tuple[dict[str, Any], Row | None]:
+def _card_changes(clean: Redactor, fields: dict[str, Any]) -> tuple[dict[str, Any], Row | None]:
     """Checked changes of a card as its row has them, and the blob of a long body."""
     known = {*_CARD_FIELDS, "labels"}
     if unknown := fields.keys() - known:
@@ -152,15 +158,20 @@ def _card_changes(fields: dict[str, Any]) -> tuple[dict[str, Any], Row | None]:
     for name, limit in (("title", codec.ROW_TEXT_BYTES), ("assignee", 200)):
         if fields.get(name) is not None:
             bounded(name, fields[name], limit)
+            fields = {**fields, name: codec.clip(clean.text(fields[name]), limit)}
     if not -(2**53) < fields.get("position", 0) < 2**53:
         raise InvalidInput(f"position of a card is out of range: {fields['position']}")
     if fields.get("run_id") is not None:
         asked_id("a run's id", fields["run_id"])
     changes = dict(fields)
     if "labels" in changes:
-        changes["labels_json"] = codec.encode(labels_of(changes.pop("labels"))).decode()
+        changes["labels_json"] = codec.encode(
+            labels_of(clean.value(labels_of(changes.pop("labels"))))
+        ).decode()
     if "body" not in changes:
         return changes, None
+    if changes["body"] is not None:
+        changes["body"] = clean.message(changes["body"])
     body = codec.utf8(changes["body"], "a card's body") if changes["body"] is not None else b""
     if len(body) > codec.ROW_TEXT_BYTES:
         del changes["body"]
@@ -207,7 +218,7 @@ class Commands:
             )
         ledger = self._ledger
         ledger.reconcile()
-        payload = {"scope": scope} | ({"reason": bounded("reason", reason, 600)} if reason else {})
+        payload = {"scope": scope} | ({"reason": ledger.core.clean("reason", reason, 600)} if reason else {})
         for name, text in (("by", by), ("idempotency_key", idempotency_key)):
             if text is not None:
                 bounded(name, text, 200)

@@ -81,6 +81,14 @@ class Redactor:
         clean = self._clean(quoted)
         return text if clean is quoted else str(_decode(clean))
 
+    def message(self, text: Any) -> Any:
+        """A caller's text without secrets; what is no text, or no Unicode, is left to whoever refuses it."""
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError):
+            return text
+        return self.text(text)
+
     def value(self, value: _Value) -> _Value:
         """A JSON value without secrets."""
         data = _encode(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runstone.domain.redaction import Lines
 from runstone.engine.commands import CommandResult, run_command
 from runstone.engine.groups import group_alive
 from runstone.engine.processes import ProcessIdentity
@@ -42,12 +43,14 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
 
     async def on_started(leader: ProcessIdentity, pgid: int) -> None:
         identity = msgspec.to_builtins(leader)
-        command = [str(part) for part in entry.command.command] if entry.command is not None else []
+        command = core.redactor.value([str(part) for part in entry.command.command] if entry.command else [])
         await core.submit(StartProcess(ctx.run_id, ctx.attempt, pgid, identity, command), [])
         leaders.append(leader)
 
+    streams = {name: Lines(core.redactor) for name in ("stdout", "stderr")}
+
     async def on_lines(lines: list[tuple[str, str]]) -> None:
-        await ctx.handle.messages(lines)
+        await ctx.handle.messages([(name, streams[name](line)) for name, line in lines])
 
     environ = {**os.environ, "RUNSTONE_RUN_ID": ctx.run_id, "RUNSTONE_WORKSPACE": str(ctx.workspace)}
     code: int | None = None

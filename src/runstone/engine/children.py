@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runstone.domain.bounds import options_of
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
 from runstone.engine.calls import Call
@@ -134,7 +135,10 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
         **item.more,
     }
     prompt = identity.pop("prompt", None)
+    if item.options:
+        identity["options"] = options_of(core.redactor.value(item.options))
     if prompt is not None:
+        prompt = core.redactor.message(prompt)
         blobs.append(pack(prompt.encode()))
         identity["prompt_ref"] = blobs[1][0]
     kind = (

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, keys
-from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.definition_checks import check_retry
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine.calls import Call
@@ -103,9 +102,9 @@ class Context(Conduct):
         if prompt is not None and not isinstance(prompt, str):
             raise InvalidInput(f"prompt must be text, not {prompt!r:.80}")
         more = {
-            "title": None if title is None else bounded("title", title),
+            "title": None if title is None else self.engine.core.clean("title", title),
             "prompt": prompt,
-            "labels": None if labels is None else labels_of(labels) or None,
+            "labels": None if labels is None else self.engine.core.clean_labels(labels) or None,
             "detached": detach or None,
         }
         self._durable(f"ctx.child({agent!r})")
@@ -134,7 +133,7 @@ class Context(Conduct):
                 one,
                 None if key is None else _key_of(key, one),
                 given,
-                {} if title is None else {"title": bounded("title", title(one))},
+                {} if title is None else {"title": self.engine.core.clean("title", title(one))},
             )
             for one in inputs
         ]
@@ -191,7 +190,8 @@ class Context(Conduct):
             yield
         except Exception as error:
             if not self.suspended:
-                await self._events([("phase.failed", {"phase": name, "reason": codec.clip(str(error), 500)})])
+                reason = codec.clip(self.engine.core.redactor.text(str(error)), 500)
+                await self._events([("phase.failed", {"phase": name, "reason": reason})])
             raise
         else:
             await self._events([("phase.completed", {"phase": name})])
@@ -201,7 +201,8 @@ class Context(Conduct):
     async def skip_phase(self, name: str, reason: str) -> None:
         """Notes that a phase is not run, and why."""
         self.check()
-        await self._events([("phase.skipped", {"phase": name, "reason": codec.clip(reason, 500)})])
+        reason = codec.clip(self.engine.core.redactor.text(reason), 500)
+        await self._events([("phase.skipped", {"phase": name, "reason": reason})])
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -223,7 +224,8 @@ class Context(Conduct):
         return Item(entry=entry, input=data, options=options, hint=hint, more=more, record=record)
 
     def _hint(self, key: str, name: str) -> Hint:
-        hint = Hint(key, name, _phase.get(), _previous.get())
+        # The key tells calls apart, and was taken before; the name is for people.
+        hint = Hint(key, self.engine.core.redactor.text(name), _phase.get(), _previous.get())
         _previous.set(key)
         return hint
 

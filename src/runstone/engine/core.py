@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runstone.domain import keys
+from runstone.domain import codec, keys
+from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.clock import Clock
 from runstone.domain.redaction import Redactor
 from runstone.errors import StoreError
@@ -40,6 +41,14 @@ class Core:
         self.signals = signals
         self.redactor = redactor or Redactor()
         """Every text that people are shown passes it on its way in; keys, inputs, results and states do not."""
+
+    def clean(self, name: str, text: str, limit: int = codec.ROW_TEXT_BYTES) -> str:
+        """A row's text without secrets, as long as a row's text may be. Raises as `bounded` does."""
+        return codec.clip(self.redactor.text(bounded(name, text, limit)), limit)
+
+    def clean_labels(self, labels: dict[str, str]) -> dict[str, str]:
+        """Labels without secrets. Raises as `labels_of` does."""
+        return labels_of(self.redactor.value(labels_of(labels)))
 
     def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
         """Queues a write."""

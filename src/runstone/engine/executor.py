@@ -180,7 +180,7 @@ class Attempt:
         except RunstoneError:
             raise
         except Exception as surprise:  # whatever it is, the run must not stay as if somebody worked on it
-            failed = {"error": error_of(error or surprise)}
+            failed = {"error": error_of(error or surprise, self.engine.core.redactor)}
             await self._end(EndRun(self.ctx.run_id, self.ctx.attempt, "run.failed", failed))
 
     async def _drained(self, root: "asyncio.Task[Any]") -> bool:
@@ -213,13 +213,13 @@ class Attempt:
                 await self.engine.stop_tree(entry.child_run_id, "its parent finished without it", ctx.run_id)
         payload: dict[str, Any] = {}
         if ctx.handle.summary is not None:
-            payload["summary"] = ctx.handle.summary
+            payload["summary"] = self.engine.core.redactor.text(ctx.handle.summary)
         # In a first attempt nobody else can have asked for children before.
         claimed = None if ctx.attempt == 1 else ctx.claimed_pks
         await self._end(EndRun(ctx.run_id, ctx.attempt, "run.completed", payload, blob=blob, claimed=claimed))
 
     async def _fail(self, error: BaseException) -> None:
-        ctx, told = self.ctx, error_of(error)
+        ctx, told = self.ctx, error_of(error, self.engine.core.redactor)
         payload: dict[str, Any] = {"error": told}
         before = []
         retry = codec.decode(self.head.options_json).get("retry")

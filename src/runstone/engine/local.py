@@ -314,6 +314,7 @@ class LocalEngine:
     def hand_back(self, head: Head, reason: str) -> None:
         """Leaves a claimed run that cannot be executed interrupted."""
         try:
+            reason = self.core.redactor.text(reason)
             self.core.submit(YieldRun(head.run_id, head.attempt, reason), []).result()
         except (Fenced, LedgerClosed):
             return  # taken over meanwhile; or the lease runs out, and a reconciler says the same

@@ -4,6 +4,7 @@ import traceback
 from typing import Any
 
 from runstone.domain.records import AgentRun
+from runstone.domain.redaction import Redactor
 from runstone.errors import (
     AwaitingInput,
     ChildFailed,
@@ -19,8 +20,13 @@ from runstone.errors import (
 _TRACE_CHARACTERS = 20_000
 
 
-def error_of(error: BaseException | str) -> dict[str, Any]:
-    """{code, type, message, hint?, caused_by?, traceback?} of an exception, as JSON."""
+def error_of(error: BaseException | str, redactor: Redactor | None = None) -> dict[str, Any]:
+    """{code, type, message, hint?, caused_by?, traceback?} of an exception, as JSON, without secrets."""
+    told = _told(error)
+    return told if redactor is None else redactor.value(told)
+
+
+def _told(error: BaseException | str) -> dict[str, Any]:
     if isinstance(error, str):
         return {"code": "failed", "message": error}
     told: dict[str, Any] = {
