@@ -14,14 +14,15 @@ from tests.crash.programs import everything_registry
 from tests.crash.world import Server, pause, require_whole, tools_alive
 
 DRIVEN = (
-    "Append", "AppendMessages", "ClaimRun", "CreateRun", "DropRecords", "EndProcess", "EndRun",
+    "Append", "AppendMessages", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess", "EndRun",
     "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
     "RecordStep", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
     "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "UpdateRun",
     "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {"BeginEpoch", "DisownProcess", "ForkRun", "InterruptRun", "PauseParked", "SaveThread", "SetSuperseded"}
-"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py; the others change one row more than those above."""
+"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py; the others
+change one row more than those above."""
 
 OTHER = ("migrate.before_commit", "migrate.after_commit", "writer.after_begin")
 POINTS = [f"{name}.{side}_commit" for name in DRIVEN for side in ("before", "after")] + list(OTHER)

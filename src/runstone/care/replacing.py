@@ -18,7 +18,7 @@ from runstone.errors import LedgerInUse, Refused, StoreCorrupt
 from runstone.store import crashpoints
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
-from runstone.store.sqlite import copy
+from runstone.store.sqlite import copy, migrate
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.workspace import Workspace
 
@@ -68,6 +68,8 @@ def require_unused(present: SQLiteDatabase) -> None:
     clock = SystemClock()
     reader = Reader(lambda: present, clock)
     with suppress(StoreCorrupt):
+        if not migrate.version(present):
+            return  # an empty file: a ledger whose making was cut off
         for lease in reader.leases():
             _require_ended_lease(lease, clock.now())
         for record, _ in reader.unended_processes():

@@ -36,6 +36,6 @@ class DisownProcess(Write):
 
     def decide(self, batch: Batch) -> None:
         head = batch.head(self.run_id)
-        batch.stage("end_process", head.pk, self.attempt, self.pgid, batch.now, None, None)
+        batch.stage("disown_process", head.pk, self.attempt, self.pgid, batch.now)
         payload = {"pgid": self.pgid, "reason": self.reason}
         batch.record(head, "process.disowned", payload, attempt=self.attempt, importance=0)

@@ -15,3 +15,8 @@ SELECT command_id FROM commands WHERE status IN ('requested', 'acknowledged') OR
 
 -- name: note_in_meta
 INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: disown_process
+UPDATE processes SET ended_at = given.column4 FROM (VALUES (?, ?, ?, ?)) AS given
+WHERE processes.run = given.column1 AND processes.attempt = given.column2 AND processes.pgid = given.column3
+  AND processes.ended_at IS NULL
