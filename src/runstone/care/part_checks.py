@@ -1,4 +1,4 @@
-"""What hangs on runs: lineage, sums over trees, waits, journals, cards, threads, the search index, states and values."""
+"""What hangs on runs: lineage, sums over trees, waits, journals, cards, threads, search, states and values."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -24,10 +24,10 @@ _CHECKS: Final = (
     ("wrong_tools", "tool_counts", "the tool counts of run {0} are not the sum of their parts"),
     ("stray_waits", "waits_stray", "run {0} waits for children, but it is not parked"),
     ("missed_wakes", "wake_missed", "run {0} is parked, though what it waited for has ended"),
-    ("lost_waits", "waits_lost", "run {0} is parked for children, but for none in particular; "
-                                 "type: runstone resume {0}"),
-    ("never_begun_below_completed", "child_stranded", "run {0} will not begin: its parent {1} has completed; "
-                                                      "type: runstone runs stop {0}"),
+    ("lost_waits", "waits_lost", 
+     "run {0} is parked for children, but for none in particular; type: runstone resume {0}"),
+    ("never_begun_below_completed", "child_stranded", 
+     "run {0} will not begin: its parent {1} has completed; type: runstone runs stop {0}"),
     ("wrong_inputs", "question_wrong", "the questions of run {0} do not fit its status or its journal"),
     ("crossed_links", "journal_link", "the journal of run {0} has child {1} under another key"),
     ("unknown_children", "journal_lost", "the journal of run {0} does not know its child {1}"),

@@ -78,7 +78,8 @@ def _check_page(reader: Reader, after: int) -> tuple[list[Finding], int, int]:
         head = heads.pop(at, None)
         if head is None:
             told = f"there are {history.count} events of a run with the key {at}, but there is no such run"
-            found.append(finding("run_missing", f"#{at}", told))
+            able = lost_id(reader, history) is not None
+            found.append(finding("run_missing", f"#{at}", told, repairable=able))
         else:
             found += compare(head, history, stored)
         events += history.count
@@ -119,6 +120,18 @@ def read_history(reader: Reader, pk: int, run_id: str) -> History:
     return history
 
 
+def lost_id(reader: Reader, history: History) -> str | None:
+    """The id of a run whose row is gone, from its own events or from its parent's; None where that is not sure."""
+    says = history.head
+    if history.trouble:
+        return None
+    found = history.own_id
+    for child, key, agent in reader.rows("child_told_after", run=says.pk):
+        if (key, agent) == (says.child_key, says.agent_id):
+            found = found or child
+    return None if found is None or reader.rows("pk_of", run_id=found) else found
+
+
 def compare(head: Head, history: History, stored: Stored) -> list[Finding]:
     """Where the rows of a run say something else than its events."""
     doubts = history.trouble
@@ -127,8 +140,8 @@ def compare(head: Head, history: History, stored: Stored) -> list[Finding]:
     pk = head.pk
     attempts = {row[0]: AttemptRow(*row) for row in stored.attempts.get(pk, ())}
     if _is_ahead(head, history, attempts):
-        told = f"run {head.run_id}: its row and attempts say {head.status} at attempt {head.attempt}, its events " \
-               f"end with {history.head.status} at attempt {history.head.attempt}"  # fmt: skip
+        has, says = (f"{one.status} at attempt {one.attempt}" for one in (head, history.head))
+        told = f"run {head.run_id}: its row and attempts say {has}, its events end with {says}"
         return [finding("events_behind", head.run_id, told)]
     found = _row(head, history)
     found += _attempts(head, history, attempts)
@@ -154,13 +167,13 @@ def _is_ahead(head: Head, history: History, attempts: dict[int, AttemptRow]) -> 
 
 
 def _row(head: Head, history: History) -> list[Finding]:
-    says = history.head
-    return [
-        finding("run_row", head.run_id,
-                f"run {head.run_id}: {name} is {getattr(head, name)!r:.120}, its events say {getattr(says, name)!r:.120}")
-        for name in FOLDED
-        if getattr(head, name) != getattr(says, name)
-    ]  # fmt: skip
+    found = []
+    for name in FOLDED:
+        has, says = getattr(head, name), getattr(history.head, name)
+        if has != says:
+            told = f"run {head.run_id}: {name} is {has!r:.120}, its events say {says!r:.120}"
+            found.append(finding("run_row", head.run_id, told))
+    return found
 
 
 def _attempts(head: Head, history: History, attempts: dict[int, AttemptRow]) -> list[Finding]:

@@ -1,18 +1,24 @@
 """Proving the ledger: the file is sound, each row is what events say, and sums are the sums of their parts."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from runstone.care import file_checks, part_checks, run_checks
 from runstone.care.run_checks import Progress
 from runstone.domain.records import Finding
-
-if TYPE_CHECKING:
-    from runstone.ledger import Ledger
+from runstone.store.reads import Reader
 
 _UNREADABLE = frozenset({"file_damaged", "index_damaged"})
 
 
-def verify(ledger: "Ledger", progress: Progress | None = None) -> list[Finding]:
+class Readable(Protocol):
+    """A ledger, as far as verifying needs one."""
+
+    @property
+    def reader(self) -> Reader:
+        """The reading half."""
+
+
+def verify(ledger: Readable, progress: Progress | None = None) -> list[Finding]:
     """What is wrong, a finding each; nothing is changed. Linear in the ledger; others may write meanwhile.
 
     `progress` is told how many runs were proved, of how many. Of a file that SQLite cannot read, or whose indexes lead

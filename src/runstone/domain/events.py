@@ -59,6 +59,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "run.pruned": _own(
         "The events before this one were removed; `row` is what they had added up to.", row=dict
     ),
+    "run.repaired": _own(
+        "Rows of the run were written again from its events; `changed` names what they had wrong.", changed=list
+    ),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(
         "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int

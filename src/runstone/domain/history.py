@@ -82,6 +82,8 @@ class History:
         self.count = 0
         """Events that were added."""
         self.trouble: list[Trouble] = []
+        self.own_id: str | None = None
+        """The run's id, where its events tell it: that of a run that was a root in the beginning."""
         self.pruned = False
         """Events were removed: what they said besides the row is known from the rows alone."""
         self.known_attempts = 1
@@ -134,6 +136,8 @@ class History:
             self._start_again()
             head = self.head
         runs.apply(head, kind, payload, at)
+        if kind in ("run.created", "run.pruned") and head.depth == 0:
+            self.own_id = head.root_run_id
         if kind == "run.created":
             head.kind = payload["kind"]
         elif kind == "run.started":
@@ -156,7 +160,7 @@ class History:
     def _start_again(self) -> None:
         """At a tombstone: what was before it is in it, or known no more, and may be missing."""
         fresh = History(self.head.pk, self.head.run_id)
-        fresh.head.last_seq, fresh.count = self.head.last_seq, self.count
+        fresh.head.last_seq, fresh.count, fresh.own_id = self.head.last_seq, self.count, self.own_id
         vars(self).update(vars(fresh))
         self.pruned = True
 

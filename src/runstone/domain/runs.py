@@ -158,7 +158,7 @@ FOLDED_TYPES: Final = frozenset(
 """Events that change more of the row than `updated_at`."""
 
 
-ASIDE: Final = frozenset({"usage.repriced", "run.pruned"})
+ASIDE: Final = frozenset({"usage.repriced", "run.pruned", "run.repaired"})
 """Events about a run that are no sign of it: a run that ended last year does not become the latest for a new price."""
 
 

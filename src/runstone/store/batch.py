@@ -28,6 +28,7 @@ _ORDER = (
     "save_thread",
     "insert_message",
     "insert_event",
+    "rewrite_attempt",
     "insert_attempt",
     "end_attempt",
     "insert_lease",
@@ -40,6 +41,8 @@ _ORDER = (
     "insert_wait",
     "delete_waits",
     "insert_usage",
+    "rewrite_totals",
+    "rewrite_tool",
     "add_totals",
     "add_tools",
     "insert_checkpoint",
@@ -210,6 +213,12 @@ class Batch:
         self._touched[head.pk] = head
         if self._undo is not None:
             self._undo.append(lambda: self._forget(head))
+        return self.cache.keep(head)
+
+    def adopt(self, head: Head) -> Head:
+        """A head for a run whose row was lost, and whose number is known."""
+        self._touched[head.pk] = head
+        self._on_refusal(lambda: self._forget(head))
         return self.cache.keep(head)
 
     def _forget(self, head: Head) -> None:

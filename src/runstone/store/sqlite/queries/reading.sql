@@ -85,7 +85,7 @@ FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scop
 
 -- name: last_sign
 -- When the run was last heard of: what others noted about its end is no sign of it.
-SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'usage.repriced') ORDER BY seq DESC LIMIT 1
+SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
 
 -- name: journal_of
 -- All that a run knows, with how its children stand, in one query.
