@@ -31,6 +31,8 @@ from runstone.errors import CommandError, IllegalTransition, ValueTooLarge
 from runstone.ledger import Ledger
 
 _TITLE: Final = 80
+_FORCE: Final = 3
+"""So many Ctrl-C end the following even if the order to stop cannot be given."""
 _WAIT_S: Final = 10.0
 """So long the start of the command is waited for."""
 
@@ -215,10 +217,10 @@ def _own_code(ledger: Ledger, run_id: str) -> int | None:
 def _order_stop(output: Output, ledger: Ledger, run_id: str, pressed: "_CtrlC") -> None:
     if pressed.ordered or not pressed.count:
         return
-    pressed.ordered = True
-    output.note("stopping it… (Ctrl-C again leaves it to itself)", "")
     with suppress(IllegalTransition):  # it ended in this moment
         ledger.command(run_id, "stop", by=who(), reason="Ctrl-C")
+    pressed.ordered = True
+    output.note("stopping it… (Ctrl-C again leaves it to itself)", "")
 
 
 class _CtrlC:
@@ -243,5 +245,6 @@ class _CtrlC:
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        if self.count > 1:
+        # Never before the order is given: whoever presses twice wants it stopped, too.
+        if self.ordered or self.count > _FORCE:
             raise KeyboardInterrupt
