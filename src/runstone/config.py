@@ -13,6 +13,7 @@ from typing import Any, Final, final
 
 import msgspec
 
+from runstone import redacting
 from runstone.domain import workflows
 from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.command_spec import CommandSpec
@@ -42,6 +43,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     agents: dict[str, dict[str, Any]] = {}
     workflows: dict[str, dict[str, Any]] = {}
     settings: Settings = Settings()
+    redaction: redacting.Table = redacting.Table()
+    """Read by every writer of the workspace, not only by what runs things: see redacting.py."""
 
 
 @final

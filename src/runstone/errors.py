@@ -10,6 +10,7 @@
     │   ├── ValueTooLarge       over the bound of its field
     │   ├── AmbiguousId         a short id fits several runs
     │   ├── InputRefused        the input lacks what a declarative workflow needs
+    │   ├── SecretMissing       a secret that an input refers to has no value here
     │   ├── InvalidAnswer       the answer is none of the choices, or does not fit the question's schema
     │   └── RunMismatch         the id exists with another workflow or input
     ├── NotFound                run, thread, board, card, blob, agent, workflow or workspace
@@ -129,6 +130,13 @@ class InvalidAnswer(InvalidInput):
 
     code = "invalid_answer"
     hint = "see the question and what fits: runstone inputs show INPUT"
+
+
+class SecretMissing(InvalidInput):
+    """A secret that an input refers to has no value here; it is not stored, so each process is given it anew."""
+
+    code = "secret_missing"
+    hint = "set the variable of its name, or give it: runstone.run(..., secrets={NAME: value})"
 
 
 class RunMismatch(InvalidInput):

@@ -32,7 +32,9 @@ from runstone.domain.records import (
     TreeNode,
     UsageRow,
 )
+from runstone.domain.redaction import Hook, Redactor
 from runstone.domain.runs import ENDED, RUN_KINDS
+from runstone.domain.secrets import Source
 from runstone.engine.ambient import AMBIENT, Ambient, ambient_parent
 from runstone.engine.core import Core, Signals, Watch
 from runstone.engine.handle import RunHandle
@@ -42,6 +44,7 @@ from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, Runst
 from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Commands, Threads
+from runstone.redacting import redactor_of
 from runstone.store import lists, questions
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
@@ -76,6 +79,8 @@ class Ledger:
         clock: Clock | None = None,
         lease_s: float = LEASE_S,
         heartbeat_s: float = HEARTBEAT_S,
+        redact: bool | Hook = True,
+        secrets: Source | None = None,
     ) -> None:
         self.workspace = workspace
         self.readonly = readonly
@@ -85,6 +90,7 @@ class Ledger:
         path = workspace.database
         if _inherited and _file(path) in _inherited:
             raise ForkedLedger(f"{path} was open when this process was forked from its parent")
+        redactor = Redactor() if readonly else redactor_of(workspace.root, redact)
         if not readonly:
             sqlite.prepare(path)
             places.protect(workspace)
@@ -96,7 +102,10 @@ class Ledger:
         self._supervisor: Supervisor | None = None
         if not readonly:
             self._writer = Writer(sqlite.writer(path), self._clock, on_commit=signals.committed)
-            self._core = Core(self._writer, self._reader, self._clock, signals, workspace.folder)
+            self._core = Core(
+                self._writer, self._reader, self._clock, signals, workspace.folder, redactor=redactor
+            )
+            self._core.secrets = secrets
             self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
         self.threads = Threads(self)
         self.boards = Boards(self)
@@ -255,9 +264,9 @@ class Ledger:
         self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None
     ) -> AgentRun:
         """Edits the title or the labels of a run."""
-        changes: dict[str, Any] = {} if title is None else {"title": bounded("title", title)}
+        changes: dict[str, Any] = {} if title is None else {"title": self.core.clean("title", title)}
         if labels is not None:
-            changes["labels"] = labels_of(labels)
+            changes["labels"] = self.core.clean_labels(labels)
         self.core.submit(UpdateRun(asked_id("a run's id", run_id), changes), []).result()
         return self.get_run(run_id)
 
@@ -580,7 +589,7 @@ def new_run(
     fields: dict[str, Any] = {
         "parent_run_id": None if parent_id is None else keys.check_id(parent_id, "parent"),
         "parent_thread_id": thread_id,
-        "title": None if title is None else bounded("title", title),
+        "title": None if title is None else core.clean("title", title),
         **identity,
     }
     for name in (
@@ -595,16 +604,17 @@ def new_run(
             keys.check_id(fields[name], name)
     blobs = []
     if prompt is not None:
+        prompt = core.redactor.message(prompt)
         blobs.append(pack(codec.utf8(prompt, "prompt")))
         fields["prompt_ref"] = blobs[-1][0]
     if input is not None:
         blobs.append(pack_value(input))
         fields["input_ref"] = blobs[-1][0]
     fields = {name: value for name, value in fields.items() if value is not None}
-    if labels is not None and labels_of(labels):
-        fields["labels"] = labels
+    if labels is not None and (clean := core.clean_labels(labels)):
+        fields["labels"] = clean
     if options is not None and options_of(options):
-        fields["options"] = options
+        fields["options"] = options_of(core.redactor.value(options))
     own_id = core.new_id() if run_id is None else keys.check_id(run_id, "run_id")
     return NewRun(run_id=own_id, kind=kind, identity=fields, blobs=list(blobs), prompt=prompt, at=core.now())
 
@@ -617,13 +627,20 @@ def open(
     clock: Clock | None = None,
     lease_s: float = LEASE_S,
     heartbeat_s: float = HEARTBEAT_S,
+    redact: bool | Hook = True,
+    secrets: Source | None = None,
 ) -> Ledger:
     """Opens the workspace at `path`; else `$RUNSTONE_WORKSPACE`, else the nearest upwards, else a new one here.
 
-    `readonly` never creates, upgrades or changes anything. Raises `WorkspaceNotFound` and `StoreError` subclasses.
+    `readonly` never creates, upgrades or changes anything. `redact` is a function of a text that takes out more than
+    the usual secrets, or False for no redaction; `secrets` gives values to `Secret`s: texts by name, or a function of
+    a name. Raises `WorkspaceNotFound`, `StoreError` subclasses, and `InvalidDefinition` for a wrong `[redaction]`.
     """
     workspace = places.locate(path, create=create and not readonly)
-    return Ledger(workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s)
+    return Ledger(
+        workspace, readonly=readonly, clock=clock, lease_s=lease_s, heartbeat_s=heartbeat_s, redact=redact,
+        secrets=secrets,
+    )  # fmt: skip
 
 
 def _file(path: Path) -> tuple[int, int] | None:

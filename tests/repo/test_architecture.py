@@ -22,7 +22,19 @@ ORDER = (
     ("store",),
     ("engine",),
     # The facade, and its parts in files of their own.
-    ("ledger", "background", "care", "config", "feeds", "inputs", "notebooks", "reports", "repricing", "trust"),
+    (
+        "ledger",
+        "background",
+        "care",
+        "config",
+        "feeds",
+        "inputs",
+        "notebooks",
+        "redacting",
+        "reports",
+        "repricing",
+        "trust",
+    ),
     ("execution", "watching"),  # engine and ledger put together: run, resume, plan
     ("server",),
     ("cli",),

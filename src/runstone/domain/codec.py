@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from runstone.domain.secrets import MARK, Secret
 from runstone.errors import InvalidInput, NotJournalable, UnknownCodec
 
 MAX_VALUE_BYTES = 64 * 1024 * 1024
@@ -104,6 +105,8 @@ def _fields(value: Any, place: str) -> dict[str, Any] | None:
             if not isinstance(name, str):
                 raise NotJournalable(f"{place} has the key {name!r:.80}; keys must be text")
         return {_text(str.__str__(name), place): item for name, item in value.items()}
+    if isinstance(value, Secret):
+        return {MARK: value.name}
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

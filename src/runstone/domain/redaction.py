@@ -22,6 +22,7 @@ _ROUNDS: Final = 4
 """What is left may look like a secret only without what was taken out of it: so it is looked at again."""
 
 Hook = Callable[[str], str]
+_DONE: Final = re.compile(r"(\[redacted:[A-Za-z0-9_.-]{1,200}\])")
 _Value = TypeVar("_Value")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -48,8 +49,11 @@ class Redactor:
         allow: Iterable[re.Pattern[str]] = (),
         hook: Hook | None = None,
         enabled: bool = True,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.enabled = enabled
+        self.notes = notes
+        """What of the settings is not heeded, a sentence each."""
         self.hook_failures = 0
         """How many texts were replaced whole because the hook failed on them."""
         self._names = Names(tuple(names))
@@ -150,7 +154,7 @@ class Redactor:
         group = "secret" if "secret" in pattern.groupindex else 0
 
         def replace(found: re.Match[str]) -> str:
-            if self._allowed(found[group]):
+            if not found[group] or self._allowed(found[group]):
                 return found[0]
             start, end = found.start(group) - found.start(), found.end(group) - found.start()
             return f"{found[0][:start]}[redacted:{kind}]{found[0][end:]}"
@@ -184,7 +188,10 @@ class Redactor:
 
     def _apply_own(self, text: str) -> str:
         for pattern in self._patterns:
-            text = self._sub(pattern.name, pattern.regex, text)
+            # What was taken out stays as it is: every second part.
+            parts = _DONE.split(text)
+            parts[::2] = [self._sub(pattern.name, pattern.regex, part) for part in parts[::2]]
+            text = "".join(parts)
         if self._hook is None:
             return text
         try:

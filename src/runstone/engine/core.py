@@ -11,6 +11,7 @@ from runstone.domain import codec, keys
 from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.clock import Clock
 from runstone.domain.redaction import Redactor
+from runstone.domain.secrets import Source
 from runstone.errors import StoreError
 from runstone.store.base import Write
 from runstone.store.reads import Reader
@@ -41,6 +42,8 @@ class Core:
         self.signals = signals
         self.redactor = redactor or Redactor()
         """Every text that people are shown passes it on its way in; keys, inputs, results and states do not."""
+        self.secrets: Source | None = None
+        """Gives the values of secrets, after what a run is given itself."""
 
     def clean(self, name: str, text: str, limit: int = codec.ROW_TEXT_BYTES) -> str:
         """A row's text without secrets, as long as a row's text may be. Raises as `bounded` does."""
