@@ -12,7 +12,7 @@ from runstone.domain import codec, inputs
 from runstone.domain.bounds import asked_id, bounded
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Page
-from runstone.errors import InvalidCursor, InvalidInput
+from runstone.errors import InvalidAnswer, InvalidCursor, InvalidInput
 from runstone.store import questions
 from runstone.store.writes.inputs import AnswerInput, Asked, AskInput, ExpireInputs, TakeAnswer
 
@@ -94,7 +94,11 @@ class Inputs:
         if by is not None:
             bounded("by", by, 200)
         if found.status == "open":
-            inputs.require_fits(response, found.choices, found.response_schema)
+            try:
+                inputs.require_fits(response, found.choices, found.response_schema)
+            except InvalidAnswer as error:
+                error.hint = f"see the question and what fits: runstone inputs show {found.id}"
+                raise
         core.submit(AnswerInput(found.id, codec.canonical(response), by), []).result()
         return self.get(found.id)
 

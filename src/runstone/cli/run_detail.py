@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from runstone.background import OPTION, is_background
-from runstone.cli import run_tables, text
+from runstone.cli import questions, run_tables, text
 from runstone.cli.table import Cell, Column, Table
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
     Attempt,
@@ -33,6 +34,7 @@ class RunDetail(NamedTuple):
     output: dict[str, int]
     """Of a command in the background: lines of each stream, and `broken` ones of the line protocol."""
     checkpoints: list[Checkpoint]
+    questions: list[InputRequest]
     commands: list[Command]
     input: Any
     prompt: str | None
@@ -188,6 +190,12 @@ def _tools(telemetry: RunTelemetry) -> str:
     return ", ".join(
         f"{tool} {n}" + (f" ({failed[tool]} failed)" if tool in failed else "") for tool, n in counts.items()
     )
+
+
+def next_step_of(detail: RunDetail) -> str | None:
+    """As `next_step`; for a run that asks, how to answer it."""
+    asked = next((one for one in detail.questions if one.status == "open"), None)
+    return next_step(detail.run) if asked is None else questions.hint_of(asked)
 
 
 def next_step(run: AgentRun) -> str | None:

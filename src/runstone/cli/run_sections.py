@@ -1,10 +1,10 @@
-"""The parts of `runs show` that are tables: spending, phases, attempts, processes, checkpoints, commands."""
+"""The parts of `runs show` that are tables: spending, phases, attempts, processes, checkpoints, questions, orders."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from runstone.cli import run_tables, text
+from runstone.cli import questions, run_tables, text
 from runstone.cli.run_detail import RunDetail, counted
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import (
@@ -28,6 +28,7 @@ def sections(detail: RunDetail, now: datetime) -> list[Section]:
         ("Attempts", attempt_table(detail.attempts, now)),
         ("Processes", process_table(detail.processes, detail.living)),
         ("Checkpoints", checkpoint_table(detail.checkpoints)),
+        ("Questions", questions.input_table(detail.questions, now)),
         ("Commands", command_table(detail.commands)),
     ]
     return [(title, table) for title, table in parts if table.rows]

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from runstone.cli import text
+from runstone.cli import questions, text
 from runstone.cli.table import Cell, Column, Table
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Totals, TreeNode
 
 STATUS: Final[dict[str, tuple[str, str]]] = {
@@ -104,7 +105,14 @@ def agent_of(run: AgentRun) -> str:
     return run.agent_id or getattr(run, "definition_id", None) or ""
 
 
-def tree_table(root: TreeNode, subjects: Mapping[str, str], now: datetime, *, limit: int) -> Table:
+def tree_table(
+    root: TreeNode,
+    subjects: Mapping[str, str],
+    now: datetime,
+    *,
+    limit: int,
+    asked: Mapping[str, InputRequest] | None = None,
+) -> Table:
     """A run and all below it, a line each; of more than `limit` lines the rest is counted in the last."""
     table = Table(
         [
@@ -121,7 +129,8 @@ def tree_table(root: TreeNode, subjects: Mapping[str, str], now: datetime, *, li
         table.add(
             Cell(name_of(run, subjects.get(run.id, "")), "" if guide else "strong", guide), status_cell(run.status),
             Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
-            str(run.attempt), spent, text.cost(node.subtree), own_part(node.own, node.subtree), note_of(node),
+            str(run.attempt), spent, text.cost(node.subtree), own_part(node.own, node.subtree),
+            questions.note_of(asked[run.id]) if asked and run.id in asked else note_of(node),
         )  # fmt: skip
     if len(lines) > limit:
         table.add(f"… {len(lines) - limit} more", *[""] * 9)

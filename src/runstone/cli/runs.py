@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from runstone import reports
-from runstone.cli import event_lines, run_detail, run_sections, run_tables
+from runstone.cli import event_lines, questions, run_detail, run_sections, run_tables
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.living import living
@@ -17,6 +17,7 @@ from runstone.cli.run_tables import RunRow
 from runstone.cli.session import Session
 from runstone.cli.subjects import subject, subjects
 from runstone.cli.table import Cell
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Page, Totals
 from runstone.domain.runs import BUCKETS, RUN_KINDS, STATUSES
 from runstone.ledger import Ledger
@@ -116,10 +117,16 @@ def _say_incomplete(session: Session, totals: Iterable[Totals]) -> None:
 
 def _rows(ledger: Ledger, page: Page[AgentRun], spent: Spent) -> list[RunRow]:
     children = reports.children(ledger.reader, [run.id for run in page])
+    asked = questions.by_run(ledger.inputs.list(limit=1_000))
     return [
-        RunRow(run, subject(ledger, run), children.get(run.id, 0), *spent.get(run.id, NOTHING))
+        RunRow(run, _about(ledger, run, asked), children.get(run.id, 0), *spent.get(run.id, NOTHING))
         for run in page
     ]
+
+
+def _about(ledger: Ledger, run: AgentRun, asked: dict[str, InputRequest]) -> str:
+    """What it asks a person, else what it is about."""
+    return questions.note_of(asked[run.id]).text if run.id in asked else subject(ledger, run)
 
 
 def _with_totals(run: AgentRun, spent: Spent) -> dict[str, Any]:
@@ -143,7 +150,7 @@ def show(session: Session, run: str) -> None:
         output.line("")
         output.line(Cell(title, "head"))
         output.table(table)
-    if (step := run_detail.next_step(detail.run)) is not None:
+    if (step := run_detail.next_step_of(detail)) is not None:
         output.hint(step)
     return None
 
@@ -162,6 +169,7 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
         living=living(processes),
         output=_output(ledger, run_id),
         checkpoints=ledger.checkpoints(run_id),
+        questions=ledger.inputs.list(status=None, run_id=run_id, limit=1_000).items,
         commands=ledger.commands.list(run_id),
         input=ledger.input(run_id),
         prompt=ledger.prompt(run_id),
@@ -198,6 +206,7 @@ def tree(session: Session, run: str, limit: int) -> None:
         node = ledger.tree(ledger.resolve(run))
         shown = (one.run for _, one in run_tables.outline(node)[:limit]) if output.text else ()
         about = subjects(ledger, shown)
+        asked = questions.by_run(ledger.inputs.below(node.run.id))
     if output.mode == "json":
         return output.document(node)
     if output.mode == "jsonl":
@@ -211,7 +220,7 @@ def tree(session: Session, run: str, limit: int) -> None:
             for one in node.walk()
         )
         return output.items(rows)
-    output.table(run_tables.tree_table(node, about, datetime.now(UTC), limit=limit))
+    output.table(run_tables.tree_table(node, about, datetime.now(UTC), limit=limit, asked=asked))
     return _say_incomplete(session, [node.subtree])
 
 

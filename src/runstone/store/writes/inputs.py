@@ -173,7 +173,11 @@ def _check_open(row: dict[str, Any], now: int) -> None:
     if row["status"] == "answered":
         by = f" by {row['answered_by']}" if row["answered_by"] else ""
         first = "" if row["response"] is None else f": {codec.clip(row['response'], 200)}"
-        raise AlreadyAnswered(f"input request {row['input_id']} was answered{by} already{first}", **told)
+        raise AlreadyAnswered(
+            f"input request {row['input_id']} was answered{by} already{first}",
+            hint=f"see the answer that counts: runstone inputs show {row['input_id']}",
+            **told,
+        )
     if row["status"] == "withdrawn":
         raise InputWithdrawn(f"input request {row['input_id']} was withdrawn", **told)
     if row["status"] == "expired" or (row["expires_at"] is not None and row["expires_at"] <= now):
