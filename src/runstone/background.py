@@ -69,7 +69,7 @@ def start(
         failed = {"error": error_payload(error)}
         ledger.core.submit(EndRun(run_id, None, "run.failed", failed), []).result()
         raise
-    wait_started(ledger.core, folder, run_id, wait_s)
+    wait_started(ledger.core, folder, run_id, after=0, wait_s=wait_s)
     return _started(ledger.get_run(run_id))
 
 
@@ -88,20 +88,8 @@ def resume(ledger: "Ledger", run_id: str, *, wait_s: float = 10) -> AgentRun:
         expect = frozenset({"failed", "cancelled", "paused", "waiting"})
         ledger.core.submit(ResumeRun(run_id, "resumed", expect=expect), []).result()
     start_keeper(folder)
-    _wait_taken(ledger, run, wait_s)
+    wait_started(ledger.core, folder, run_id, after=run.attempt, wait_s=wait_s)
     return _started(ledger.get_run(run_id))
-
-
-def _wait_taken(ledger: "Ledger", before: AgentRun, wait_s: float) -> None:
-    folder = ExecFolder(ledger.workspace.folder, before.id)
-    import time
-
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        run = ledger.get_run(before.id)
-        if run.attempt > before.attempt and (run.status != "running" or folder.started()):
-            return
-        time.sleep(0.01)
 
 
 def _write_again(ledger: "Ledger", run: AgentRun, folder: ExecFolder) -> None:

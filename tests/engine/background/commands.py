@@ -96,9 +96,13 @@ def printed(ledger: Ledger, run_id: str, stream: str = "stdout") -> list[str]:
 
 
 def ended(ledger: Ledger, run_id: str, limit_s: float = 30.0) -> Any:
-    run = ledger.wait(run_id, limit_s)
-    assert run.status in ("completed", "failed", "cancelled"), (run.status, run.status_reason)
-    return run
+    """The run when it has ended; between a killed watcher and the next one it reads interrupted for a moment."""
+
+    def look() -> bool:
+        return ledger.wait(run_id, limit_s).status in ("completed", "failed", "cancelled")
+
+    eventually(look, limit_s)
+    return ledger.get_run(run_id)
 
 
 def counting(count: int, *, per_s: int = 0, burst: int = 20) -> list[str]:

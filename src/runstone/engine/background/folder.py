@@ -112,11 +112,9 @@ class ExecFolder:
             return []
         return sorted({int(name.split(".")[0]) for name in names if _SPOOL.fullmatch(name)})
 
-    def started(self) -> bool:
-        """Whether a command of the run was executed, as far as its files say."""
-        with suppress(FileNotFoundError):
-            return any(name.endswith(".started") for name in os.listdir(self.path))
-        return False
+    def started(self, launch: int) -> bool:
+        """Whether the command of that attempt was let through and executed."""
+        return (self.path / f"{launch}.started").exists()
 
     def clear(self, launch: int) -> None:
         """Removes what an attempt left, when all of it is in the ledger."""

@@ -53,11 +53,15 @@ def start_keeper(folder: ExecFolder) -> None:
         raise CommandError(f"the keeper of the command ended at once, with exit code {done.returncode}")
 
 
-def wait_started(core: Core, folder: ExecFolder, run_id: str, wait_s: float) -> None:
-    """Until the command was executed or the run has ended, at most so long."""
+def wait_started(core: Core, folder: ExecFolder, run_id: str, *, after: int, wait_s: float) -> None:
+    """Until a command of the run was executed or adopted in an attempt after `after`, or has ended; at most so long."""
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
-        if folder.started() or core.reader.run(run_id).status in (*ENDED, "waiting", "interrupted"):
+        run = core.reader.run(run_id)
+        if run.status in ENDED or (run.attempt > after and run.status != "running"):
+            return
+        unended = [process for process in core.reader.processes(run_id) if process.ended_at is None]
+        if run.attempt > after and any(folder.started(process.attempt) for process in unended):
             return
         time.sleep(_LOOK_S)
 

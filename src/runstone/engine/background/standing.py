@@ -35,7 +35,7 @@ class Adopt(NamedTuple):
 
 
 class Begin(NamedTuple):
-    """The command is started; processes of earlier attempts are gone, and nobody knows how they ended."""
+    """The command is started; processes of earlier attempts are gone or were never let through."""
 
     gone: list[ProcessRecord]
 
@@ -43,8 +43,8 @@ class Begin(NamedTuple):
 Standing = Over | Busy | Later | Adopt | Begin
 
 
-def look(core: Core, run_id: str, folder: ExecFolder, opened: int | None) -> Standing:
-    """How the run stands. `opened` is the attempt whose command the keeper has let through, if it has one."""
+def look(core: Core, run_id: str, folder: ExecFolder, kept: int | None) -> Standing:
+    """How the run stands. `kept` is the attempt whose command the keeper of this watcher has started."""
     run = core.reader.run(run_id)
     if run.status in ENDED or run.status in ("paused", "awaiting_user"):
         return Over(run)
@@ -52,11 +52,10 @@ def look(core: Core, run_id: str, folder: ExecFolder, opened: int | None) -> Sta
         return Busy(run)
     unended = [process for process in core.reader.processes(run_id) if process.ended_at is None]
     for process in reversed(unended):
-        if (
-            process.attempt == opened
-            or folder.exit_of(process.attempt) is not None
-            or lives(process) is not False
-        ):
+        if process.attempt == kept or folder.exit_of(process.attempt) is not None:
+            return Adopt(process)
+        # One that lives and was not executed waits at the gate of another keeper, whom nobody can ask any more.
+        if lives(process) is not False and folder.started(process.attempt):
             return Adopt(process)
     return Later(run) if run.status == "waiting" else Begin(unended)
 

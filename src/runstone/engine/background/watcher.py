@@ -20,6 +20,7 @@ from runstone.engine.background.outcomes import UNSEEN, error_payload, failure
 from runstone.engine.background.restarts import Restart
 from runstone.engine.background.standing import Adopt, Begin, Busy, Later, look
 from runstone.engine.core import Core
+from runstone.engine.groups import end_group
 from runstone.engine.handle import RunHandle
 from runstone.engine.liveness import identity_of
 from runstone.engine.processes import identify
@@ -48,15 +49,18 @@ class Watcher:
         self.channel = channel
         self.folder = ExecFolder(core.folder, run_id)
         self.clean = clean
-        self._opened: int | None = None
-        """The attempt whose command our keeper let through, and waits for."""
+        self._kept: int | None = None
+        """The attempt whose command our keeper has started, and waits for."""
+        self._gated = False
+        """Whether that command still waits behind its gate."""
 
     def run(self) -> bool:
         """Until nothing is left to do; False if somebody else has the run. Raises `KeeperGone`, `StoreError`."""
         hello = self.channel.ask("hello")
-        self._opened = hello["launch"] if hello is not None and hello["opened"] else None
+        if hello is not None:
+            self._kept, self._gated = hello["launch"], not hello["opened"]
         while True:
-            standing = look(self.core, self.run_id, self.folder, self._opened)
+            standing = look(self.core, self.run_id, self.folder, self._kept)
             if isinstance(standing, Busy):
                 return False
             if isinstance(standing, Later):
@@ -64,14 +68,16 @@ class Watcher:
             elif isinstance(standing, Adopt | Begin):
                 try:
                     concluded = (
-                        self._go_on(standing.process)
-                        if isinstance(standing, Adopt)
-                        else self._begin(standing)
+                        self._go_on(standing.process) if isinstance(standing, Adopt) else self._begin(standing)
                     )
                 except (RunIsLive, IllegalTransition):
                     continue  # another claimer won, or it was stopped meanwhile
                 if not concluded:
                     return False
+                run = self.core.reader.run(self.run_id)
+                if run.status != "waiting":  # what is interrupted now is a person's to resume
+                    self._tidy(run.status)
+                    return True
             else:
                 self._tidy(standing.run.status)
                 return True
@@ -100,6 +106,7 @@ class Watcher:
     def _begin(self, standing: Begin) -> bool:
         """Starts the command as the next attempt, behind its gate until its process is in the ledger."""
         for process in standing.gone:
+            self._end(process)
             self.core.submit(EndProcess(self.run_id, process.attempt, process.pgid, None, None), []).result()
         handle = self._claim(
             ClaimRun(self.run_id, self.supervisor.owner, expect=_READY, reason="started again")
@@ -120,8 +127,7 @@ class Watcher:
         command = self._launch().arguments
         start = StartProcess(self.run_id, handle.attempt, pid, msgspec.to_builtins(leader), command)
         self.core.submit(start, []).result()
-        self._opened = handle.attempt
-        self.channel.say(open=handle.attempt)
+        self._kept, self._gated = handle.attempt, True
         return self.core.reader.processes(self.run_id)[-1]
 
     def _go_on(self, process: ProcessRecord) -> bool:
@@ -145,6 +151,9 @@ class Watcher:
         leader = identity_of(process.identity)
         assert leader is not None
         launch = self._launch()
+        if self._gated and self._kept == process.attempt:
+            self.channel.say(open=process.attempt)
+            self._gated = False
         intake = Intake(
             self.core,
             self.folder,
@@ -157,7 +166,7 @@ class Watcher:
             intake.recall()
         follow = Follow(
             handle, intake, process, leader, channel=self.channel, folder=self.folder,
-            ours=self._opened == process.attempt, timeout_s=launch.timeout_s,
+            ours=self._kept == process.attempt, timeout_s=launch.timeout_s,
         )  # fmt: skip
         try:
             followed = follow.run()
@@ -168,9 +177,15 @@ class Watcher:
             return False
         finally:
             intake.close()
-        self._opened = None
+        self._kept = None
         self.folder.clear(process.attempt)
         return True
+
+    @staticmethod
+    def _end(process: ProcessRecord) -> None:
+        leader = identity_of(process.identity)
+        if leader is not None:
+            end_group(leader, grace_s=0)
 
     def _launch(self) -> Launch:
         launch = self.folder.launch()

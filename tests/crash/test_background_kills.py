@@ -1,0 +1,262 @@
+"""Background commands whose processes are killed: each alone, together, and the machine. All real, with SIGKILL."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import runstone
+from runstone import background
+from runstone.engine import processes
+from runstone.ledger import Ledger
+from tests.engine.background.commands import (
+    command_of,
+    counting,
+    end_all,
+    ended,
+    eventually,
+    keeper_of,
+    kill,
+    lives,
+    pause,
+    printed,
+    processes_of,
+    watcher_of,
+)
+
+COUNT = 300
+NUMBERS = [str(number) for number in range(1, COUNT + 1)]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with runstone.open(tmp_path) as ledger:
+        try:
+            yield ledger
+        finally:
+            end_all(tmp_path)
+
+
+def slowly(count: int = COUNT) -> list[str]:
+    """About two seconds of work."""
+    return counting(count, per_s=150, burst=5)
+
+
+def begun(ledger: Ledger, run_id: str) -> None:
+    eventually(lambda: len(printed(ledger, run_id)) > 20)
+
+
+def test_the_starter_killed_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    program = (
+        f"import os, signal, runstone\nledger = runstone.open({str(tmp_path)!r})\n"
+        f"ledger.exec({slowly()!r}, run_id='mine')\nos.kill(0, signal.SIGKILL)\n"
+    )
+    starter = subprocess.run([sys.executable, "-c", program], start_new_session=True, check=False)
+    assert starter.returncode == -signal.SIGKILL
+    assert ended(ledger, "mine").status == "completed"
+    assert printed(ledger, "mine") == NUMBERS
+    assert len(ledger.attempts("mine")) == 1
+
+
+def test_a_killed_watcher_is_replaced_and_the_command_does_not_notice(ledger: Ledger) -> None:
+    run = ledger.exec(slowly())
+    begun(ledger, run.id)
+    command = command_of(ledger, run.id)
+    kill(watcher_of(ledger, run.id))
+    eventually(lambda: ledger.get_run(run.id).attempt == 2)
+    assert lives(command)
+    assert ended(ledger, run.id).status == "completed"
+    assert printed(ledger, run.id) == NUMBERS
+    assert len(ledger.processes(run.id)) == 1, "it was executed twice"
+    assert ledger.processes(run.id)[0].exit_code == 0
+    assert [attempt.outcome for attempt in ledger.attempts(run.id)] == ["interrupted", "completed"]
+    assert ledger.verify() == []
+
+
+def test_a_killed_keeper_leaves_the_watcher_at_work_and_an_end_that_is_told_as_it_is(ledger: Ledger) -> None:
+    run = ledger.exec(slowly())
+    begun(ledger, run.id)
+    kill(keeper_of(ledger, run.id))
+    done = eventually(lambda: (now := ledger.get_run(run.id)).status != "running" and now)
+    assert printed(ledger, run.id) == NUMBERS
+    assert done.status == "interrupted"
+    assert "end was not seen" in done.status_reason
+    assert ledger.processes(run.id)[0].ended_at is not None
+    again = ledger.resume_exec(run.id)
+    assert again.attempt == 2
+    assert ended(ledger, run.id).status == "completed"
+    assert printed(ledger, run.id) == NUMBERS * 2
+
+
+def test_a_killed_command_fails_with_the_signal(ledger: Ledger) -> None:
+    run = ledger.exec(slowly(10_000))
+    begun(ledger, run.id)
+    kill(command_of(ledger, run.id))
+    done = ended(ledger, run.id)
+    assert done.status == "failed"
+    assert "SIGKILL" in done.error["message"]
+    found = printed(ledger, run.id)
+    assert found == [str(number) for number in range(1, len(found) + 1)]
+
+
+def orphaned(ledger: Ledger, count: int = COUNT) -> tuple[str, int]:
+    """A command that lives on without keeper and watcher, and its run, as another process sees it."""
+    run = ledger.exec(slowly(count))
+    begun(ledger, run.id)
+    command = command_of(ledger, run.id)
+    kill(keeper_of(ledger, run.id), watcher_of(ledger, run.id))
+    ledger.reconcile()
+    return run.id, command
+
+
+def test_an_orphaned_command_is_named_where_its_run_is_interrupted(ledger: Ledger) -> None:
+    run_id, command = orphaned(ledger, 10_000)
+    run = ledger.get_run(run_id)
+    assert run.status == "interrupted"
+    assert f"its command still runs: pid {command}" in run.status_reason
+    event = [event for event in ledger.events(run_id, limit=1000).items if event.type == "run.interrupted"][-1]
+    assert event.payload["living"] == [command]
+    assert lives(command)
+
+
+def test_a_stop_ends_an_orphaned_command_and_takes_over_what_it_printed(ledger: Ledger) -> None:
+    run_id, command = orphaned(ledger, 10_000)
+    ledger.command(run_id, "stop")
+    run = ledger.get_run(run_id)
+    assert run.status == "cancelled"
+    assert not lives(command)
+    found = printed(ledger, run_id)
+    assert found == [str(number) for number in range(1, len(found) + 1)]
+    assert len(found) > 20
+    assert ledger.processes(run_id)[0].ended_at is not None
+    assert ledger.verify() == []
+
+
+def test_a_resume_adopts_an_orphaned_command(ledger: Ledger) -> None:
+    run_id, command = orphaned(ledger)
+    run = ledger.resume_exec(run_id)
+    assert run.status == "running"
+    assert run.attempt == 2
+    eventually(lambda: ledger.get_run(run_id).status != "running")
+    assert printed(ledger, run_id) == NUMBERS, "a line was lost or stored twice"
+    assert len(ledger.processes(run_id)) == 1, "it was executed a second time"
+
+
+def test_all_killed_and_resumed_keeps_every_line_and_starts_again(ledger: Ledger, tmp_path: Path) -> None:
+    run = ledger.exec(slowly())
+    begun(ledger, run.id)
+    kill(keeper_of(ledger, run.id), watcher_of(ledger, run.id), command_of(ledger, run.id))
+    spooled = (tmp_path / ".runstone" / "exec" / run.id / "1.stdout").read_text().splitlines()[1:]
+    ledger.reconcile()
+    left = ledger.get_run(run.id)
+    assert left.status == "interrupted"
+    assert "still runs" not in left.status_reason
+    assert ledger.resume_exec(run.id).attempt == 2
+    assert ended(ledger, run.id).status == "completed"
+    assert printed(ledger, run.id) == spooled + NUMBERS
+    assert not list(processes_of(tmp_path)) or eventually(lambda: not list(processes_of(tmp_path)))
+
+
+def test_a_command_that_ended_while_nobody_watched_is_not_executed_again(ledger: Ledger) -> None:
+    run = ledger.exec(slowly())
+    begun(ledger, run.id)
+    keeper, watcher = keeper_of(ledger, run.id), watcher_of(ledger, run.id)
+    os.kill(watcher, signal.SIGSTOP)
+    folder = ledger.workspace.folder / "exec" / run.id
+    eventually(lambda: (folder / "1.exit.json").exists())
+    kill(keeper, watcher)
+    ledger.reconcile()
+    assert ledger.get_run(run.id).status == "interrupted"
+    ledger.resume_exec(run.id)
+    assert ended(ledger, run.id).status == "completed"
+    assert printed(ledger, run.id) == NUMBERS
+    assert len(ledger.processes(run.id)) == 1
+
+
+def test_after_a_restart_of_the_machine_nothing_is_signalled_or_adopted(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a copy of the workspace on a machine that was booted since: the pids mean other processes there."""
+    run = ledger.exec(slowly(10_000))
+    begun(ledger, run.id)
+    command = command_of(ledger, run.id)
+    os.kill(watcher_of(ledger, run.id), signal.SIGSTOP)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / ".runstone", copy / ".runstone")
+    spooled = (copy / ".runstone" / "exec" / run.id / "1.stdout").read_text()
+    whole = spooled[: spooled.rindex("\n")].split("\n")[1:]
+    monkeypatch.setattr(processes.process_table, "boot_id", lambda: "the boot after")
+    monkeypatch.setattr(processes.process_table, "pid_namespace", lambda: "pid:[4026531836]")
+    processes._identify_self.cache_clear()
+    try:
+        with runstone.open(copy) as after:
+            left = after.get_run(run.id)
+            assert (left.status, left.status_reason) == ("interrupted", "the machine was restarted")
+            after.command(run.id, "stop")
+            assert after.get_run(run.id).status == "cancelled"
+            assert printed(after, run.id)[: len(whole)] == whole
+    finally:
+        processes._identify_self.cache_clear()
+    assert lives(command), "a process of another boot was signalled"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_watcher_killed_at_random_moments_loses_and_repeats_nothing(ledger: Ledger, seed: int) -> None:
+    rng = random.Random(seed)
+    count = 20_000
+    run = ledger.exec(counting(count, per_s=6_000))
+    kills = 0
+    for _ in range(40):
+        pause(rng.uniform(0.0, 0.5))
+        if ledger.get_run(run.id).status == "completed":
+            break
+        lease = ledger.lease(run.id)
+        if lease is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(lease.identity["pid"], signal.SIGKILL)
+                kills += 1
+    assert ended(ledger, run.id, 60).status == "completed"
+    assert printed(ledger, run.id) == [str(number) for number in range(1, count + 1)]
+    assert kills >= 3
+    assert len(ledger.processes(run.id)) == 1
+    assert ledger.verify() == []
+
+
+ONCE = Path(__file__).with_name("crashing_watcher.py")
+POINTS = [
+    f"{write}.{side}_commit:{count}"
+    for write, count in (
+        *(("ClaimRun", 1), ("StartProcess", 1), ("TakeOutput", 1), ("ParkRun", 1), ("ResumeRun", 1)),
+        *(("ClaimRun", 2), ("StartProcess", 2), ("TakeOutput", 2), ("EndCommand", 1)),
+    )
+    for side in ("before", "after")
+]
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_watcher_killed_at_any_of_its_writes_executes_and_stores_each_thing_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    """A command that fails once and is restarted; its watcher is killed at each boundary of each of its writes."""
+    for index, point in list(enumerate(POINTS))[part::3]:
+        folder, mark = tmp_path / str(index), tmp_path / f"crash-{index}"
+        command = [sys.executable, str(ONCE), str(mark), point]
+        monkeypatch.setattr(background, "watcher_command", lambda *about, command=command: [*command, *about])
+        with runstone.open(folder) as ledger:
+            try:
+                script = f"echo x >> {mark}.ran; echo one; [ $(wc -l < {mark}.ran) = 2 ]"
+                run = ledger.exec(["sh", "-c", script], restart={"max": 3, "delay_s": 0.05})
+                assert ended(ledger, run.id).status == "completed", point
+                assert mark.exists(), f"{point} was not passed"
+                assert printed(ledger, run.id) == ["one", "one"], point
+                assert Path(f"{mark}.ran").read_text() == "x\nx\n", f"executed again at {point}"
+                assert ledger.verify() == []
+            finally:
+                end_all(folder)
