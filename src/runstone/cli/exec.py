@@ -93,9 +93,10 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
     _require_program(command[0], cwd, environment)
     stdin = _read_stdin() if asked["stdin"] else None
     with session.changing(create=True) as ledger:
+        facts = facts_of(cwd, environment, ledger.core.redactor)
         card = ledger.boards.card(asked["card"]) if asked["card"] else None
         run = ledger.exec(
-            list(command), cwd=cwd, env=environment, stdin=stdin, facts=facts_of(cwd, environment),
+            list(command), cwd=cwd, env=environment, stdin=stdin, facts=facts,
             agent_id=asked["agent"], title=asked["title"] or title_of(command), labels=labels,
             parent=ledger.resolve(asked["parent"]) if asked["parent"] else AMBIENT, thread_id=asked["thread"],
             task_card_id=card.id if card else None, task_board_id=card.board_id if card else None,

@@ -2,44 +2,25 @@
 
 import getpass
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from typing import Any, Final
 
+from runstone.domain.redaction import Redactor
 from runstone.engine import process_table
 
-MASKED: Final = "[masked]"
 _GIT_S: Final = 2.0
 """A repository that takes longer to look at is recorded without its state: starting a command must not wait."""
 
-_SECRET_NAME: Final = re.compile(
-    r"token|secret|passw|passphrase|passwd|api_?key|access_?key|private|credential|cookie|(^|_)(auth|key|pat|pwd)($|_)",
-    re.IGNORECASE,
-)
-_SECRET_VALUE: Final = re.compile(
-    r"://[^/\s:@]+:[^/\s@]+@"  # user:password in a URL
-    r"|\b(sk|pk|rk)-[A-Za-z0-9_-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
-    r"|\bxox[abprs]-[\w-]{10,}|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
-)
 
-
-def facts_of(cwd: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def facts_of(cwd: str, environment: Mapping[str, str], redactor: Redactor) -> dict[str, Any]:
     """What is worth knowing of where a command runs. No secret is in it, and what cannot be found is None."""
+    told = {_text(name): _text(value) for name, value in sorted(environment.items())}
     return {
-        "environment": masked(environment),
+        "environment": redactor.environment(told),
         "git": git_state(cwd),
         "host": process_table.host(),
         "user": _user(),
-    }
-
-
-def masked(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment by name, with `[masked]` for each value that looks secret, or whose name does."""
-    return {
-        _text(name): MASKED if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value) else _text(value)
-        for name, value in sorted(environment.items())
     }
 
 
