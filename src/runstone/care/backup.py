@@ -125,6 +125,7 @@ def _target(workspace: Workspace, file: Path | None, force: bool) -> Path:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             sweep(folder)
+            sweep(workspace.folder)
         except OSError as error:
             raise StoreReadOnly(
                 f"{folder} cannot be written: {error.strerror}",
@@ -180,17 +181,25 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 def sweep(folder: Path) -> list[Path]:
     """Removes what killed backups left in the folder: parts that nobody locks."""
-    removed = []
+    removed = list(abandoned(folder))
+    for left in removed:
+        left.unlink(missing_ok=True)
+    return removed
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """What killed backups and restores left in the folder."""
     for part in folder.glob(f"*.db{PART}"):
-        descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # it has just ended, or is another user's
         try:
             if _lock(descriptor, part):
-                removed += [part, *(sides(part) if part.name.startswith(STAGING) else ())]
-                for left in removed:
-                    left.unlink(missing_ok=True)
+                yield part
+                yield from sides(part) if part.name.startswith(STAGING) else ()
         finally:
             os.close(descriptor)
-    return removed
 
 
 def sides(part: Path) -> list[Path]:
@@ -210,7 +219,7 @@ def check(part: Path, facts: copy.Facts, *, full: bool) -> int:
         db.close()
     if full and not found:
         with Ledger(BackupFile(root=part.parent, file=part), readonly=True) as ledger:
-            found = ledger.verify()
+            found = [str(one) for one in ledger.verify()]
     if found:
         raise StoreCorrupt(
             f"the ledger is damaged, and so is its copy, which was not kept: {found[0]}",

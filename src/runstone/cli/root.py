@@ -3,13 +3,17 @@
 import click
 
 from runstone.cli import exit_codes, following, logs, orders, runs
+from runstone.cli.ask import ask
 from runstone.cli.backup import backup, restore
 from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
 from runstone.cli.command import Group, Root
 from runstone.cli.definitions import agents, workflows
+from runstone.cli.doctor import doctor
 from runstone.cli.exec import exec_
 from runstone.cli.execute import plan, resume, run
+from runstone.cli.inputs import inputs
+from runstone.cli.prune import prune_
 from runstone.cli.threads import threads
 from runstone.cli.usage import usage
 
@@ -49,14 +53,18 @@ _NOUNS: tuple[click.Command, ...] = (
         resume,
         plan,
         run_group,
+        inputs,
+        ask,
         agents,
         workflows,
         threads,
         boards,
         usage,
         verify,
+        doctor,
         backup,
         restore,
+        prune_,
         completion,
     ),
 )
