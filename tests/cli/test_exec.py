@@ -84,6 +84,13 @@ def test_a_long_output_is_whole_and_in_order(here: Shell) -> None:
     assert said.err == ""
 
 
+def test_a_line_that_is_longer_than_a_record_comes_out_as_one(here: Shell) -> None:
+    program = "print('ä' * 100_000); print('short')"
+    said = here("exec", "--quiet", "--id", "wide", "--", sys.executable, "-c", program)
+    assert said.out == "ä" * 100_000 + "\nshort\n"
+    assert len(here("runs", "logs", "wide").out.splitlines()) > 2, "in the log it is in pieces"
+
+
 @pytest.mark.parametrize(
     ("words", "script", "code"),
     [

@@ -193,7 +193,9 @@ def _print(output: Output, found: list[Any]) -> None:
         if output.mode == "jsonl":
             print_entry(entry, output)
         elif output.mode == "text" and isinstance(entry, LogLine):
-            output.passed(entry.text, sys.stderr if entry.stream == "stderr" else sys.stdout)
+            stream = sys.stderr if entry.stream == "stderr" else sys.stdout
+            more = entry.piece
+            output.passed(entry.text if more is None else more, stream, "\n" if more is None else "")
 
 
 def _conclude(output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool, stopped: bool) -> int:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from runstone.cli import event_lines, text
 from runstone.cli.table import Cell
 from runstone.domain.records import Message
+from runstone.engine.command_output import CONTINUES, LINE_BYTES
 
 OUTPUT = "output"
 """The role of messages that hold lines of a command in the background."""
@@ -20,6 +21,12 @@ class LogLine(NamedTuple):
     text: str
     timestamp: datetime
     attempt: int | None
+
+    @property
+    def piece(self) -> str | None:
+        """The text of a piece of a long line that goes on in the next one; None for the end of a line."""
+        whole = self.text.endswith(CONTINUES) and len(self.text.encode()) >= LINE_BYTES
+        return self.text.removesuffix(CONTINUES) if whole else None
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` and `--jsonl` show it."""

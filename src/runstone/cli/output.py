@@ -94,11 +94,11 @@ class Output:
             pairs.pop()
         return (" " * GAP).join(click.style(t, **STYLES[s]) if s else t for t, s in pairs)
 
-    def passed(self, line: str, stream: TextIO) -> None:
+    def passed(self, line: str, stream: TextIO, end: str = "\n") -> None:
         """Prints a line of another program: as it is, but on a terminal only what cannot drive it."""
         if stream.isatty():
             line = for_terminal(line) if self.coloured(stream) else "\n".join(clean_lines(line))
-        stream.write(line + "\n")
+        stream.write(line + end)
         stream.flush()
 
     def document(self, value: Any) -> None:
