@@ -20,9 +20,18 @@ DRIVEN = (
     "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "UpdateRun",
     "YieldRun",
 )  # fmt: skip
-NOT_DRIVEN = {"BeginEpoch", "DisownProcess", "ForkRun", "InterruptRun", "PauseParked", "SaveThread", "SetSuperseded"}
-"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py; the others
-change one row more than those above."""
+NOT_DRIVEN = {
+    "BeginEpoch",
+    "DisownProcess",
+    "ForkRun",
+    "InterruptRun",
+    "PauseParked",
+    "RepriceRequests",
+    "SaveThread",
+    "SetSuperseded",
+}
+"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py,
+that of `reprice` in tests/test_reports.py; the others change one row more than those above."""
 
 REPAIRS = {
     "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildRequests", "RebuildRun",

@@ -41,6 +41,7 @@ from runstone.store.writes.lifecycle import (
     YieldRun,
 )
 from runstone.store.writes.removal import PruneRun, RemoveRun
+from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
@@ -127,6 +128,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         RequestStop("asking", "late", {}, by="ana", idempotency_key=None),
         BeginEpoch("late", {}),
         DisownProcess("live", 1, 76, "late"),
+        RepriceRequests([NewCost(1, 5), NewCost(2, 5)], "late"),
     ]),
     *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
         Append("live", 9, [event()]),
@@ -190,6 +192,7 @@ def lay_out(store: Store) -> None:
     store.do(AskAndPark(AskInput("asking", 1, OPEN, "parked"), None))
     store.start("orphan", parent_run_id="unknown")
     store.do(ReportUsage("orphan", 1, usage("far")))
+    store.do(ReportUsage("live.kid", 1, usage("unpriced", cost=None)))
 
 
 def content(db: SQLiteDatabase) -> dict[str, list[Any]]:
