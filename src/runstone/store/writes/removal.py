@@ -34,7 +34,7 @@ _MANY = {
     "old_inputs": ("delete_input",),
     "left_events": ("delete_event",),
 }
-"""What a run may have any number of: how it is found (its key first, then what blobs it refers to), and what is done."""
+"""What a run may have any number of: how it is found (its key, then digests that it refers to), and what is done."""
 
 _ALL = (
     "delete_journal_of_child", "keep_journal_of_child", "delete_totals", "delete_tools", "delete_attempts",
@@ -85,7 +85,8 @@ class PruneRun(Write):
         _check_over(head)
         if not _is_pruned(batch, head):
             return _bury(batch, head)
-        return _prune(batch, head, self.limit) or Chunk()
+        chunk = _prune(batch, head, self.limit)
+        return Chunk() if chunk is None else chunk
 
 
 def _is_pruned(batch: Batch, head: Head) -> bool:

@@ -38,7 +38,7 @@ class CollectBlobs(Write):
 class TidySearch(Write):
     """Merges so many pages of the full-text index, which drops what removed texts left in it.
 
-    `pages` below 0 begins with all of it. The value says whether there was anything to do.
+    Parts of it that hold few removed texts are left as they are. The value says whether there was anything to do.
     """
 
     __slots__ = ("pages",)

@@ -8,6 +8,45 @@ SELECT count(*),
   max(CASE WHEN status = 'interrupted' AND NOT superseded THEN run_id END), max(updated_at)
 FROM runs WHERE root = :root
 
+-- name: tree_page
+-- Trees by the key of their root, a page at a time, with what decides whether each may go.
+SELECT t.id, t.run_id, t.status, t.title, t.agent_id, t.definition_id, t.labels_json, count(*), max(r.updated_at),
+  sum(r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (r.superseded AND r.status = 'pending')),
+  sum(r.status = 'interrupted' AND NOT r.superseded)
+FROM runs t JOIN runs r ON r.root = t.id WHERE t.parent IS NULL AND t.id > :after GROUP BY t.id ORDER BY t.id LIMIT :limit
+
+-- name: tree_events
+-- How many events of a tree can go, and their bytes; a tombstone stays as long as its run.
+SELECT count(*), coalesce(sum(octet_length(e.payload)), 0), coalesce(sum(e.type = 'run.pruned'), 0)
+FROM runs r JOIN events e ON e.run = r.id WHERE r.root = :root
+
+-- name: tree_messages
+SELECT count(*), coalesce(sum(octet_length(m.text)), 0)
+FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root
+  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.worker_thread_id = t.thread_id AND o.root <> :root)
+  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.parent_thread_id = t.thread_id AND o.root <> :root)
+
+-- name: tree_checkpoints
+SELECT count(*) FROM runs r JOIN checkpoints c ON c.run = r.id WHERE r.root = :root
+
+-- name: tree_places
+SELECT count(*), coalesce(sum(octet_length(p.value)), 0) FROM runs r JOIN places p ON p.run = r.id WHERE r.root = :root
+
+-- name: tree_blobs
+-- Values that a tree refers to; others may refer to them, too.
+SELECT count(*), coalesce(sum(octet_length(b.data)), 0) FROM blobs b WHERE b.digest IN (
+  SELECT prompt_ref FROM runs WHERE root = :root UNION SELECT input_ref FROM runs WHERE root = :root
+  UNION SELECT result_ref FROM runs WHERE root = :root
+  UNION SELECT e.payload_ref FROM runs r JOIN events e ON e.run = r.id WHERE r.root = :root AND e.payload_ref IS NOT NULL
+  UNION SELECT j.value_ref FROM runs r JOIN journal j ON j.run = r.id WHERE r.root = :root
+  UNION SELECT p.value_ref FROM runs r JOIN places p ON p.run = r.id WHERE r.root = :root
+  UNION SELECT m.text_ref FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root
+  UNION SELECT m.extra_ref FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root)
+
+-- name: tree_spent
+SELECT coalesce(sum(cost_picousd), 0), coalesce(sum(unknown_costs), 0), coalesce(sum(requests), 0)
+FROM totals WHERE run = :root AND scope = 1
+
 -- name: runs_of_tree
 -- Children before their parents.
 SELECT id, run_id, depth FROM runs WHERE root = :root ORDER BY depth DESC, id
@@ -234,6 +273,12 @@ PRAGMA page_size
 -- name: space_mode
 -- 2: free pages can go back to the file system.
 PRAGMA auto_vacuum
+
+-- name: copy_log
+PRAGMA wal_checkpoint(PASSIVE)
+
+-- name: empty_log
+PRAGMA wal_checkpoint(TRUNCATE)
 
 -- name: give_back_pages
 -- A chunk: about 2 MB of pages are moved from the end of the file into free ones.
