@@ -13,8 +13,10 @@ from runstone.domain import codec
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
+from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
 from runstone.engine.ambient import AMBIENT
+from runstone.engine.asking import awaiting, waits_for_person
 from runstone.engine.claiming import taken_away
 from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS, LocalEngine
@@ -133,17 +135,32 @@ async def resume(
 ) -> Any:
     """Goes on with a run, without doing finished work again, and gives its result.
 
-    A completed run gives its stored result; a live one is waited for. `budget` replaces the run's. Raises as `run`
+    A completed run gives its stored result; a live one is waited for. `budget` replaces the run's. Values of secrets
+    are not stored, so they are given anew: `secrets`, or the environment. Raises as `run`
     does, and `DefinitionChanged` where the policy refuses a changed definition.
     """
-    registry, policy = registry or default_registry(), policy or ResumePolicy()
+    vault = Vault(ledger.core.redactor, secrets, ledger.core.secrets)
+    tree = Tree(
+        registry=registry or default_registry(), policy=policy or ResumePolicy(), root_id=run_id, ended={},
+        vault=vault,
+    )  # fmt: skip
+    return await _resume(ledger, tree, budget, slots, park_after_s)
+
+
+async def _resume(
+    ledger: Ledger, tree: Tree, budget: dict[str, Any] | None, slots: int, park_after_s: float | None
+) -> Any:
+    run_id = tree.root_id or ""
     await asyncio.to_thread(ledger.supervisor.settle, run_id)
     existing = ledger.get_run(run_id)
-    tree = Tree(
-        registry=registry, policy=policy, thread_id=existing.parent_thread_id, root_id=run_id, ended={}
-    )
+    tree.thread_id = existing.parent_thread_id
+    if existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id):
+        raise awaiting(ledger.reader, run_id)
     if existing.status in RESUMABLE:
-        _check_policy(ledger, existing, policy, LocalEngine.entry_of(tree, existing))
+        _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(tree, existing))
+        names = secret_names(ledger.reader.blob(existing.input_ref) if existing.input_ref else b"")
+        tree.vault.allow(names)
+        tree.vault.require(run_id, names)
         await _make_ready(ledger, existing, budget)
     elif budget is not None:
         raise IllegalTransition(

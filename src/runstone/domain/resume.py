@@ -82,7 +82,10 @@ class Claims:
     def __init__(self, entries: Iterable[JournalEntry]) -> None:
         self._bag: dict[str, list[JournalEntry]] = {}
         self.claimed: dict[int, JournalEntry] = {}
+        self.newest = 0
+        """The newest record of all, also of those that may not be used."""
         for entry in entries:
+            self.newest = max(self.newest, entry.number)
             if not entry.dropped:
                 self._bag.setdefault(entry.key, []).append(entry)
 

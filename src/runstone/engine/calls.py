@@ -27,7 +27,9 @@ class Call(asyncio.Future[Any]):
         self.open_ids: set[str] = set()
         """Those of them that have not ended."""
         self.wake_at: int | None = None
-        """When a timer fires, microseconds UTC."""
+        """When a timer fires or a question expires, microseconds UTC."""
+        self.input_id: str | None = None
+        """The question whose answer it waits for."""
         self.blocked: str | None = None
         """Why nothing in this process can end it: budget, paused, awaiting_user."""
         self.live = 0

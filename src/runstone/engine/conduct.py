@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runstone.domain import codec
 from runstone.domain.records import JournalEntry
 from runstone.domain.resume import Claims
+from runstone.engine.asking import Desk
 from runstone.engine.calls import Call
 from runstone.engine.handle import RunHandle
 from runstone.engine.parking import all_parked
@@ -60,6 +61,7 @@ class Conduct:
         self.suspended = False
         self.draining = False
         """The function has ended, and waits for the children that it asked for."""
+        self.desk = Desk(cast("Context", self))
         self.over: asyncio.Future[None] = engine.loop.create_future()
         """Done once neither this attempt nor what it left parked needs the engine's work any more."""
         self.cap: str | None = None

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from runstone.domain import codec, keys
+from runstone.domain import codec, inputs, keys
 from runstone.domain.definition_checks import check_retry
+from runstone.domain.secrets import MARK_BYTES, bound, hidden, names_in
 from runstone.domain.workflows import RetryPolicy
+from runstone.engine.asking import run_ask
 from runstone.engine.calls import Call
 from runstone.engine.children import Item, run_children
 from runstone.engine.conduct import Conduct
@@ -168,6 +170,35 @@ class Context(Conduct):
         call = Call("timer", "sleep", own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
         return self._open(call, run_timer(self, call, seconds, hint, record))
+
+    def ask(
+        self,
+        message: str,
+        *,
+        choices: Iterable[Any] | None = None,
+        key: str | None = None,
+        reason: str | None = None,
+        schema: dict[str, Any] | None = None,
+        expires_s: float | None = None,
+        default: Any = msgspec.UNSET,
+    ) -> Call:
+        """Asks a person and gives the answer, however long that takes: a run that only waits for it holds nothing.
+
+        Answers are `choices`, or fit `schema` (docs/adr/0013-input-requests.md), or are any JSON. After `expires_s` the
+        question is taken as `default`, or awaiting it raises `InputExpired`. Two equal questions open at once raise
+        `AmbiguousQuestion`, unless each has its own `key`; under a key a run asks once.
+        """
+        self._durable("ctx.ask")
+        asked = inputs.question(
+            message, now=self.engine.core.now(), choices=choices, key=key, reason=reason, schema=schema,
+            expires_s=expires_s, default=default,
+        )  # fmt: skip
+        hint = self._hint(asked.identity, "ask")
+        call = Call("ask", codec.clip(message, 300), asked.identity, loop=self.engine.loop)
+        record = self.claims.claim(asked.identity, hint.phase, hint.previous)
+        return self._open(
+            call, self._stored(record) if record is not None else run_ask(self, call, asked, hint)
+        )
 
     @asynccontextmanager
     async def phase(

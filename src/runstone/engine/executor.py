@@ -192,7 +192,9 @@ class Attempt:
         ctx.draining = True
         ctx.seat.leave()  # its code has ended, and what is left of its children needs slots
         ctx.consider_parking()
-        while left := [task for task, call in ctx.work.items() if call.kind != "timer" and not call.detached]:
+        while left := [
+            task for task, call in ctx.work.items() if call.kind not in ("timer", "ask") and not call.detached
+        ]:
             waited: set[asyncio.Future[Any]] = {*left, self._signal}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if not self._signal.done():
@@ -270,6 +272,8 @@ class Attempt:
         if parked:
             ctx.suspended = True
             ctx.handle.left()
+            # What it left parked still needs the engine's work, unless only a person or a budget lets it go on.
+            self._parked = write.event_type == "run.waiting"
         return parked
 
     def _parking(self) -> ParkRun:
@@ -291,8 +295,12 @@ class Attempt:
         if wakes := [call.wake_at for call in open_calls if call.wake_at is not None]:
             payload["wake_at"] = min(wakes)
         branches = [("all", list(call.child_ids)) for call in open_calls if call.child_ids]
-        self._parked = True
-        return ParkRun(ctx.run_id, ctx.attempt, "run.waiting", payload, branches=branches)
+        asks = [call for call in open_calls if call.input_id is not None]
+        event_type = "run.waiting" if len(asks) < len(open_calls) else "run.awaited"
+        if event_type == "run.awaited":
+            payload["reason"] = asks[0].name if len(asks) == 1 else f"{len(asks)} questions"
+        ids = [call.input_id for call in asks if call.input_id is not None]
+        return ParkRun(ctx.run_id, ctx.attempt, event_type, payload, branches=branches, questions=ids)
 
     async def _abandon(self, root: "asyncio.Task[Any]") -> None:
         """Ends the code; what it still says is ignored."""

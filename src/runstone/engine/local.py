@@ -16,6 +16,7 @@ from typing import Any
 from runstone.domain import keys
 from runstone.domain.records import AgentRun, TreeNode, WorkflowRun
 from runstone.domain.runs import ENDED, Head
+from runstone.engine.asking import waits_for_person
 from runstone.engine.calls import Call, awaited
 from runstone.engine.conduct import running
 from runstone.engine.context import Context
@@ -231,6 +232,8 @@ class LocalEngine:
             elif run.status == "waiting" and run.wake_at is not None and self._due(run):
                 reason = "tried again" if run.status_reason == "retry" else "the time has come"
                 await self.core.submit(ResumeRun(run_id, reason, expect=frozenset({"waiting"})), [])
+            elif run.status == "waiting" and waits_for_person(self.core.reader, run_id):
+                return run
             elif run.status in ("running", "waiting"):
                 elsewhere = run.status == "running"
                 self.idle.add(run_id)
@@ -319,8 +322,10 @@ class LocalEngine:
         except (Fenced, LedgerClosed):
             return  # taken over meanwhile; or the lease runs out, and a reconciler says the same
 
-    async def until_changed(self, run_id: str | None, seen: AgentRun | None) -> None:
-        """Until the run may differ from what was seen; at the latest after a second."""
+    async def until_changed(
+        self, run_id: str | None, seen: AgentRun | None, *, unless: Callable[[], bool] | None = None
+    ) -> None:
+        """Until the run may differ from what was seen, or `unless` says so; at the latest after a second."""
         changed = self.loop.create_future()
 
         def tell() -> None:
@@ -332,6 +337,8 @@ class LocalEngine:
         number = self.core.signals.subscribe(run_id, tell)
         try:
             if seen is not None and run_id is not None and self.core.reader.run(run_id).status != seen.status:
+                return
+            if unless is not None and unless():
                 return
             await asyncio.wait([changed], timeout=self._wait_s(seen))
         finally:

@@ -48,6 +48,22 @@ SELECT input_id, status FROM inputs WHERE input_id IN (SELECT value FROM json_ea
 -- name: delete_inputs
 DELETE FROM inputs WHERE run IN (VALUES (?))
 
+-- name: waits_for_person
+-- Whether a parked run, with all that it waits for, stands still until a person answers.
+WITH RECURSIVE awaited (id) AS (
+  SELECT :run
+  UNION SELECT w.child FROM awaited a JOIN runs r ON r.id = a.id AND r.status = 'waiting' JOIN waits w ON w.run = a.id)
+SELECT coalesce(max(r.status = 'awaiting_user' OR (r.status = 'waiting' AND EXISTS (
+    SELECT 1 FROM inputs i WHERE i.run = r.id AND i.status = 'open'))), 0)
+  AND coalesce(sum(r.status IN ('pending', 'running') OR (r.status = 'waiting' AND (r.wake_at IS NOT NULL OR r.status_reason <> 'children'))), 0) = 0
+FROM awaited a JOIN runs r ON r.id = a.id
+
+-- name: answered_roots
+-- Top-level runs with something below (or themselves) that was woken by an answer and that nobody has claimed.
+SELECT DISTINCT top.run_id FROM runs r JOIN runs top ON top.id = r.root
+WHERE r.status = 'pending' AND r.attempt > 0 AND r.status_reason IN ('answered', 'a question expired')
+  AND top.status IN ('pending', 'waiting', 'awaiting_user') ORDER BY top.id LIMIT 1000
+
 -- name: any_due_input
 SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now)
 
