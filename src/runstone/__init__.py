@@ -2,6 +2,7 @@
 
 from runstone.domain.provider_usage import usage_from
 from runstone.domain.resume import Plan, ResumePolicy
+from runstone.domain.secrets import Secret
 from runstone.engine.handle import RunHandle, current_run
 from runstone.engine.registry import Registry, agent, default_registry, workflow
 from runstone.errors import (
@@ -15,6 +16,7 @@ from runstone.errors import (
     RunPaused,
     RunstoneError,
     RunStopped,
+    SecretMissing,
     Suspended,
 )
 from runstone.execution import fork, plan, resume, run
@@ -36,6 +38,8 @@ __all__ = [
     "RunPaused",
     "RunStopped",
     "RunstoneError",
+    "Secret",
+    "SecretMissing",
     "Suspended",
     "agent",
     "current_run",

@@ -22,6 +22,7 @@ from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS, LocalEngine
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
+from runstone.engine.secrets import Vault, secret_names
 from runstone.errors import (
     AgentNotFound,
     DefinitionChanged,
@@ -101,25 +102,37 @@ async def run(
     registry: Registry | None = None,
     slots: int = SLOTS,
     park_after_s: float | None = None,
+    secrets: Source | None = None,
 ) -> Any:
     """Runs a workflow or an agent in this process and gives its result.
 
     With the `run_id` of a run that exists: a completed one gives its stored result, a live one is waited for, any other
     is resumed with the default policy; another name or input raises `RunMismatch`. `budget` holds max_cost_usd,
     max_tokens and max_children. `slots` runs execute at a time. A run whose code only waits is parked: for timers and
-    children of other processes after a second, with `park_after_s` after that time and for any children.
+    children of other processes after a second, with `park_after_s` after that time and for any children. `secrets`
+    gives values to the `Secret`s of the input (texts by name, or a function of a name); else the environment does.
 
-    Raises `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
+    Raises `SecretMissing`, `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
     """
     registry = registry or default_registry()
     entry = _find(registry, name)
-    if run_id is None or not _exists(ledger, run_id):
+    input, values = hidden(input, entry.secrets, entry.name)
+    vault, names = (
+        Vault(ledger.core.redactor, secrets, ledger.core.secrets),
+        secret_names(codec.encode(input)),
+    )
+    vault.allow(names)
+    known = run_id is not None and _exists(ledger, run_id)
+    run_id = ledger.core.new_id() if run_id is None else run_id
+    vault.give(run_id, values)
+    if not known:
+        vault.require(run_id, names)
         fields = {"run_id": run_id, "thread_id": thread_id, "title": title or entry.name, "labels": labels}
         run_id = await _create(ledger, entry, input, budget, fields)
     _check_same(ledger, run_id, entry, input)
+    tree = Tree(registry=registry, thread_id=thread_id, root_id=run_id, ended={}, vault=vault)
     if ledger.get_run(run_id).status in RESUMABLE - {"pending"}:
-        return await resume(run_id, ledger=ledger, registry=registry, slots=slots, park_after_s=park_after_s)
-    tree = Tree(registry=registry, thread_id=thread_id, root_id=run_id, ended={})
+        return await _resume(ledger, tree, None, slots, park_after_s)
     return await _drive(ledger, run_id, tree, slots, park_after_s)
 
 
@@ -132,6 +145,7 @@ async def resume(
     registry: Registry | None = None,
     slots: int = SLOTS,
     park_after_s: float | None = None,
+    secrets: Source | None = None,
 ) -> Any:
     """Goes on with a run, without doing finished work again, and gives its result.
 
@@ -193,7 +207,7 @@ def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any =
     source = ledger.get_run(run_id)
     if new_id is not None and _exists(ledger, new_id):
         raise RunMismatch(f"run {new_id} exists already", run_id=new_id)
-    given = ledger.reader.value(source.input_ref) if input is msgspec.UNSET else input
+    given = ledger.reader.value(source.input_ref) if input is msgspec.UNSET else _declared(source, input)
     identity: dict[str, Any] = {"agent_id": source.agent_id, "agent_version": source.agent_version}
     if isinstance(source, WorkflowRun):
         identity = {"definition_id": source.definition_id, "definition_hash": source.definition_hash}
@@ -203,6 +217,15 @@ def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any =
     )  # fmt: skip
     usable = [entry for entry in ledger.journal(run_id) if entry.finished and not entry.dropped]
     return str(ledger.core.submit(ForkRun(new, usable), []).result())
+
+
+def _declared(source: AgentRun, input: Any) -> Any:
+    """A new input with references in the fields that are declared secret; their values are given at the resume."""
+    name = source.definition_id if isinstance(source, WorkflowRun) else source.agent_id
+    try:
+        return hidden(input, (entry := _find(default_registry(), name or "")).secrets, entry.name)[0]
+    except AgentNotFound:
+        return input
 
 
 async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Final, final
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.secrets import reference
 from runstone.errors import InputRefused
 
 _PLACEHOLDER: Final = re.compile(r"\{\{([\w.-]+)\}\}|\{([A-Za-z_][\w.-]*)\}", re.ASCII)
@@ -96,7 +97,12 @@ def look_up(scope: Mapping[str, Any], name: str, place: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Text as it is, any other JSON value as JSON."""
+    """Text as it is, any other JSON value as JSON. Raises `InputRefused` for a secret, which is not known here."""
+    if (name := reference(value)) is not None:
+        raise InputRefused(
+            f"the secret {name} cannot be put into a longer text",
+            hint="hand it on whole ({input.FIELD}), and put the text together in the agent or its command",
+        )
     return value if isinstance(value, str) else codec.encode(value).decode()
 
 

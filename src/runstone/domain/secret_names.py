@@ -123,8 +123,8 @@ class Names:
         separator = match.start("quote") if match["quote"] is not None else match.start(match.lastgroup or 0)
         name = text[begin:separator]
         kind = self.kind(name.lstrip("-"))
-        if kind is None:
-            return None
+        if kind is None or text[begin - 1 : begin] == "$":
+            return None  # a reference to a secret, `{"$secret": "NAME"}`, says nothing
         flag = name.startswith("-")
         if (match["gap"] is not None or match["member"] == ",") and not flag:
             return None

@@ -4,13 +4,18 @@ In an input a secret is `{"$secret": "NAME"}`. A function gets a `Secret`, which
 key of a call is taken of the reference, so another value under the same name reuses finished work.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, final
 
+import msgspec
+
 from runstone.errors import InvalidInput, SecretMissing
 
 MARK: Final = "$secret"
+MAX_DEPTH: Final = 200
+"""No JSON value is nested deeper; see codec.py."""
 MARK_BYTES: Final = b'"$secret"'
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
 
@@ -90,18 +95,24 @@ def reference(value: Any) -> str | None:
     return None
 
 
-def names_in(value: Any, *, objects_only: bool = False) -> Iterator[str]:
+def names_in(value: Any, *, objects_only: bool = False, depth: int = 0) -> Iterator[str]:
     """The names of the secrets in a value; with `objects_only` only of those that code put there itself."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, msgspec.Struct):
+        value = {field: getattr(value, field) for field in value.__struct_fields__}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     name = reference(value)
     if name is not None:
         if isinstance(value, Secret) or not objects_only:
             yield name
     elif isinstance(value, dict):
         for item in value.values():
-            yield from names_in(item, objects_only=objects_only)
+            yield from names_in(item, objects_only=objects_only, depth=depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from names_in(item, objects_only=objects_only)
+            yield from names_in(item, objects_only=objects_only, depth=depth + 1)
 
 
 def bound(value: Any, find: Find, *, objects_only: bool = False) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 
 from runstone.domain import keys
 from runstone.domain.definition_checks import JSON_TYPES, check, there_are
+from runstone.domain.secrets import reference
 from runstone.errors import InputRefused, InvalidDefinition
 
 OnFailure = Literal["stop", "skip_dependents", "continue"]
@@ -171,7 +172,8 @@ def _checked(value: dict[str, Any], name: str, kind: str, place: str) -> Any:
     if name not in value:
         raise InputRefused(f"{place} lacks {name!r} ({kind})", hint=f"give it: {name}=VALUE")
     bool_for_number = isinstance(part, bool) and kind in {"integer", "number"}
-    if bool_for_number or not isinstance(part, JSON_TYPES[kind]):
+    secret = kind == "string" and reference(part) is not None
+    if not secret and (bool_for_number or not isinstance(part, JSON_TYPES[kind])):
         raise InputRefused(f"{place} has {name} = {part!r:.80}, which is not of type {kind}")
     return part
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runstone.domain.redaction import Lines
+from runstone.domain.secrets import revealed
 from runstone.engine.commands import CommandResult, run_command
 from runstone.engine.groups import group_alive
 from runstone.engine.processes import ProcessIdentity
@@ -38,7 +39,7 @@ async def call(entry: Entry, ctx: "Context", value: Any) -> Any:
 async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
     """A process agent: its process group is in the ledger before it works, its output in its thread."""
     assert entry.command is not None
-    core = ctx.engine.core
+    core, value = ctx.engine.core, revealed(value)
     leaders: list[ProcessIdentity] = []
 
     async def on_started(leader: ProcessIdentity, pgid: int) -> None:

@@ -37,6 +37,7 @@ class Item:
         "pk",
         "record",
         "run_id",
+        "secrets",
         "value",
     )
 
@@ -49,6 +50,7 @@ class Item:
         hint: Hint,
         more: dict[str, Any],
         record: JournalEntry | None,
+        secrets: dict[str, str] | None = None,
     ) -> None:
         self.entry = entry
         self.input = input
@@ -56,6 +58,8 @@ class Item:
         self.hint = hint
         self.more = more
         self.record = record
+        self.secrets = secrets or {}
+        """Values of declared fields; the input has references in their places."""
         self.action: Action = "start"
         self.run_id = None if record is None else record.child_run_id
         self.pk = None if record is None else record.child_pk
@@ -85,6 +89,7 @@ def _take_record(ctx: "Context", item: Item) -> None:
     record = item.record
     if record is None:
         return
+    ctx.tree.vault.give(record.child_run_id or "", item.secrets)
     item.action = action_for(record, ctx.tree.policy, ctx.ended_parent)
     if item.action == "retry" and record.child_status == "failed" and record.child_run_id in ctx.heard:
         item.action = "raise"  # it failed while its parent was parked: the code has not had that failure yet
@@ -145,9 +150,9 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
         "workflow" if entry.kind == "workflow" else "workflow_child" if ctx.kind == "workflow" else "subagent"
     )
     identity = {name: value for name, value in identity.items() if value is not None}
-    return NewRun(
-        run_id=core.new_id(), kind=kind, identity=identity, blobs=blobs, prompt=prompt, at=core.now()
-    )
+    run_id = core.new_id()
+    ctx.tree.vault.give(run_id, item.secrets)
+    return NewRun(run_id=run_id, kind=kind, identity=identity, blobs=blobs, prompt=prompt, at=core.now())
 
 
 async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:

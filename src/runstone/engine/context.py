@@ -155,7 +155,7 @@ class Context(Conduct):
         if record is not None:
             return self._open(call, self._stored(record))
         # What the code does to arguments afterwards is not what was keyed.
-        given = copy.deepcopy(args) if key is None else args
+        given = self._with_secrets(copy.deepcopy(args) if key is None else args)
         body = self.engine.loop.create_task(run_body(self, own, function, given))
         call.on_cancel = body.cancel
         return self._open(call, run_step(self, body, hint))
@@ -241,6 +241,7 @@ class Context(Conduct):
         self, agent: str, input: Any, key: str | None, options: dict[str, Any], more: dict[str, Any]
     ) -> Item:
         entry = self.engine.find(self.tree, agent)
+        input, values = hidden(input, entry.secrets, entry.name)
         if key is None:
             # How often it may be tried is not what the work is: another retry must not do finished work again.
             lasting = {name: value for name, value in options.items() if name != "retry"}
@@ -248,11 +249,25 @@ class Context(Conduct):
         else:
             own = keys.explicit_key("child", agent, key)
         data = codec.encode(input)
+        if MARK_BYTES in data:
+            self.tree.vault.allow((*values, *names_in(input, objects_only=True)))
+            self.tree.vault.refuse_unknown(names_in(codec.decode(data)))
         hint = self._hint(own, agent)
         record = self.claims.claim(own, hint.phase, hint.previous)
         if record is not None and record.child_pk is not None:
             self.claimed_pks.append(record.child_pk)
-        return Item(entry=entry, input=data, options=options, hint=hint, more=more, record=record)
+        return Item(
+            entry=entry, input=data, options=options, hint=hint, more=more, record=record, secrets=values
+        )
+
+    def _with_secrets(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Arguments whose secrets can be revealed in the step."""
+        names = set(names_in(args, objects_only=True))
+        if not names:
+            return args
+        vault = self.tree.vault
+        vault.allow(names)
+        return tuple(bound(list(args), vault.finder(self.run_id), objects_only=True))
 
     def _hint(self, key: str, name: str) -> Hint:
         # The key tells calls apart, and was taken before; the name is for people.

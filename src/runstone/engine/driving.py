@@ -7,6 +7,7 @@ import msgspec
 from runstone.domain.records import AgentRun
 from runstone.domain.resume import ResumePolicy
 from runstone.engine.registry import Registry
+from runstone.engine.secrets import Vault
 
 
 class Tree(msgspec.Struct, kw_only=True, eq=False):
@@ -18,6 +19,8 @@ class Tree(msgspec.Struct, kw_only=True, eq=False):
     root_id: str | None = None
     ended: dict[str, frozenset[str]] = {}
     """By run: children whose failure ended its last attempt."""
+    vault: Vault = msgspec.field(default_factory=Vault)
+    """Values of the secrets that inputs refer to; they go with the tree."""
     applied: bool = False
     """Whether what the policy takes from the root's new attempt was taken."""
 

@@ -10,6 +10,7 @@ import msgspec
 from runstone.domain import codec
 from runstone.domain.resume import Claims
 from runstone.domain.runs import LIVING, Head
+from runstone.domain.secrets import MARK_BYTES, bound, names_in
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine import agents
 from runstone.engine.claiming import taken_away
@@ -129,8 +130,19 @@ class Attempt:
             self._signal.set_result(what)
 
     async def _call(self) -> Any:
-        value = self.engine.core.reader.value(self.head.input_ref)
-        return await agents.call(self.entry, self.ctx, value)
+        return await agents.call(self.entry, self.ctx, self._input())
+
+    def _input(self) -> Any:
+        """The run's input, with a `Secret` for each reference. Raises `SecretMissing` before any work is done."""
+        ref = self.head.input_ref
+        data = None if ref is None else self.engine.core.reader.blob(ref)
+        value = None if data is None else codec.decode(data)
+        if data is None or MARK_BYTES not in data:
+            return value
+        vault, run_id = self.ctx.tree.vault, self.ctx.run_id
+        vault.require(run_id, names_in(value))
+        # A declarative workflow only hands references on.
+        return value if self.entry.definition is not None else bound(value, vault.finder(run_id))
 
     async def _until_end(self, root: "asyncio.Task[Any]") -> None:
         while True:

@@ -3,7 +3,7 @@
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -36,6 +36,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     command: CommandSpec | None = None
     definition: WorkflowDefinition | None = None
     is_async: bool = True
+    secrets: tuple[str, ...] = ()
+    """Fields of the input whose texts are secret: a reference is stored in their place."""
     source: str = ""
     """Where it is defined, for people: `FILE:LINE`, or the file and its table."""
     file: str = ""
@@ -68,26 +70,36 @@ class Registry:
         self._agents: dict[str, Entry] = {}
         self._workflows: dict[str, Entry] = {}
 
-    def agent(self, name: str, *, version: str = "1") -> Callable[[_F], _F]:
+    def agent(self, name: str, *, version: str = "1", secrets: Iterable[str] = ()) -> Callable[[_F], _F]:
         """Decorator: registers `f(ctx, input)`, async or not, as an agent, and gives it back unchanged.
 
-        Raises InvalidDefinition for a name that another file holds, or a function that cannot be called so.
+        `secrets` names fields of the input whose texts are secret; `f` gets a `Secret` in each. Raises
+        InvalidDefinition for a name that another file holds, or a function that cannot be called so.
         """
-        return self._decorator("agent", name, version)
+        return self._decorator("agent", name, version, secrets)
 
-    def workflow(self, name: str, *, version: str = "1") -> Callable[[_F], _F]:
+    def workflow(self, name: str, *, version: str = "1", secrets: Iterable[str] = ()) -> Callable[[_F], _F]:
         """Decorator: as `agent`, for a workflow."""
-        return self._decorator("workflow", name, version)
+        return self._decorator("workflow", name, version, secrets)
 
     def add_command_agent(
-        self, name: str, version: str, spec: CommandSpec, *, file: str = "", place: str = ""
+        self,
+        name: str,
+        version: str,
+        spec: CommandSpec,
+        *,
+        secrets: Iterable[str] = (),
+        file: str = "",
+        place: str = "",
     ) -> Entry:
         """Registers a command as an agent; `file` and `place` say where it is defined (`agents.lint`)."""
         spec.check(place or f"agents.{name}")
         source = _source(file, place or f"agents.{name}")
-        return self._add(
-            Entry(name=name, version=version, kind="agent", command=spec, source=source, file=file)
+        fields = _secret_fields(f"the agent {name!r}", secrets)
+        entry = Entry(
+            name=name, version=version, kind="agent", command=spec, secrets=fields, source=source, file=file
         )
+        return self._add(entry)
 
     def add_declarative(self, definition: WorkflowDefinition, *, file: str = "", place: str = "") -> Entry:
         """Registers a declarative workflow. Its agents may be registered later: `check_agents` looks."""
@@ -114,11 +126,13 @@ class Registry:
         """The registered workflows, by name."""
         return self._listing(self._workflows)
 
-    def _decorator(self, kind: Kind, name: str, version: str) -> Callable[[_F], _F]:
+    def _decorator(self, kind: Kind, name: str, version: str, secrets: Iterable[str]) -> Callable[[_F], _F]:
         _check_name(kind, name, version)
+        fields = _secret_fields(f"the {kind} {name!r}", secrets)
 
         def register(function: _F) -> _F:
-            self._add(_function_entry(kind, name, version, function))
+            entry = _function_entry(kind, name, version, function)
+            self._add(msgspec.structs.replace(entry, secrets=fields))
             return function
 
         return register
@@ -172,18 +186,32 @@ def filling(registry: Registry) -> Iterator[None]:
         _filled.reset(token)
 
 
-def agent(name: str, *, version: str = "1", registry: Registry | None = None) -> Callable[[_F], _F]:
+def agent(
+    name: str, *, version: str = "1", secrets: Iterable[str] = (), registry: Registry | None = None
+) -> Callable[[_F], _F]:
     """Registers `f(ctx, input)` as an agent; the function stays as it is. A sync function runs in a thread.
 
-    `version` is part of a child's key: change it when the same input should be worked on again. Raises
+    `version` is part of a child's key: change it when the same input should be worked on again. `secrets` names fields
+    of the input whose texts are secret: a reference is stored, and the function gets a `Secret`. Raises
     InvalidDefinition if another file holds the name.
     """
-    return (registry or default_registry()).agent(name, version=version)
+    return (registry or default_registry()).agent(name, version=version, secrets=secrets)
 
 
-def workflow(name: str, *, version: str = "1", registry: Registry | None = None) -> Callable[[_F], _F]:
+def workflow(
+    name: str, *, version: str = "1", secrets: Iterable[str] = (), registry: Registry | None = None
+) -> Callable[[_F], _F]:
     """Registers `async f(ctx, input)` as a workflow; the function stays as it is. Raises InvalidDefinition."""
-    return (registry or default_registry()).workflow(name, version=version)
+    return (registry or default_registry()).workflow(name, version=version, secrets=secrets)
+
+
+def _secret_fields(what: str, fields: Any) -> tuple[str, ...]:
+    if isinstance(fields, str | bytes) or not isinstance(fields, Iterable):
+        raise InvalidDefinition(f"secrets of {what} must be a list of the input's fields, not {fields!r:.80}")
+    found = tuple(fields)
+    if not all(isinstance(field, str) and field for field in found):
+        raise InvalidDefinition(f"secrets of {what} must be names of the input's fields, not {found!r:.80}")
+    return found
 
 
 def _check_name(kind: Kind, name: Any, version: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where the values of secrets come from while runs execute; they are in memory only, and redacted once they are known."""
+"""Where the values of secrets come from while runs execute. They are in memory only, and redacted once known."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from runstone.domain import codec
 from runstone.domain.redaction import Redactor
-from runstone.domain.secrets import Find, Source
+from runstone.domain.secrets import MARK_BYTES, Find, Source, names_in
 from runstone.errors import InvalidInput, SecretMissing
 
 _NO_VALUES: Final[Mapping[str, str]] = {}
@@ -19,8 +19,8 @@ class Vault:
     environment only for names that a person or the code gave: an input that a model wrote must not read variables.
     """
 
-    def __init__(self, redactor: Redactor, *sources: Source | None) -> None:
-        self._redactor = redactor
+    def __init__(self, redactor: Redactor | None = None, *sources: Source | None) -> None:
+        self._redactor = redactor or Redactor()
         self._sources = [_checked(source) for source in sources if source is not None]
         self._given: dict[str, dict[str, str]] = {}
         self._allowed: set[str] = set()
@@ -73,6 +73,11 @@ class Vault:
             raise InvalidInput(f"the value of the secret {name} is {type(value).__name__}, not text")
         self._redactor.know(name, value)
         return value
+
+
+def secret_names(data: bytes) -> frozenset[str]:
+    """The names of the secrets that an encoded input refers to."""
+    return frozenset(names_in(codec.decode(data))) if MARK_BYTES in data else frozenset()
 
 
 def _checked(source: Any) -> Source:
