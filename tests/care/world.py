@@ -49,7 +49,11 @@ def build(folder: Path) -> None:
     with runstone.open(folder) as ledger:
         made = registry()
         try:
-            asyncio.run(runstone.run("job", {"huge": LONG}, ledger=ledger, registry=made, run_id="job", title="The job"))
+            asyncio.run(
+                runstone.run(
+                    "job", {"huge": LONG}, ledger=ledger, registry=made, run_id="job", title="The job"
+                )
+            )
         except runstone.RunFailed:
             asyncio.run(runstone.resume("job", ledger=ledger, registry=made))
         runstone.fork("job", ledger=ledger, new_id="fork")
@@ -71,7 +75,9 @@ def _own_loops(ledger: runstone.Ledger) -> None:
             run.emit("tool.completed", {"call_id": f"{n}", "ok": n != 2})
             run.usage(provider="p", model="m", input_tokens=n, cost_usd="0.125", request_id=f"own/{n}")
             run.message("assistant", f"pangolin {n}")
-            run.checkpoint({"turns": [f"turn {i}" for i in range(n)], "goal": "g", "n": n}, label=f"round {n}")
+            run.checkpoint(
+                {"turns": [f"turn {i}" for i in range(n)], "goal": "g", "n": n}, label=f"round {n}"
+            )
         run.message("user", LONG)
         run.emit("note.written", {"text": LONG})
         with ledger.start_run(run_id="own.kid", parent=run, kind="team_member", title="A kid") as kid:
@@ -95,7 +101,7 @@ def _boards(ledger: runstone.Ledger) -> None:
     paused = ledger.start_run(run_id="paused", title="On hold")
     ledger.boards.update_card("card-1", revision=1, run_id="paused")
     paused.checkpoint({"messages": [LONG, "b"]})
-    paused.pause(reason="later").result()
+    paused.pause(reason="later")
 
 
 def _parked(ledger: runstone.Ledger) -> None:
@@ -103,7 +109,9 @@ def _parked(ledger: runstone.Ledger) -> None:
     for name, ends in (("waiting", 0), ("half", 1)):
         run = ledger.start_run(run_id=name)
         kids = [ledger.create_run(kind="subagent", run_id=f"{name}.{n}", parent=name).id for n in range(2)]
-        ledger.core.submit(ParkRun(name, 1, "run.waiting", {"reason": "children"}, branches=[("all", kids)]), []).result()
+        ledger.core.submit(
+            ParkRun(name, 1, "run.waiting", {"reason": "children"}, branches=[("all", kids)]), []
+        ).result()
         ledger.supervisor.release(run._held)
         for kid in kids[:ends]:
             ledger.command(kid, "stop", by="ana")
@@ -128,6 +136,7 @@ def workspace(folder: Path) -> Workspace:
 def damage(folder: Path, *statements: str) -> None:
     """Runs the statements whatever the schema's own rules say."""
     connection = apsw.Connection(str(folder / ".runstone" / "ledger.db"))
+    connection.set_busy_timeout(5_000)
     connection.execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
     for statement in statements:
         connection.execute(statement)
@@ -139,7 +148,9 @@ def dump(folder: Path) -> dict[str, list[str]]:
     """Every row of every table, as text."""
     connection = apsw.Connection(str(folder / ".runstone" / "ledger.db"), flags=apsw.SQLITE_OPEN_READONLY)
     found = {}
-    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+    names = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+    )
     for name in [row[0] for row in names]:
         if not name.startswith("search"):
             rows = [json.dumps(row, default=repr) for row in connection.execute(f"SELECT * FROM {name}")]

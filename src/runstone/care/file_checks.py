@@ -10,9 +10,7 @@ from runstone.store.reads import Reader
 from runstone.store.sqlite import migrate
 
 _INDEX: Final = re.compile(r"(?:row \d+ missing from|wrong # of entries in|non-unique entry in) index (\S+)")
-_ROW: Final = re.compile(
-    r"(?:CHECK constraint failed in|NULL value in|\S+ value in|NUMERIC value in) (\w+)"
-)
+_ROW: Final = re.compile(r"(?:CHECK constraint failed in|NULL value in|\S+ value in|NUMERIC value in) (\w+)")
 _SEARCH: Final = re.compile(r"fts5|inverted index", re.IGNORECASE)
 
 _EPOCH: Final = re.compile(r"[0-9a-f]{8,}")
@@ -55,15 +53,25 @@ def check_references(reader: Reader) -> Iterator[Finding]:
         yield finding("reference_missing", table, f"{place} refers to a missing row of {target}")
 
 
+def check_rules(reader: Reader) -> Iterator[Finding]:
+    """Rows that the schema forbids: bounds, and values that contradict each other."""
+    for table, row in reader.rows("broken_rules"):
+        yield finding("row_invalid", row, f"row {row} of {table} breaks a rule of the schema")
+
+
 def check_meta(reader: Reader) -> Iterator[Finding]:
     """Migrations, epoch, counters."""
     for sentence in migrate.verify_records(reader.db):  # type: ignore[arg-type]
         yield finding("migration_changed", "migrations", sentence)
     meta: dict[str, Any] = dict(reader.rows("all_meta"))
     if not _EPOCH.fullmatch(meta.get("epoch", "")):
-        yield finding("meta_wrong", "epoch", "the ledger's epoch is missing or no epoch; cursors are bound to it")
+        yield finding(
+            "meta_wrong", "epoch", "the ledger's epoch is missing or no epoch; cursors are bound to it"
+        )
     if not meta.get("removed_up_to", "0").isdecimal():
-        yield finding("meta_wrong", "removed_up_to", "the position up to which events were removed is no number")
+        yield finding(
+            "meta_wrong", "removed_up_to", "the position up to which events were removed is no number"
+        )
     for table, has, last in reader.rows("numbers_behind"):
         told = f"the counter of {table} stands at {has}, but {last} was given: numbers would be given again"
         yield finding("numbers_behind", table, told)

@@ -24,9 +24,9 @@ _CHECKS: Final = (
     ("wrong_tools", "tool_counts", "the tool counts of run {0} are not the sum of their parts"),
     ("stray_waits", "waits_stray", "run {0} waits for children, but it is not parked"),
     ("missed_wakes", "wake_missed", "run {0} is parked, though what it waited for has ended"),
-    ("lost_waits", "waits_lost", 
+    ("lost_waits", "waits_lost",
      "run {0} is parked for children, but for none in particular; type: runstone resume {0}"),
-    ("never_begun_below_completed", "child_stranded", 
+    ("never_begun_below_completed", "child_stranded",
      "run {0} will not begin: its parent {1} has completed; type: runstone runs stop {0}"),
     ("wrong_inputs", "question_wrong", "the questions of run {0} do not fit its status or its journal"),
     ("crossed_links", "journal_link", "the journal of run {0} has child {1} under another key"),
@@ -56,8 +56,8 @@ def check_sets(reader: Reader) -> Iterator[Finding]:
         yield finding("card_claim", card_id, f"card {card_id} is claimed by {holder}")
 
 
-SOURCES: Final = ("title", "prompt", "summary", "error")
-"""Texts of a run that the index holds."""
+SOURCES: Final = ("title", "prompt", "summary")
+"""Texts of a run that the index holds once; its errors it holds all."""
 
 
 # --- search ---------------------------------------------------------------------------------------------------------
@@ -70,7 +70,9 @@ def check_search(reader: Reader) -> Iterator[Finding]:
         yield finding("search_missing", "search", f"{missing} texts cannot be found by search")
     dead = sum(1 for name in ("dead_entries", "dead_texts") for _ in numbers(reader, name))
     if dead:
-        yield finding("search_dead", "search", f"{dead} entries of the search index are of texts that are gone")
+        yield finding(
+            "search_dead", "search", f"{dead} entries of the search index are of texts that are gone"
+        )
 
 
 def unindexed(reader: Reader) -> Iterator[tuple[str, int]]:
@@ -86,6 +88,8 @@ def unindexed(reader: Reader) -> Iterator[tuple[str, int]]:
     for source in SOURCES:
         for pk in numbers(reader, "runs_without_text", source=source):
             yield source, pk
+    for pk in numbers(reader, "runs_without_errors"):
+        yield "error", pk
 
 
 def numbers(reader: Reader, statement: str, **params: str) -> Iterator[int]:

@@ -96,7 +96,9 @@ def repair(
             if work.changed == before:
                 break
         work.settle_orders()
-        return Repair(findings=_compared(first, found), refused=work.refused, writes=work.changed, backup=saved)
+        return Repair(
+            findings=_compared(first, found), refused=work.refused, writes=work.changed, backup=saved
+        )
 
 
 def back_up(workspace: Workspace) -> Path:
@@ -264,7 +266,9 @@ class _Work:
     # --- what hangs on them --------------------------------------------------------------------------------------
 
     def _hanging(self, by_code: dict[str, list[str]]) -> None:
-        for pk, run_id in sorted(self._keys((*by_code.get("journal_lost", ()), *by_code.get("journal_link", ())))):
+        for pk, run_id in sorted(
+            self._keys((*by_code.get("journal_lost", ()), *by_code.get("journal_link", ())))
+        ):
             self._link(pk, run_id)
         for run_id in sorted({*by_code.get("waits_stray", ()), *by_code.get("wake_missed", ())}):
             self.do(parts.SettleWaits(run_id))
@@ -286,7 +290,9 @@ class _Work:
             self.do(parts.EmptySearch())
             self.settle()
         if {"search_damaged", "search_dead"} & by_code.keys():
-            dead = [n for name in ("dead_entries", "dead_texts") for n in part_checks.numbers(self.reader, name)]
+            dead = [
+                n for name in ("dead_entries", "dead_texts") for n in part_checks.numbers(self.reader, name)
+            ]
             for start in range(0, len(dead), _ENTRIES):
                 self.do(parts.DropEntries(dead[start : start + _ENTRIES]))
             self.settle()

@@ -87,7 +87,9 @@ def _check_page(reader: Reader, after: int) -> tuple[list[Finding], int, int]:
             last = at
             break
     eventless = [head for pk, head in heads.items() if pk <= last]
-    found += [finding("events_missing", head.run_id, f"run {head.run_id} has no events") for head in eventless]
+    found += [
+        finding("events_missing", head.run_id, f"run {head.run_id} has no events") for head in eventless
+    ]
     return found, last, sum(1 for row in rows if row[0] <= last)
 
 
@@ -209,7 +211,9 @@ def _requests(head: Head, history: History, rows: list[Row], totals: list[Row]) 
     has = {(provider, model): counts for provider, model, *counts in totals if any(counts)}
     unknown = stored.keys() - says.keys()
     if unknown and has != spent:
-        told = f"run {head.run_id}: its requests and totals have {_listed(sorted(unknown))}, its events do not"
+        told = (
+            f"run {head.run_id}: its requests and totals have {_listed(sorted(unknown))}, its events do not"
+        )
         return [finding("events_behind", head.run_id, told)]
     wrong = sorted({n for n in says if stored.get(n) != says[n]} | unknown)
     wrong += [f"{row[0]} (of another tree)" for row in rows if row[-1] != head.root]
@@ -238,7 +242,10 @@ def _sums(requests: list[Any]) -> dict[tuple[str, str], list[int]]:
 def _tools(head: Head, history: History, rows: list[Row]) -> list[Finding]:
     # By what calls are counted under may differ where a call's end does not name its tool: the sums must not.
     has = [sum(row[1] for row in rows), sum(row[2] for row in rows)]
-    says = [sum(calls for calls, _ in history.tools.values()), sum(failed for _, failed in history.tools.values())]
+    says = [
+        sum(calls for calls, _ in history.tools.values()),
+        sum(failed for _, failed in history.tools.values()),
+    ]
     if has == says:
         return []
     told = f"the tool counts of run {head.run_id} are not what its events add up to"

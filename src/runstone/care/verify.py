@@ -30,6 +30,7 @@ def verify(ledger: Readable, progress: Progress | None = None) -> list[Finding]:
     if any(one.code in _UNREADABLE for one in found):
         return found
     found += file_checks.check_references(reader)
+    found += file_checks.check_rules(reader)
     found += file_checks.check_meta(reader)
     found += run_checks.check_runs(reader, progress)
     found += part_checks.check_sets(reader)

@@ -153,7 +153,7 @@ class History:
     def _check_move(self, seq: int, kind: str) -> None:
         if kind == "run.created" and seq == 1:
             return
-        if self.head.status not in runs.MOVES[kind][0]:
+        if not self.trouble and self.head.status not in runs.MOVES[kind][0]:
             status = self.head.status or "unknown"
             self._doubt("event_impossible", f"event {seq} is {kind}, but by then the run was {status}")
 

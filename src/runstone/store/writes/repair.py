@@ -75,14 +75,18 @@ class RebuildRun(Write):
         pk, says = history.head.pk, history.head
         rows = batch.read("attempts_of_runs", first=pk, last=pk)
         attempts = {row[1]: AttemptRow(*row[1:]) for row in rows if row[1] >= history.known_attempts}
-        saved = {row[1]: CheckpointRow(*row[1:]) for row in batch.read("checkpoints_of_runs", first=pk, last=pk)}
+        saved = {
+            row[1]: CheckpointRow(*row[1:]) for row in batch.read("checkpoints_of_runs", first=pk, last=pk)
+        }
         leases = batch.read("lease_of", run=pk)
         owners = {says.owner, *(row.owner for row in history.attempts.values())} - {None}
         _require(batch, "owners_known", "owners", owners, "who held it is not known any more")
         refs = {says.prompt_ref, says.input_ref, says.result_ref} - {None}
         _require(batch, "blobs_known", "digests", refs, "a value that it refers to is gone")
         fields = _fields(batch, says)
-        head = _head(batch, pk) or batch.adopt(Head(pk=pk, run_id=says.run_id, kind=says.kind))
+        head = _head(batch, pk) or batch.adopt(
+            Head(pk=pk, run_id=says.run_id, kind=says.kind, last_seq=history.last_seq)
+        )
         changed = _set_fields(batch, head, fields)
         changed += _set_attempts(batch, pk, attempts, history.attempts)
         changed += _set_checkpoints(batch, pk, saved, history.checkpoints)
@@ -172,7 +176,11 @@ class RebuildRequests(Write):
         rows = batch.read("requests_of_run", run=head.pk, ids=codec.encode(self.ids).decode())
         have = {row[1]: row for row in rows}
         taken = {one for one in self.ids if self._is_taken(batch, head, one)}
-        changed = [one for one in self.ids if one not in taken and self._set(batch, head, history, one, have.get(one))]
+        changed = [
+            one
+            for one in self.ids
+            if one not in taken and self._set(batch, head, history, one, have.get(one))
+        ]
         if changed:
             note(batch, head, ["requests"])
         return bool(changed)
@@ -180,7 +188,9 @@ class RebuildRequests(Write):
     @staticmethod
     def _is_taken(batch: Batch, head: Head, request_id: str) -> bool:
         """Whether another run of the tree has the request."""
-        return any(run != head.pk for (run,) in batch.read("request_known", root=head.root, request_id=request_id))
+        return any(
+            run != head.pk for (run,) in batch.read("request_known", root=head.root, request_id=request_id)
+        )
 
     @staticmethod
     def _set(batch: Batch, head: Head, history: History, request_id: str, row: Row | None) -> bool:
@@ -253,7 +263,9 @@ def _set_sums(
 ) -> list[str]:
     """Stages sums that differ; those that add up to nothing may stand or not."""
     rewrite, delete, name = how
-    wrong = [key for key, counts in wanted.items() if have.get(key) != counts and (any(counts) or key in have)]
+    wrong = [
+        key for key, counts in wanted.items() if have.get(key) != counts and (any(counts) or key in have)
+    ]
     stray = [key for key, counts in have.items() if key not in wanted and any(counts)]
     for key in wrong:
         batch.stage(rewrite, pk, *key, *wanted[key])

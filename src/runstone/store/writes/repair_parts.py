@@ -54,7 +54,9 @@ class LinkChild(Write):
         if any(key == child.child_key for _, key in links):
             return False
         loose = [row[0] for row in links]
-        loose += [number for (number,) in batch.read("loose_links_of_key", run=parent.pk, key=child.child_key)]
+        loose += [
+            number for (number,) in batch.read("loose_links_of_key", run=parent.pk, key=child.child_key)
+        ]
         if loose:
             batch.stage("rewrite_link", loose[0], child.child_key, child.pk)
         else:
@@ -160,6 +162,8 @@ class IndexTexts(Write):
             if source == "message":
                 return self._message(batch, number)
             head = batch.head_at(number)
+            if source == "error":
+                return self._errors(batch, head)
             body = _body(batch, head, source, None)
             if body and not batch.read("texts_of_run", run=head.pk, source=source):
                 texts.add(batch, source, body, run=head.pk)
@@ -178,6 +182,20 @@ class IndexTexts(Write):
         return False
 
     @staticmethod
+    def _errors(batch: Batch, head: Head) -> bool:
+        """All errors of a run anew: which of them are there does not show."""
+        messages = _errors(batch, head)
+        known = batch.read("texts_of_run", run=head.pk, source="error")
+        if len(known) >= len(messages):
+            return False
+        for (number,) in known:
+            batch.stage("delete_text", number)
+            batch.stage("delete_texts", number)
+        for message in messages:
+            texts.add(batch, "error", message, run=head.pk)
+        return True
+
+    @staticmethod
     def _message(batch: Batch, number: int) -> bool:
         for run, text, ref in batch.read("message_to_index", message=number):
             texts.add(batch, "message", text_of(batch, text, ref), run=run, message=number)
@@ -191,12 +209,17 @@ def _body(batch: Batch, head: Head, source: str, place: int | None) -> str:
         return text_of(batch, None, head.prompt_ref)
     if source != "error":
         return str(getattr(head, source) or "")
-    told = [codec.decode(text_of(batch, text, ref)) for text, ref in batch.read("errors_of", run=head.pk)]
-    messages = [str((payload.get("error") or {}).get("message") or "") for payload in told]
-    messages = [message for message in messages if message]
+    messages = _errors(batch, head)
     if place is not None and place < len(messages):
         return messages[place]
     return str(codec.decode(head.error_json).get("message", "")) if head.error_json else ""
+
+
+def _errors(batch: Batch, head: Head) -> list[str]:
+    """What the tries of a run failed with, as far as they said it."""
+    told = [codec.decode(text_of(batch, text, ref)) for text, ref in batch.read("errors_of", run=head.pk)]
+    messages = [str((payload.get("error") or {}).get("message") or "") for payload in told]
+    return [message for message in messages if message]
 
 
 class DropEntries(Write):

@@ -37,19 +37,19 @@ WHERE c.run = :run AND c.seq = 1 AND c.type = 'run.created'
 
 -- name: requests_of_run
 SELECT id, request_id, attempt, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-  reasoning_tokens, cost_picousd, cost_source, root
+  reasoning_tokens, cost_picousd, cost_source, cache_write_1h_tokens, root
 FROM usage WHERE run = :run AND request_id IN (SELECT value FROM json_each(:ids))
 
 -- name: request_ids_of_run
 SELECT request_id, attempt, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-  reasoning_tokens, cost_picousd, cost_source, root FROM usage WHERE run = :run
+  reasoning_tokens, cost_picousd, cost_source, cache_write_1h_tokens, root FROM usage WHERE run = :run
 
 -- name: rewrite_request
 UPDATE usage SET root = given.column2, attempt = given.column3, at = given.column4, provider = given.column5,
   model = given.column6, input_tokens = given.column7, cache_read_tokens = given.column8,
   cache_write_tokens = given.column9, output_tokens = given.column10, reasoning_tokens = given.column11,
-  cost_picousd = given.column12, cost_source = given.column13
-FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE usage.id = given.column1
+  cost_picousd = given.column12, cost_source = given.column13, cache_write_1h_tokens = given.column14
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE usage.id = given.column1
 
 -- name: own_and_below
 -- What the totals of a run should be: (scope, provider, model, counts) from its requests and its children's subtrees.

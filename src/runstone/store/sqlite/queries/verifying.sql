@@ -199,13 +199,21 @@ SELECT m.id, m.text, m.text_ref FROM messages m WHERE m.id > :after AND NOT EXIS
 ORDER BY m.id LIMIT :limit
 
 -- name: runs_without_text
--- Runs of which the index lacks the title, prompt, summary or error that they have.
+-- Runs of which the index lacks the title, prompt or summary that they have.
 SELECT r.id FROM runs r
 WHERE r.id > :after AND CASE :source WHEN 'title' THEN coalesce(r.title, '') <> ''
     WHEN 'prompt' THEN EXISTS (SELECT 1 FROM blobs b WHERE b.digest = r.prompt_ref AND b.size > 0)
-    WHEN 'summary' THEN r.status = 'completed' AND coalesce(r.summary, '') <> ''
-    ELSE r.status = 'failed' AND json_valid(r.error_json) AND coalesce(r.error_json ->> 'message', '') <> '' END
+    ELSE r.status = 'completed' AND coalesce(r.summary, '') <> '' END
   AND NOT EXISTS (SELECT 1 FROM texts t WHERE t.run = r.id AND t.source = :source AND t.message IS NULL)
+ORDER BY r.id LIMIT :limit
+
+-- name: runs_without_errors
+-- Runs of which the index has fewer errors than there were failed tries that said why.
+SELECT r.id FROM runs r JOIN (
+  SELECT e.run, count(*) AS n FROM events e
+  WHERE e.type = 'run.failed' AND (e.payload IS NULL OR (json_valid(e.payload) AND coalesce(e.payload ->> '$.error.message', '') <> ''))
+  GROUP BY e.run) f ON f.run = r.id
+WHERE r.id > :after AND f.n > (SELECT count(*) FROM texts t WHERE t.run = r.id AND t.source = 'error' AND t.message IS NULL)
 ORDER BY r.id LIMIT :limit
 
 -- name: numbers_behind
@@ -226,6 +234,29 @@ SELECT t.name, coalesce(s.seq, 0), t.last FROM (
   UNION ALL SELECT 'removed_usage', (SELECT max(id) FROM removed_usage)
   UNION ALL SELECT 'texts', (SELECT max(id) FROM texts)) t LEFT JOIN sqlite_sequence s ON s.name = t.name
 WHERE t.last > coalesce(s.seq, 0)
+
+-- name: broken_rules
+-- Rows that the schema's own rules forbid, by table: on a connection that only reads SQLite does not look at them.
+SELECT 'runs', run_id FROM runs WHERE octet_length(title) > 4096 OR octet_length(summary) > 4096 OR octet_length(status_reason) > 4096
+  OR octet_length(options_json) > 4096 OR octet_length(labels_json) > 4096 OR octet_length(error_json) > 4096
+  OR (status = 'running') <> (attempt_started_at IS NOT NULL)
+  OR (status IN ('completed', 'failed', 'cancelled')) <> (completed_at IS NOT NULL) OR depth < 0 OR attempt < 0
+UNION ALL SELECT 'events', position FROM events WHERE octet_length(payload) > 4096
+UNION ALL SELECT 'attempts', run || '.' || number FROM attempts WHERE number < 1 OR (ended_at IS NULL) <> (outcome IS NULL)
+UNION ALL SELECT 'journal', id FROM journal WHERE octet_length(name) > 4096 OR octet_length(value) > 4096
+UNION ALL SELECT 'threads', thread_id FROM threads WHERE octet_length(title) > 4096
+UNION ALL SELECT 'messages', id FROM messages WHERE octet_length(text) > 4096 OR octet_length(extra_json) > 4096
+  OR (text IS NULL) = (text_ref IS NULL)
+UNION ALL SELECT 'checkpoints', run || '.' || number FROM checkpoints WHERE octet_length(label) > 4096 OR number < 1
+UNION ALL SELECT 'boards', board_id FROM boards WHERE octet_length(title) > 4096
+UNION ALL SELECT 'cards', card_id FROM cards WHERE octet_length(title) > 4096 OR octet_length(body) > 4096
+  OR octet_length(labels_json) > 4096 OR status NOT IN ('todo', 'in_progress', 'blocked', 'done')
+  OR (claimed_by IS NOT NULL AND status <> 'in_progress')
+UNION ALL SELECT 'commands', command_id FROM commands WHERE octet_length(payload_json) > 4096
+  OR status NOT IN ('requested', 'acknowledged', 'applied', 'rejected')
+UNION ALL SELECT 'usage', request_id FROM usage WHERE min(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens) < 0
+  OR reasoning_tokens NOT BETWEEN 0 AND output_tokens OR cost_picousd < 0
+  OR cost_source NOT IN ('reported', 'priced', 'unknown') OR (cost_picousd IS NULL) <> (cost_source = 'unknown')
 
 -- name: all_meta
 SELECT name, value FROM meta
