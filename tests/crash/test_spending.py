@@ -144,6 +144,6 @@ def test_a_request_that_was_sent_again_after_a_crash_adds_nothing(tmp_path: Path
             assert [one.usage(**again).result() for one in (run, below, run)] == [False] * 3
         totals = ledger.tree("r").subtree
         assert (totals.requests, totals.cost_picousd) == (1, 25 * 10**8)
-        with ledger.start_run(run_id="another tree") as other:
+        with ledger.start_run(run_id="another") as other:
             assert other.usage(**again).result() is True
         assert ledger.verify() == []
