@@ -10,8 +10,12 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from runstone.domain.secrets import Secret
+from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
 
+FROM_VARIABLE: Final = "@env:"
+"""Marks the name of a variable whose value is secret."""
 WORKSPACE: Final = "runstone.global.workspace"
 """Where a command line's --workspace is kept, also while a shell asks for completions."""
 
@@ -122,10 +126,20 @@ def _pair(pair: str) -> tuple[str, Any]:
         raise error
     if key.endswith(":"):
         return key[:-1], _json(item, f"{key}=")
+    if item.startswith(FROM_VARIABLE):
+        return key, _secret(item.removeprefix(FROM_VARIABLE))
     try:
         return key, _strict(item)
     except ValueError:
         return key, item
+
+
+def _secret(name: str) -> Secret:
+    """A reference to a secret; its value is the variable's when it is needed, and is not stored."""
+    try:
+        return Secret(name)
+    except InvalidInput as error:
+        raise click.UsageError(f"{FROM_VARIABLE}{name}: {error}") from error
 
 
 def _text_of(given: str) -> str:

@@ -7,7 +7,7 @@ import click
 
 import runstone
 from runstone.background import is_background
-from runstone.cli import arguments, executing, options, plan_tables
+from runstone.cli import arguments, asking_secrets, executing, options, plan_tables
 from runstone.cli.command import Command, with_session
 from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
@@ -15,6 +15,7 @@ from runstone.cli.session import Session
 from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
 from runstone.domain.runs import RESUMABLE
+from runstone.domain.secrets import names_in
 from runstone.engine.local import SLOTS
 from runstone.errors import Misuse
 from runstone.ledger import Ledger
@@ -36,8 +37,9 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     """Run a workflow or an agent.
 
     Its result is printed. Values of KEY=VALUE are JSON where they are valid JSON, else text; KEY:=JSON
-    insists on JSON. Ctrl-C leaves the run interrupted: `runstone resume` goes on with it and does no finished
-    work again.
+    insists on JSON. KEY=@env:NAME is a secret: its name is stored, and its value is read from the variable NAME,
+    or asked for, now and at each resume. Ctrl-C leaves the run interrupted: `runstone resume` goes on with it
+    and does no finished work again.
     """
     budget, value = options.budget_of(more), arguments.read_input(pairs, given)
     labels = arguments.labels_of(more["label"])
@@ -47,9 +49,10 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     session.require(name, root)
     with Interrupts(session.output) as interrupts, session.changing(create=True) as ledger:
         chosen = more["id"] or executing.new_id()
+        secrets = asking_secrets.ask(session, names_in(value))
         begin = partial(
             runstone.run, name, value, ledger=ledger, run_id=chosen, title=more["title"], labels=labels,
-            budget=budget, slots=slots or SLOTS,
+            budget=budget, slots=slots or SLOTS, secrets=secrets,
         )  # fmt: skip
         return executing.drive(session.output, ledger, executing.Start(chosen, begin), interrupts)
 
@@ -79,7 +82,8 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
             return resume_command(session.output, ledger, found[0], detach=detach)
         found = resume_commands(session.output, ledger, found)
         slots = _define(session, ledger, found, trust)
-        begin = partial(runstone.resume, ledger=ledger, slots=slots, **asked)
+        secrets = asking_secrets.ask(session, asking_secrets.names_of(ledger, found))
+        begin = partial(runstone.resume, ledger=ledger, slots=slots, secrets=secrets, **asked)
         if every:
             known = _known(session, found)
             starts = [executing.Start(one.id, partial(begin, one.id)) for one in known]

@@ -46,6 +46,8 @@ class Session:
                 self.output.note(f"created the workspace {ledger.workspace.folder}", "")
             else:
                 self._say_which(ledger)
+            for unheeded in ledger.core.redactor.notes:
+                self.output.warning(unheeded)
             yield ledger
 
     def _say_which(self, ledger: Ledger) -> None:
