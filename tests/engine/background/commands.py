@@ -98,11 +98,12 @@ def printed(ledger: Ledger, run_id: str, stream: str = "stdout") -> list[str]:
 def ended(ledger: Ledger, run_id: str, limit_s: float = 30.0) -> Any:
     """The run when it has ended; between a killed watcher and the next one it reads interrupted for a moment."""
 
-    def look() -> bool:
-        return ledger.wait(run_id, limit_s).status in ("completed", "failed", "cancelled")
-
-    eventually(look, limit_s)
-    return ledger.get_run(run_id)
+    deadline = time.monotonic() + limit_s
+    while (run := ledger.wait(run_id, 1.0)).status not in ("completed", "failed", "cancelled"):
+        told = [(event.type, event.payload) for event in ledger.events(run_id, limit=1000).items[-6:]]
+        assert time.monotonic() < deadline, (run.status, run.status_reason, told)
+        pause(0.01)
+    return run
 
 
 def counting(count: int, *, per_s: int = 0, burst: int = 20) -> list[str]:
@@ -131,7 +132,7 @@ def processes_of(folder: Path) -> Iterator[tuple[int, str]]:
         with contextlib.suppress(OSError):
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             about = line + (entry / "environ").read_bytes().decode(errors="replace")
-            if f"RUNSTONE_WORKSPACE={folder}" in about or f"{folder}/.runstone" in line:
+            if f"RUNSTONE_WORKSPACE={folder}\0" in about or f"{folder}/.runstone" in line:
                 yield int(entry.name), line
 
 
