@@ -20,7 +20,7 @@ READING = [
     ("runs", "list"), ("runs", "list", "--all"), ("runs", "show", "lead-run"), ("runs", "show", "clumsy-run"),
     ("runs", "tree", "lead-run"), ("runs", "events", "reader-run"), ("runs", "logs", "reader-run"),
     ("runs", "search", "needle"), ("threads", "list"), ("threads", "show", "reader-run.thread"), ("boards", "list"),
-    ("boards", "show", "board-1"), ("verify",),
+    ("boards", "show", "board-1"), ("verify",), ("usage",),
 ]  # fmt: skip
 
 
