@@ -130,7 +130,9 @@ def test_a_killed_copy_under_way_is_cleaned_up(tmp_path: Path) -> None:
     workspace = filled(tmp_path, 60_000)
     process = subprocess.Popen(runstone_command("--workspace", str(tmp_path), "backup"), text=True)
     folder = workspace.folder / "backups"
-    wait_until(lambda: any(part.stat().st_size for part in folder.glob("*.part")) or process.poll() is not None)
+    wait_until(
+        lambda: any(part.stat().st_size for part in folder.glob("*.part")) or process.poll() is not None
+    )
     kill(process)
     whole = backups.listed(workspace)
     last = backups.backup(workspace)
@@ -198,4 +200,7 @@ def test_a_backup_of_an_older_schema_is_taken_as_it_is(tmp_path: Path) -> None:
     assert taken.schema == 2
     restored = restore(taken.file, tmp_path / "copy")
     assert (restored.from_schema, restored.schema) == (2, migrate.migrations()[-1].number)
-    assert sorted(file.name for file in (tmp_path / "copy" / ".runstone").iterdir()) == [".gitignore", "ledger.db"]
+    assert sorted(file.name for file in (tmp_path / "copy" / ".runstone").iterdir()) == [
+        ".gitignore",
+        "ledger.db",
+    ]

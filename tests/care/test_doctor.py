@@ -14,7 +14,18 @@ import pytest
 
 import runstone
 from runstone.care import backup as backups
-from runstone.care.doctor import Check, examine, file, ghosts, locks, machine, place, rights, settings, versions
+from runstone.care.doctor import (
+    Check,
+    examine,
+    file,
+    ghosts,
+    locks,
+    machine,
+    place,
+    rights,
+    settings,
+    versions,
+)
 from runstone.testing.clock import FakeClock
 from runstone.workspace import Workspace
 from tests.care.copying import end, holder, kill, runstone_command, start, wait_until
@@ -70,7 +81,9 @@ def test_a_healthy_fresh_workspace_has_no_warnings(workspace: Workspace) -> None
 
 
 def test_it_changes_nothing_and_reads_what_cannot_be_written(workspace: Workspace) -> None:
-    before = {p.name: p.read_bytes() for p in workspace.folder.iterdir() if p.name in ("ledger.db", ".gitignore")}
+    before = {
+        p.name: p.read_bytes() for p in workspace.folder.iterdir() if p.name in ("ledger.db", ".gitignore")
+    }
     names = {p.name for p in workspace.folder.iterdir()}
     examine(workspace, workspace.root)
     assert {p.name for p in workspace.folder.iterdir()} - names <= {"ledger.db-wal", "ledger.db-shm"}
@@ -94,7 +107,13 @@ def test_a_damaged_ledger_is_a_problem_and_not_a_crash(workspace: Workspace, dam
     for suffix in ("-wal", "-shm"):
         workspace.database.with_name(f"ledger.db{suffix}").unlink(missing_ok=True)
     workspace.database.write_bytes(
-        {"text": b"hello " * 2_000, "truncated": data[:-8192], "page": bytes(ruined), "empty": b"", "foreign": b""}[damage]
+        {
+            "text": b"hello " * 2_000,
+            "truncated": data[:-8192],
+            "page": bytes(ruined),
+            "empty": b"",
+            "foreign": b"",
+        }[damage]
     )
     if damage == "foreign":
         apsw.Connection(str(workspace.database)).execute("CREATE TABLE t (x)").fetchall()
@@ -152,7 +171,9 @@ def test_an_sqlite_without_what_is_needed_is_a_problem() -> None:
      ("fuse.rclone", "warning"), ("9p", "warning"), ("overlay", "warning"), ("tmpfs", "warning")],
 )  # fmt: skip
 def test_the_kind_of_file_system_is_judged(tmp_path: Path, kind: str, severity: str) -> None:
-    mounts = f"/dev/a / ext4 rw 0 0\nhost:/b {tmp_path} {kind} rw,nobarrier 0 0\nx {tmp_path}/other tmpfs rw 0 0\n"
+    mounts = (
+        f"/dev/a / ext4 rw 0 0\nhost:/b {tmp_path} {kind} rw,nobarrier 0 0\nx {tmp_path}/other tmpfs rw 0 0\n"
+    )
     mount = place.mount_of(tmp_path / "w", mounts)
     assert mount is not None
     assert place.check_kind(mount, tmp_path).severity == severity
@@ -320,7 +341,7 @@ def test_folders_of_commands_without_a_run_are_noted(workspace: Workspace) -> No
     assert check.severity == "note"
     type_(check, workspace)
     assert not left.exists()
-    assert list(ghosts.check_folders(workspace, lambda run_id: "running"))[0].severity == "ok"
+    assert [one.severity for one in ghosts.check_folders(workspace, lambda run_id: "running")] == ["ok"]
 
 
 # --- rights, settings, machine ---------------------------------------------------------------------------
@@ -360,7 +381,9 @@ def test_a_ledger_that_git_would_take_is_a_warning(workspace: Workspace) -> None
     assert one(workspace, "rights.git").severity == "ok"
 
 
-def test_settings_are_read_and_not_run(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_and_not_run(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RUNSTONE_STATE_DIR", str(tmp_path / "state"))
     toml = workspace.root / "runstone.toml"
     toml.write_text('modules = ["nothing_such"]')
@@ -380,7 +403,12 @@ def test_settings_are_read_and_not_run(workspace: Workspace, tmp_path: Path, mon
 
 
 def test_variables_that_matter_are_said() -> None:
-    told: dict[str, Any] = {"RUNSTONE_CRASH_AT": "x", "RUNSTONE_WORKSPACE": "/nowhere/at/all", "RUNSTONE_WORKSPCE": "y", "HOME": "z"}
+    told: dict[str, Any] = {
+        "RUNSTONE_CRASH_AT": "x",
+        "RUNSTONE_WORKSPACE": "/nowhere/at/all",
+        "RUNSTONE_WORKSPCE": "y",
+        "HOME": "z",
+    }
     checks = list(settings.check_environment(told))
     assert [check.severity for check in checks] == ["problem", "warning", "note"]
     assert [check.command for check in checks] == [f"unset {name}" for name in sorted(told) if name != "HOME"]

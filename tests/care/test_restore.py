@@ -24,9 +24,25 @@ from runstone.errors import (
     StoreCorrupt,
     StoreError,
 )
+from runstone.store.writes.lifecycle import RecordEvents
 from runstone.testing.crash import crash_environment
 from runstone.workspace import Workspace
-from tests.care.copying import end, holder, kill, runstone_command
+from tests.care.copying import end, holder, kill, runstone_command, start
+
+OPENED = """
+import runstone, sys
+ledger = runstone.open(sys.argv[1], readonly={readonly})
+ledger.cursor()
+print(flush=True)
+sys.stdin.read()
+"""
+
+KILLED = """
+import os, runstone, signal, sys
+ledger = runstone.open(sys.argv[1])
+run = ledger.start_run(run_id="x")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def filled(folder: Path, run_id: str = "r") -> Workspace:
@@ -58,7 +74,9 @@ def test_cursors_of_the_original_begin_anew_in_the_copy(tmp_path: Path) -> None:
 # --- what the original still works on --------------------------------------------------------------------
 
 
-def test_the_copy_takes_everything_out_of_the_originals_hands_and_leaves_its_processes_alone(tmp_path: Path) -> None:
+def test_the_copy_takes_everything_out_of_the_originals_hands_and_leaves_its_processes_alone(
+    tmp_path: Path,
+) -> None:
     with holder(tmp_path / "w") as (owner, tool):
         with runstone.open(tmp_path / "w") as ledger:
             attempt = ledger.get_run("held").attempt
@@ -79,8 +97,6 @@ def test_the_copy_takes_everything_out_of_the_originals_hands_and_leaves_its_pro
             with ledger.continue_run("held") as again:
                 assert again.attempt == attempt + 1
                 again.complete()
-            from runstone.store.writes.lifecycle import RecordEvents
-
             with pytest.raises(Fenced):
                 ledger.core.submit(RecordEvents("held", attempt, []), []).result()
             assert verify(ledger) == []
@@ -169,9 +185,7 @@ def test_a_ledger_is_replaced_only_when_that_is_said_and_is_kept_aside(tmp_path:
 def test_a_ledger_that_is_open_is_not_replaced(tmp_path: Path, readonly: bool) -> None:
     workspace = filled(tmp_path / "w")
     taken = backups.backup(workspace)
-    program = f"import runstone, sys; l = runstone.open(sys.argv[1], readonly={readonly}); l.cursor(); print(flush=True); sys.stdin.read()"
-    from tests.care.copying import start
-
+    program = OPENED.format(readonly=readonly)
     process = start(program, workspace.root)
     try:
         assert process.stdout is not None
@@ -196,19 +210,20 @@ def test_a_ledger_whose_runs_still_have_processes_is_not_replaced(tmp_path: Path
 def test_a_live_lease_keeps_a_ledger_from_being_replaced(tmp_path: Path) -> None:
     workspace = filled(tmp_path / "w")
     taken = backups.backup(workspace)
-    with runstone.open(workspace.root) as ledger:
-        ledger.start_run(run_id="far")
-        ledger.flush()
-        connection = apsw.Connection(str(workspace.database))
-        connection.execute("UPDATE owners SET identity_json = json_set(identity_json, '$.host', 'elsewhere')")
-        lease = connection.execute("SELECT * FROM leases").fetchall()
-        ledger.supervisor.release(ledger.supervisor.hold("far", 1))
-    connection.execute("PRAGMA foreign_keys = OFF").fetchall()
-    connection.execute("DELETE FROM leases").fetchall()
-    connection.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (*lease[0][:3], 4_000_000_000_000_000))
+    filled(tmp_path / "w", "far")
+    connection = apsw.Connection(str(workspace.database))
+    connection.execute(
+        "UPDATE owners SET identity_json = json_set(identity_json, '$.host', 'elsewhere')"
+    ).fetchall()
+    far = connection.execute("SELECT run, number, owner FROM attempts ORDER BY run DESC LIMIT 1").fetchall()[
+        0
+    ]
+    connection.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (*far, 4_000_000_000_000_000)).fetchall()
     connection.close()
-    with pytest.raises(LedgerInUse, match="run far is held by process .* on elsewhere"):
+    with pytest.raises(LedgerInUse, match=r"run far is held by process \d+ on elsewhere"):
         restore(taken.file, workspace.root, over=True)
+    with runstone.open(workspace.root, readonly=True) as ledger:
+        assert {run.id for run in ledger.list_runs().items} == {"r", "far"}
 
 
 def test_a_damaged_ledger_can_be_replaced_and_is_kept(tmp_path: Path) -> None:
@@ -227,11 +242,7 @@ def test_a_damaged_ledger_can_be_replaced_and_is_kept(tmp_path: Path) -> None:
 def test_a_log_without_its_ledger_is_not_taken_for_the_restored_ones(tmp_path: Path) -> None:
     workspace = filled(tmp_path / "w")
     taken = backups.backup(workspace)
-    program = "import runstone, sys, os, signal; l = runstone.open(sys.argv[1]); r = l.start_run(run_id='x'); os.kill(os.getpid(), signal.SIGKILL)"
-    from tests.care.copying import start
-
-    process = start(program, workspace.root)
-    end(process)
+    end(start(KILLED, workspace.root))
     log = workspace.database.with_name("ledger.db-wal")
     assert log.stat().st_size
     workspace.database.unlink()
@@ -242,9 +253,13 @@ def test_a_log_without_its_ledger_is_not_taken_for_the_restored_ones(tmp_path: P
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_killed_at_any_point_the_place_has_the_old_or_the_new_ledger(tmp_path: Path, fresh: bool) -> None:
-    with holder(tmp_path / "source") as (_, tool):
+    with holder(tmp_path / "source") as (_, _):
         file = backups.backup(Workspace(tmp_path / "source")).file
-    points = [f"{kind}.{side}_commit" for kind in ("BeginEpoch", "DisownProcess", "InterruptRun") for side in ("before", "after")]
+    points = [
+        f"{kind}.{side}_commit"
+        for kind in ("BeginEpoch", "DisownProcess", "InterruptRun")
+        for side in ("before", "after")
+    ]
     points += ["restore.prepared", *([] if fresh else ["restore.kept"]), "restore.replaced"]
     for number, point in enumerate(points):
         root = tmp_path / f"{number}"
@@ -259,10 +274,16 @@ def test_killed_at_any_point_the_place_has_the_old_or_the_new_ledger(tmp_path: P
         if there:
             with runstone.open(root) as ledger:
                 runs = {run.id: run.status for run in ledger.list_runs().items}
-                assert runs == ({"held": "interrupted"} if point == "restore.replaced" else {"old": "completed"}), point
+                assert runs == (
+                    {"held": "interrupted"} if point == "restore.replaced" else {"old": "completed"}
+                ), point
                 assert verify(ledger) == []
         restore(file, root, over=True)
-        left = {path.name for path in Workspace(root).folder.iterdir() if "restoring" in path.name or ".part" in path.name}
+        left = {
+            path.name
+            for path in Workspace(root).folder.iterdir()
+            if "restoring" in path.name or ".part" in path.name
+        }
         assert left == set(), point
 
 
@@ -280,7 +301,9 @@ def test_what_is_no_ledger_is_refused_and_nothing_is_left(tmp_path: Path) -> Non
     connection.execute("PRAGMA user_version = 999").fetchall()
     connection.execute("UPDATE meta SET value = '999' WHERE name = 'usable_from'").fetchall()
     connection.close()
-    truncated, empty, text, damaged = (tmp_path / name for name in ("truncated.db", "empty.db", "text.db", "damaged.db"))
+    truncated, empty, text, damaged = (
+        tmp_path / name for name in ("truncated.db", "empty.db", "text.db", "damaged.db")
+    )
     truncated.write_bytes(whole.read_bytes()[:-4096])
     empty.touch()
     text.write_text("hello " * 1_000)
