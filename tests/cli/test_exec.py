@@ -130,6 +130,16 @@ def test_ctrl_c_stops_the_command_and_says_so(here: Shell) -> None:
     assert (run["status"], run["status_reason"], run["living"]) == ("cancelled", "Ctrl-C", [])
 
 
+def test_ctrl_c_while_it_starts_leaves_nothing_behind_that_runs(here: Shell) -> None:
+    process = here.start("exec", "--detach", "--id", "early", "--", "sleep", "60")
+    assert process.stderr is not None
+    assert "created the workspace" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert here("runs", "list", "--status", "running", "--status", "pending", "--jsonl").out == ""
+
+
 def test_a_second_ctrl_c_leaves_a_command_that_does_not_stop_to_itself(here: Shell) -> None:
     process = here.start("exec", "--id", "deaf", "--", "sh", "-c", "trap '' TERM; echo begun; sleep 60")
     assert process.stdout is not None
@@ -333,11 +343,14 @@ def test_the_surroundings_are_recorded_without_secrets(here: Shell) -> None:
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
     here.env |= {"API_TOKEN": "hidden-1", "DATABASE": "postgres://me:hidden-2@host/db", "PLAIN": "shown"}
-    said = here("exec", "--id", "facts", "--cwd", "repository", "--env", "ADDED=1", "--", "env")
-    assert "hidden-1" in said.out, "the command itself has them"
+    command = ["sh", "-c", 'printf %s "$API_TOKEN" > seen; echo "$DATABASE"']
+    said = here("exec", "--id", "facts", "--cwd", "repository", "--env", "ADDED=1", "--", *command)
+    assert (folder / "seen").read_text() == "hidden-1", "the command itself has them"
+    assert "hidden" not in said.out, "what is recorded of its output has them not"
+    (folder / "seen").unlink()
     given = show(here, "facts")["input"]
     assert given["cwd"] == str(folder)
-    assert given["command"] == ["env"]
+    assert given["command"] == command
     assert (given["environment"]["PLAIN"], given["environment"]["ADDED"]) == ("shown", "1")
     assert given["environment"].keys() >= {"PATH", "API_TOKEN", "DATABASE"}
     assert "hidden" not in json.dumps(given)

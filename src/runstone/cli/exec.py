@@ -21,6 +21,7 @@ from runstone.cli.orders import who
 from runstone.cli.output import Output
 from runstone.cli.problems import report
 from runstone.cli.progress import closing_line, look
+from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
 from runstone.domain.codec import MAX_VALUE_BYTES
 from runstone.domain.records import AgentRun
@@ -67,8 +68,7 @@ _WAIT_S: Final = 10.0
     type=Duration(),
     default=1.0,
     metavar="DURATION",
-    show_default="1s",
-    help="Wait so long before it is started again.",
+    help="Wait so long before it is started again, and each time twice as long; else 1s.",
 )
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="End it after 90s, 30m, 2h.")
 @click.option("--exit-code", "own_code", is_flag=True, help="End with the command's own exit code.")
@@ -92,7 +92,7 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
     # Before a workspace is created: a command that cannot be run must not leave one behind.
     _require_program(command[0], cwd, environment)
     stdin = _read_stdin() if asked["stdin"] else None
-    with session.changing(create=True) as ledger:
+    with session.changing(create=True) as ledger, _CtrlC() as pressed:
         facts = facts_of(cwd, environment, ledger.core.redactor)
         card = ledger.boards.card(asked["card"]) if asked["card"] else None
         run = ledger.exec(
@@ -103,9 +103,9 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
             restart=_restart(asked["restart"], asked["restart_delay"]), timeout_s=asked["timeout"],
             run_id=asked["id"], wait_s=_WAIT_S,
         )  # fmt: skip
-        if asked["detach"]:
+        if asked["detach"] and not pressed.count:
             return _detached(session.output, run)
-        return _attached(session.output, ledger, run, own_code=asked["own_code"])
+        return _attached(session.output, ledger, run, pressed, own_code=asked["own_code"])
 
 
 def title_of(command: tuple[str, ...]) -> str:
@@ -147,9 +147,12 @@ def _read_stdin() -> bytes:
 
 def resume_command(output: Output, ledger: Ledger, run: AgentRun, *, detach: bool) -> int:
     """Goes on with a command in the background, and follows what it prints from now on."""
-    after = last_seq(ledger, run)
-    run = ledger.resume_exec(run.id, wait_s=_WAIT_S)
-    return _detached(output, run) if detach else _attached(output, ledger, run, after=after)
+    with _CtrlC() as pressed:
+        after = last_seq(ledger, run)
+        run = ledger.resume_exec(run.id, wait_s=_WAIT_S)
+        if detach and not pressed.count:
+            return _detached(output, run)
+        return _attached(output, ledger, run, pressed, after=after)
 
 
 def resume_commands(output: Output, ledger: Ledger, runs: list[AgentRun]) -> list[AgentRun]:
@@ -171,15 +174,18 @@ def _detached(output: Output, run: AgentRun) -> int:
 
 
 def _attached(
-    output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool = False, after: int = 0
+    output: Output,
+    ledger: Ledger,
+    run: AgentRun,
+    pressed: "_CtrlC",
+    *,
+    own_code: bool = False,
+    after: int = 0,
 ) -> int:
     """Follows the command to its end; Ctrl-C orders a stop of it, a second one leaves it to itself."""
     output.note(f"run {run.id}")
-    with _CtrlC() as pressed:
-        for message in followed(
-            ledger, run.id, after, told=lambda: _order_stop(output, ledger, run.id, pressed)
-        ):
-            _print(output, list(entries([message])))
+    for message in followed(ledger, run.id, after, told=lambda: _order_stop(output, ledger, run.id, pressed)):
+        _print(output, list(entries([message])))
     ended = ledger.get_run(run.id)
     output.status(*closing_line(look(ledger, run.id)))
     if not output.text:
@@ -205,7 +211,9 @@ def _conclude(output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool, 
         code = told
     if run.status == "completed" or stopped:
         return code
-    return report(outcome_of(run), output, code)
+    outcome = outcome_of(run)
+    outcome.hint = next_step(run) or outcome.hint
+    return report(outcome, output, code)
 
 
 def _own_code(ledger: Ledger, run_id: str) -> int | None:

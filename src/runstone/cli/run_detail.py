@@ -1,5 +1,6 @@
 """One run in full, as lines for people. Pure functions over records."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
@@ -138,7 +139,8 @@ def _error(run: AgentRun) -> Iterator[tuple[str, Cell | str]]:
             "error",
             Cell(f"{error.get('message', '')} [{error.get('code') or error.get('type', '')}]", "bad"),
         )
-        yield "hint", str(error.get("hint") or "")
+        hint = str(error.get("hint") or "")
+        yield "hint", re.sub(r"\bRUN\b", lambda _: text.short_id(run.id), hint)
         yield "caused by", ", ".join(str(cause) for cause in error.get("caused_by") or ())
 
 
