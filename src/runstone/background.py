@@ -66,7 +66,7 @@ def start(
         folder.write_launch(launch, stdin)
         start_keeper(folder)
     except CommandError as error:
-        failed = {"error": error_payload(error)}
+        failed = {"error": error_payload(error, ledger.core.redactor)}
         ledger.core.submit(EndRun(run_id, None, "run.failed", failed), []).result()
         raise
     wait_started(ledger.core, folder, run_id, after=0, wait_s=wait_s)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runstone.domain import codec, inputs
-from runstone.domain.bounds import asked_id, bounded
+from runstone.domain.bounds import asked_id
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Page
 from runstone.errors import InvalidAnswer, InvalidCursor, InvalidInput
@@ -80,6 +80,7 @@ class Inputs:
             message, now=core.now(), choices=choices, key=key, reason=reason, schema=schema, expires_s=expires_s,
             default=default,
         )  # fmt: skip
+        asked = inputs.without_secrets(asked, core.redactor.text)
         write = AskInput(asked_id("a run's id", run_id), None, asked, core.new_id())
         found: Asked = core.submit(write, []).result()
         return self.get(found.input_id)
@@ -92,7 +93,7 @@ class Inputs:
         core = self._ledger.core
         found = self.get(input_id)
         if by is not None:
-            bounded("by", by, 200)
+            by = core.clean("by", by, 200)
         if found.status == "open":
             try:
                 inputs.require_fits(response, found.choices, found.response_schema)

@@ -222,6 +222,7 @@ class Commands:
         for name, text in (("by", by), ("idempotency_key", idempotency_key)):
             if text is not None:
                 bounded(name, text, 200)
+        by = None if by is None else ledger.core.redactor.text(by)
         first = self._request(run_id, payload, by=by, key=idempotency_key)
         if scope == "subtree":
             for run in self._below(run_id):

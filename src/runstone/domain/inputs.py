@@ -5,7 +5,7 @@ however often the code comes by. Without one, equal questions are a bag, as chil
 their order, so that a loop that asks "More?" in each round is given the answers of its rounds again after a crash.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -58,11 +58,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any] | None = None
     expires_at: int | None = None
     default: bytes | None = None
+    asked: str | None = None
+    """Hash of what is asked, taken before secrets were taken out of the message."""
 
     @property
     def content(self) -> str:
         """Hash of what is asked."""
-        return keys.child_key("answer", "ask", "", [self.message, list(self.choices or ()), self.schema])
+        return self.asked or keys.child_key(
+            "answer", "ask", "", [self.message, list(self.choices or ()), self.schema]
+        )
 
     @property
     def identity(self) -> str:
@@ -104,6 +108,16 @@ def question(
     except InvalidAnswer as error:
         raise InvalidInput(f"default= does not fit the question: {error}") from None
     return msgspec.structs.replace(asked, default=row_json("default", default).encode())
+
+
+def without_secrets(asked: Question, clean: Callable[[str], str]) -> Question:
+    """The question as it is kept and shown. It is found again by what was asked: another redaction asks nothing anew.
+
+    Choices stay: the answer is one of them, and the code gets it.
+    """
+    message = codec.clip(clean(asked.message), MAX_MESSAGE_BYTES)
+    reason = None if asked.reason is None else codec.clip(clean(asked.reason))
+    return msgspec.structs.replace(asked, message=message, reason=reason, asked=asked.content)
 
 
 def _choices(choices: Iterable[Any]) -> tuple[Any, ...]:

@@ -95,7 +95,10 @@ class Redactor:
 
     def value(self, value: _Value) -> _Value:
         """A JSON value without secrets."""
-        data = _encode(value)
+        try:
+            data = _encode(value)
+        except UnicodeEncodeError:
+            return value  # no Unicode: whoever stores it refuses it
         clean = self.json(data)
         return value if clean is data else _decode(clean)
 

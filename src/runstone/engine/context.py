@@ -193,6 +193,7 @@ class Context(Conduct):
             message, now=self.engine.core.now(), choices=choices, key=key, reason=reason, schema=schema,
             expires_s=expires_s, default=default,
         )  # fmt: skip
+        asked = inputs.without_secrets(asked, self.engine.core.redactor.text)
         hint = self._hint(asked.identity, "ask")
         call = Call("ask", codec.clip(message, 300), asked.identity, loop=self.engine.loop)
         record = self.claims.claim(asked.identity, hint.phase, hint.previous)

@@ -12,7 +12,7 @@ from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.clock import Clock
 from runstone.domain.redaction import Redactor
 from runstone.domain.secrets import Source
-from runstone.errors import StoreError
+from runstone.errors import StoreError, ValueTooLarge
 from runstone.store.base import Write
 from runstone.store.reads import Reader
 from runstone.store.writer import Receipt, Writer
@@ -51,7 +51,13 @@ class Core:
 
     def clean_labels(self, labels: dict[str, str]) -> dict[str, str]:
         """Labels without secrets. Raises as `labels_of` does."""
-        return labels_of(self.redactor.value(labels_of(labels)))
+        clean = self.redactor.value(labels_of(labels))
+        if clean is labels:
+            return labels
+        try:
+            return labels_of(clean)
+        except ValueTooLarge:  # what was put in the place of short secrets made them too long
+            return {name: _as_short(text, labels.get(name, "")) for name, text in clean.items()}
 
     def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
         """Queues a write."""
@@ -64,6 +70,10 @@ class Core:
     def new_id(self) -> str:
         """A new id (UUIDv7): ordered by time, unique without asking anyone."""
         return keys.time_ordered_id(self.clock.now(), os.urandom(10))
+
+
+def _as_short(text: str, as_this: str) -> str:
+    return text.encode()[: len(as_this.encode())].decode(errors="ignore")
 
 
 class Signals:

@@ -285,6 +285,7 @@ class RunHandle:
             message, now=self._core.now(), choices=choices, key=key, reason=reason, schema=schema,
             expires_s=expires_s, default=default,
         )  # fmt: skip
+        asked = inputs.without_secrets(asked, self._core.redactor.text)
         write, saved = AskInput(self.id, self.attempt, asked, self._core.new_id()), None
         checkpoint = None
         if state is not None:

@@ -20,10 +20,9 @@ from runstone.errors import (
 _TRACE_CHARACTERS = 20_000
 
 
-def error_of(error: BaseException | str, redactor: Redactor | None = None) -> dict[str, Any]:
+def error_of(error: BaseException | str, redactor: Redactor) -> dict[str, Any]:
     """{code, type, message, hint?, caused_by?, traceback?} of an exception, as JSON, without secrets."""
-    told = _told(error)
-    return told if redactor is None else redactor.value(told)
+    return redactor.value(_told(error))
 
 
 def _told(error: BaseException | str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from runstone.domain import codec, lines
 from runstone.domain.events import check_emit
+from runstone.domain.inputs import without_secrets
 from runstone.domain.lines import (
     AskLine,
     CheckpointLine,
@@ -18,6 +19,7 @@ from runstone.domain.lines import (
     UpdateLine,
     UsageLine,
 )
+from runstone.domain.redaction import Lines
 from runstone.domain.state import Saved
 from runstone.engine.background.folder import STREAMS, ExecFolder
 from runstone.engine.background.spool import Heard, Spool
@@ -89,6 +91,7 @@ class Intake:
         self.last_line: str | None = None
         self.completion: Completion | None = None
         self._clean = clean
+        self._cleaners = {name: Lines(core.redactor) for name in STREAMS}
         self._thread = core.reader.run(run_id).worker_thread_id or f"{run_id}.thread"
         self._saved: Saved | None = None
         self._tools: dict[str, str] = {}
@@ -216,7 +219,11 @@ class _Parts:
                     if count.broken == 1:
                         self._event(
                             "output.broken",
-                            {"stream": stream, "line": count.lines, "reason": str(error)[:500]},
+                            {
+                                "stream": stream,
+                                "line": count.lines,
+                                "reason": self._intake.core.redactor.text(str(error))[:500],
+                            },
                         )
             self._text(text, count.lines)
         self._end_group()
@@ -228,7 +235,7 @@ class _Parts:
         self._end_messages()
 
     def _text(self, text: str, number: int) -> None:
-        text = self._intake._clean(text)
+        text = self._intake._clean(self._intake._cleaners[self._stream](text))
         if self._stream == "stderr":
             self._intake.errors.add([text])
         elif text.strip():
@@ -267,10 +274,12 @@ class _Parts:
     def _apply(self, line: Line) -> bool:
         """Does what a line of the protocol says; False where it can only be kept as text."""
         intake, run_id, attempt = self._intake, self._intake.run_id, self._intake.attempt
+        redactor = intake.core.redactor
         if isinstance(line, MessageLine):
             self._end_group()
-            extra = None if line.extra is None else codec.encode(line.extra)
-            self._messages.append(NewMessage(line.role, intake._clean(line.text), self._now, extra))
+            extra = None if line.extra is None else redactor.json(codec.encode(line.extra))
+            text = intake._clean(redactor.text(line.text))
+            self._messages.append(NewMessage(line.role, text, self._now, extra))
             return True
         if isinstance(line, CheckpointLine | AskLine) and attempt is None:
             return False  # only an owner has a state, and can be answered
@@ -283,11 +292,12 @@ class _Parts:
         elif isinstance(line, CheckpointLine) and attempt is not None:
             self._checkpoint(line, attempt)
         elif isinstance(line, UpdateLine):
-            told = {"title": line.title, "labels": line.labels}
+            title = None if line.title is None else intake.core.clean("title", line.title)
+            told = {"title": title, "labels": line.labels and intake.core.clean_labels(line.labels)}
             changes = {name: value for name, value in told.items() if value is not None}
             self.writes.append(UpdateRun(run_id, changes, attempt))
         elif isinstance(line, CompleteLine):
-            summary = None if line.summary is None else codec.clip(intake._clean(line.summary))
+            summary = None if line.summary is None else codec.clip(intake._clean(redactor.text(line.summary)))
             self._event("output.completed", {"summary": summary, "result": line.result}, 0)
             intake.completion = Completion(summary, line.result)
         elif isinstance(line, AskLine):
@@ -296,18 +306,21 @@ class _Parts:
 
     def _emitted(self, line: EmitLine) -> NewEvent:
         level = check_emit(line.type, line.body) if line.importance is None else line.importance
-        tool = None
+        tool, data = None, codec.encode(line.body)
+        clean = self._intake.core.redactor.json(data)
+        body = line.body if clean is data else codec.decode(clean)
         if line.type == "tool.started":
-            self._intake._tools[line.body["call_id"]] = line.body["tool"]
+            self._intake._tools[body["call_id"]] = body["tool"]
         elif line.type == "tool.completed":
-            started = self._intake._tools.pop(line.body["call_id"], None)
-            tool = (str(line.body.get("tool") or started or "unknown")[:200], line.body.get("ok") is False)
-        return NewEvent(line.type, codec.encode(line.body), level, self._now, line.key, tool)
+            started = self._intake._tools.pop(body["call_id"], None)
+            tool = (str(body.get("tool") or started or "unknown")[:200], body.get("ok") is False)
+        return NewEvent(line.type, clean, level, self._now, line.key, tool)
 
     def _checkpoint(self, line: CheckpointLine, attempt: int) -> None:
         before = self.saved or self._intake.state()
         places, after = before.changes(line.state) if line.append is None else before.appended(line.append)
-        write = SaveCheckpoint(self._intake.run_id, attempt, places, label=line.label, after=before.number)
+        label = None if line.label is None else self._intake.core.clean("label", line.label)
+        write = SaveCheckpoint(self._intake.run_id, attempt, places, label=label, after=before.number)
         self.writes.append(write)
         self.saved = after
 
@@ -315,7 +328,7 @@ class _Parts:
         """Asks before the line counts as read: asked again after a kill, it is the same question."""
         intake = self._intake
         try:
-            question = line.question(self._now)
+            question = without_secrets(line.question(self._now), intake.core.redactor.text)
             intake.core.submit(AskInput(intake.run_id, None, question, intake.core.new_id()), []).result()
         except StoreError:
             raise

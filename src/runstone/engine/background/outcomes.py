@@ -5,6 +5,7 @@ import os
 import signal
 from typing import Any
 
+from runstone.domain.redaction import Redactor
 from runstone.engine.background.folder import Exit, Launch
 from runstone.engine.outcome import error_of
 from runstone.errors import (
@@ -37,11 +38,12 @@ def failure(launch: Launch, end: Exit, *, timed_out: bool, errors: str) -> Comma
     return CommandFailed(f"{name} ended with {how}" + (f": {last[:300]}" if last else ""), **details)
 
 
-def error_payload(error: CommandError) -> dict[str, Any]:
-    """The error as the event has it: with exit code, signal and the last lines of stderr."""
-    told = error_of(error)
+def error_payload(error: CommandError, redactor: Redactor) -> dict[str, Any]:
+    """The error as the event has it: with exit code, signal and the last lines of stderr, without secrets."""
+    told = error_of(error, redactor)
     told.pop("traceback", None)  # it would show this file, not the command
-    return told | {name: value for name, value in error.details.items() if value not in (None, "")}
+    details = {name: value for name, value in error.details.items() if value not in (None, "")}
+    return told | redactor.value(details)
 
 
 def signal_name(number: int) -> str:

@@ -68,7 +68,9 @@ class Watcher:
             elif isinstance(standing, Adopt | Begin):
                 try:
                     concluded = (
-                        self._go_on(standing.process) if isinstance(standing, Adopt) else self._begin(standing)
+                        self._go_on(standing.process)
+                        if isinstance(standing, Adopt)
+                        else self._begin(standing)
                     )
                 except (RunIsLive, IllegalTransition):
                     continue  # another claimer won, or it was stopped meanwhile
@@ -124,7 +126,7 @@ class Watcher:
         leader = identify(pid) if pid else None
         if leader is None:
             raise KeeperGone("the keeper could not start the command")
-        command = self._launch().arguments
+        command = self.core.redactor.value(self._launch().arguments)
         start = StartProcess(self.run_id, handle.attempt, pid, msgspec.to_builtins(leader), command)
         self.core.submit(start, []).result()
         self._kept, self._gated = handle.attempt, True
@@ -228,7 +230,9 @@ class _Conclusion:
         tries = sum(1 for one in self._core.reader.attempts(self._handle.id) if one.outcome == "failed")
         delay_s = Restart.of(self._launch.restart).delay_after(tries + 1)
         if delay_s is None or end.failed_at is not None:
-            return self._end("run.failed", {"error": error_payload(error), **self._summary()}, noted)
+            return self._end(
+                "run.failed", {"error": error_payload(error, self._core.redactor), **self._summary()}, noted
+            )
         return self._restart(error, delay_s, noted)
 
     def _complete(self, noted: CommandEnd) -> None:
@@ -244,8 +248,8 @@ class _Conclusion:
 
     def _restart(self, error: CommandError, delay_s: float, noted: CommandEnd) -> None:
         payload = {
-            "reason": codec.clip(f"restarts in {delay_s:g} s: {error}", 1_000),
-            "error": error_payload(error),
+            "reason": codec.clip(self._core.redactor.text(f"restarts in {delay_s:g} s: {error}"), 1_000),
+            "error": error_payload(error, self._core.redactor),
             "wake_at": self._core.now() + int(delay_s * 1e6),
         }
         handle = self._handle
