@@ -235,6 +235,8 @@ async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after
         except asyncio.CancelledError:
             await engine.leave(tree, f"its event loop was cancelled in process {os.getpid()}")
             raise
+        if done.status in ("awaiting_user", "waiting"):
+            raise awaiting(ledger.reader, run_id)
         if done.status != "completed":
             raise outcome_of(done)
         return ledger.reader.value(done.result_ref)

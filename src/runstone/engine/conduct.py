@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from runstone.domain import codec
 from runstone.domain.records import JournalEntry
@@ -20,6 +20,7 @@ from runstone.store.writes.journal import RecordHandled
 from runstone.store.writes.lifecycle import PauseParked
 
 if TYPE_CHECKING:
+    from runstone.engine.context import Context
     from runstone.engine.driving import Tree
     from runstone.engine.local import LocalEngine
 

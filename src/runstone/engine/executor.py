@@ -277,8 +277,9 @@ class Attempt:
         open_calls = [call for call in ctx.calls if not call.done()]
         if not open_calls or not all(call.waits for call in open_calls) or not ctx.may_park():
             return False
+        write = self._parking()
         try:
-            parked: bool = await self.engine.core.submit(self._parking(), [])
+            parked: bool = await self.engine.core.submit(write, [])
         except Fenced:
             return True
         if parked:
