@@ -125,11 +125,11 @@ DAMAGES: dict[str, Damage] = {
         f"UPDATE journal SET key = 'x' WHERE run = {JOB} AND kind = 'child' AND name = 'lead'",
         named="journal_link"),
     "a card is claimed by an ended run": mended(
-        f"UPDATE cards SET claimed_by = {RUN.format('failed')}, status = 'in_progress' WHERE card_id = 'card-2'", named="card_claim",
-        but="cards"),
+        f"UPDATE cards SET claimed_by = {RUN.format('failed')}, status = 'in_progress' WHERE card_id = 'card-2'",
+        named="card_claim", but="cards"),
     "a card is claimed by a run that never was": mended(
-        "UPDATE cards SET claimed_by = 9999, status = 'in_progress' WHERE card_id = 'card-2'", named="card_claim",
-        but="cards"),
+        "UPDATE cards SET claimed_by = 9999, status = 'in_progress' WHERE card_id = 'card-2'",
+        named="card_claim", but="cards"),
     # --- threads, search, counters, the file
     "a thread's counter is behind": mended("UPDATE threads SET last_seq = 1", named="thread_numbers"),
     "the search index is empty": mended(
@@ -138,8 +138,8 @@ DAMAGES: dict[str, Damage] = {
     "entries of the search index are gone": mended(
         "DELETE FROM search WHERE rowid IN (SELECT id FROM texts)", named="search_missing"),
     "the search index has texts of nobody": mended(
-        "INSERT INTO search (rowid, body) VALUES (900, 'ghost')", "INSERT INTO texts VALUES (901, 'message', NULL, 999)",
-        named="search_dead"),
+        "INSERT INTO search (rowid, body) VALUES (900, 'ghost')",
+        "INSERT INTO texts VALUES (901, 'message', NULL, 999)", named="search_dead"),
     "numbers would be given again": mended("UPDATE sqlite_sequence SET seq = 1", named="numbers_behind"),
     "a counter is gone": mended("DELETE FROM sqlite_sequence WHERE name = 'events'", named="numbers_behind"),
     "the epoch is gone": mended("DELETE FROM meta WHERE name = 'epoch'", named="meta_wrong", but="meta"),
@@ -153,9 +153,11 @@ DAMAGES: dict[str, Damage] = {
     "all events of a run are gone": kept(
         f"DELETE FROM events WHERE run = {RUN.format('failed')}", named="events_missing"),
     "an event is no JSON": kept(
-        f"UPDATE events SET payload = '{{broken' WHERE run = {OWN} AND type = 'run.completed'", named="event_unreadable"),
+        f"UPDATE events SET payload = '{{broken' WHERE run = {OWN} AND type = 'run.completed'",
+        named="event_unreadable"),
     "an event lacks what it must have": kept(
-        f"UPDATE events SET payload = '{{}}' WHERE run = {OWN} AND type = 'run.started'", named="event_unreadable"),
+        f"UPDATE events SET payload = '{{}}' WHERE run = {OWN} AND type = 'run.started'",
+        named="event_unreadable"),
     "a move that no run can make": kept(
         f"UPDATE events SET type = 'run.completed' WHERE run = {OWN} AND type = 'checkpoint.saved'",
         named="event_impossible"),
@@ -167,9 +169,11 @@ DAMAGES: dict[str, Damage] = {
         f"UPDATE blobs SET data = x'00', codec = 0 WHERE digest = (SELECT result_ref FROM runs WHERE id = {OWN})",
         named="blob_damaged"),
     "a place of a checkpoint is gone": kept(
-        f"DELETE FROM places WHERE run = {OWN} AND path = 'turns' AND item = 1", named="checkpoint_unreadable"),
+        f"DELETE FROM places WHERE run = {OWN} AND path = 'turns' AND item = 1",
+        named="checkpoint_unreadable"),
     "a place of a checkpoint is damaged": kept(
-        f"UPDATE places SET value = x'7b', codec = 0 WHERE run = {OWN} AND path = 'goal'", named="checkpoint_unreadable"),
+        f"UPDATE places SET value = x'7b', codec = 0 WHERE run = {OWN} AND path = 'goal'",
+        named="checkpoint_unreadable"),
     "the result of a step is gone": kept(
         f"UPDATE journal SET value = NULL, value_ref = NULL WHERE run = {JOB} AND kind = 'step'", named="journal_value"),
     "a message is gone": kept(

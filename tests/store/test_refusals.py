@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from runstone.domain import codec, inputs
+from runstone.domain.history import History
 from runstone.domain.state import Saved
 from runstone.errors import InvalidInput, RunstoneError
 from runstone.store.base import Write
@@ -41,6 +42,7 @@ from runstone.store.writes.lifecycle import (
     YieldRun,
 )
 from runstone.store.writes.removal import PruneRun, RemoveRun
+from runstone.store.writes.repair import RebuildRequests, RebuildRun
 from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
@@ -74,6 +76,13 @@ class Late(Write):
     def decide(self, batch: Batch) -> Any:
         self.inner.decide(batch)
         raise InvalidInput("refused at last")
+
+
+def doubted(run_id: str) -> History:
+    """A history that a repair must not rely on."""
+    history = History(1, run_id)
+    history.add(1, "run.started", {"attempt": 1}, 5, 1)
+    return history
 
 
 REFUSED: list[tuple[str, Callable[[], Write]]] = [
@@ -160,6 +169,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         MoveCommand("nothing", "applied"),
         PruneRun("live"),
         RemoveRun("live"),
+        RebuildRun(doubted("live")),
+        RebuildRequests(doubted("live"), ["late"]),
         AskInput("live", 9, QUESTION, "late"),
         AskInput("live", 1, OPEN, "late"),
         AskInput("ended", None, QUESTION, "late"),
@@ -286,7 +297,7 @@ def test_every_write_class_has_its_refusal() -> None:
 
 
 REPAIRS = {
-    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "ReleaseClaim", "RestoreNumbers",
+    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildSums", "ReleaseClaim", "RestoreNumbers",
     "RestoreThread", "SettleWaits",
 }  # fmt: skip
 """They change what is wrong, and refuse nothing."""

@@ -9,7 +9,7 @@ import msgspec
 from runstone.care.findings import finding
 from runstone.domain.records import Finding
 from runstone.domain.state import LENGTH
-from runstone.errors import RunstoneError
+from runstone.errors import RunstoneError, StoreCorrupt, StoreError
 from runstone.store.base import Row
 from runstone.store.blobs import decompress, unpack
 from runstone.store.reads import Reader
@@ -43,7 +43,14 @@ def check_sets(reader: Reader) -> Iterator[Finding]:
     """Rules that single statements ask for."""
     known = set()
     for statement, code, sentence in _CHECKS:
-        for row in reader.rows(statement):
+        try:
+            rows = reader.rows(statement)
+        except StoreCorrupt:
+            raise
+        except StoreError as error:  # numbers that cannot be added up
+            yield finding("row_invalid", statement, f"what {statement} looks at cannot be read: {error}")
+            continue
+        for row in rows:
             told = sentence.format(*row)
             if told not in known:
                 known.add(told)

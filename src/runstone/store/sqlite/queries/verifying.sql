@@ -48,55 +48,43 @@ SELECT run, number, attempt, label, definition_hash, parent, created_at FROM che
 PRAGMA foreign_key_check
 
 -- name: wrong_own_totals
--- Totals that are not the sum of the requests.
+-- Totals that are not the sum of the requests. What should be there is added, what is there is taken away: one pass.
 SELECT r.run_id FROM (
-  SELECT run, provider, model, count(*) n, sum(input_tokens) i, sum(cache_read_tokens) cr, sum(cache_write_tokens) cw,
-    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(coalesce(cost_picousd, 0)) c, sum(cost_picousd IS NULL) u,
-    sum(cost_source = 'priced') p
-  FROM usage GROUP BY run, provider, model) s
-FULL JOIN (SELECT * FROM totals WHERE scope = 0) t ON t.run = s.run AND t.provider = s.provider AND t.model = s.model
-JOIN runs r ON r.id = coalesce(s.run, t.run)
-WHERE (coalesce(t.requests, 0), coalesce(t.input_tokens, 0), coalesce(t.cache_read_tokens, 0), coalesce(t.cache_write_tokens, 0),
-    coalesce(t.output_tokens, 0), coalesce(t.reasoning_tokens, 0), coalesce(t.cost_picousd, 0), coalesce(t.unknown_costs, 0),
-    coalesce(t.priced_costs, 0))
-  <> (coalesce(s.n, 0), coalesce(s.i, 0), coalesce(s.cr, 0), coalesce(s.cw, 0), coalesce(s.o, 0), coalesce(s.rt, 0),
-    coalesce(s.c, 0), coalesce(s.u, 0), coalesce(s.p, 0))
+  SELECT run, provider, model, 1 AS n, input_tokens AS i, cache_read_tokens AS cr, cache_write_tokens AS cw, output_tokens AS o,
+    reasoning_tokens AS rt, coalesce(cost_picousd, 0) AS c, cost_picousd IS NULL AS u, cost_source = 'priced' AS p
+  FROM usage
+  UNION ALL
+  SELECT run, provider, model, -requests, -input_tokens, -cache_read_tokens, -cache_write_tokens, -output_tokens,
+    -reasoning_tokens, -cost_picousd, -unknown_costs, -priced_costs
+  FROM totals WHERE scope = 0) s JOIN runs r ON r.id = s.run
+GROUP BY s.run, s.provider, s.model
+HAVING sum(n) OR sum(i) OR sum(cr) OR sum(cw) OR sum(o) OR sum(rt) OR sum(c) OR sum(u) OR sum(p)
 
 -- name: wrong_subtree_totals
 -- Subtree totals that are not the run's own and its children's subtrees together.
-WITH parts AS (
-  SELECT run, provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    cost_picousd, unknown_costs, priced_costs
+SELECT r.run_id FROM (
+  SELECT run, provider, model, requests AS n, input_tokens AS i, cache_read_tokens AS cr, cache_write_tokens AS cw,
+    output_tokens AS o, reasoning_tokens AS rt, cost_picousd AS c, unknown_costs AS u, priced_costs AS p
   FROM totals WHERE scope = 0
   UNION ALL
-  SELECT r.parent, t.provider, t.model, t.requests, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
+  SELECT k.parent, t.provider, t.model, t.requests, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
     t.reasoning_tokens, t.cost_picousd, t.unknown_costs, t.priced_costs
-  FROM totals t JOIN runs r ON r.id = t.run WHERE t.scope = 1 AND r.parent IS NOT NULL),
-sums AS (
-  SELECT run, provider, model, sum(requests) n, sum(input_tokens) i, sum(cache_read_tokens) cr, sum(cache_write_tokens) cw,
-    sum(output_tokens) o, sum(reasoning_tokens) rt, sum(cost_picousd) c, sum(unknown_costs) u,
-    sum(priced_costs) p
-  FROM parts GROUP BY run, provider, model)
-SELECT r.run_id FROM sums s
-FULL JOIN (SELECT * FROM totals WHERE scope = 1) t ON t.run = s.run AND t.provider = s.provider AND t.model = s.model
-JOIN runs r ON r.id = coalesce(s.run, t.run)
--- A sum of nothing may be there or not: a removal takes requests away before it takes the rows.
-WHERE (coalesce(t.requests, 0), coalesce(t.input_tokens, 0), coalesce(t.cache_read_tokens, 0), coalesce(t.cache_write_tokens, 0),
-    coalesce(t.output_tokens, 0), coalesce(t.reasoning_tokens, 0), coalesce(t.cost_picousd, 0), coalesce(t.unknown_costs, 0),
-    coalesce(t.priced_costs, 0))
-  <> (coalesce(s.n, 0), coalesce(s.i, 0), coalesce(s.cr, 0), coalesce(s.cw, 0), coalesce(s.o, 0), coalesce(s.rt, 0),
-    coalesce(s.c, 0), coalesce(s.u, 0), coalesce(s.p, 0))
+  FROM totals t JOIN runs k ON k.id = t.run WHERE t.scope = 1 AND k.parent IS NOT NULL
+  UNION ALL
+  SELECT run, provider, model, -requests, -input_tokens, -cache_read_tokens, -cache_write_tokens, -output_tokens,
+    -reasoning_tokens, -cost_picousd, -unknown_costs, -priced_costs
+  FROM totals WHERE scope = 1) s JOIN runs r ON r.id = s.run
+GROUP BY s.run, s.provider, s.model
+HAVING sum(n) OR sum(i) OR sum(cr) OR sum(cw) OR sum(o) OR sum(rt) OR sum(c) OR sum(u) OR sum(p)
 
 -- name: wrong_tools
-WITH parts AS (
-  SELECT run, tool, calls, failed FROM tools WHERE scope = 0
+SELECT r.run_id FROM (
+  SELECT run, tool, calls AS n, failed AS f FROM tools WHERE scope = 0
   UNION ALL
-  SELECT r.parent, t.tool, t.calls, t.failed FROM tools t JOIN runs r ON r.id = t.run WHERE t.scope = 1 AND r.parent IS NOT NULL),
-sums AS (SELECT run, tool, sum(calls) c, sum(failed) f FROM parts GROUP BY run, tool)
-SELECT r.run_id FROM sums s
-FULL JOIN (SELECT * FROM tools WHERE scope = 1) t ON t.run = s.run AND t.tool = s.tool
-JOIN runs r ON r.id = coalesce(s.run, t.run)
-WHERE (coalesce(t.calls, 0), coalesce(t.failed, 0)) <> (coalesce(s.c, 0), coalesce(s.f, 0))
+  SELECT k.parent, t.tool, t.calls, t.failed FROM tools t JOIN runs k ON k.id = t.run WHERE t.scope = 1 AND k.parent IS NOT NULL
+  UNION ALL
+  SELECT run, tool, -calls, -failed FROM tools WHERE scope = 1) s JOIN runs r ON r.id = s.run
+GROUP BY s.run, s.tool HAVING sum(n) OR sum(f)
 
 -- name: blob_page
 SELECT id, digest, codec, data FROM blobs WHERE id > :after ORDER BY id LIMIT :limit
