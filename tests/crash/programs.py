@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import runstone
+from runstone.care import space
+from runstone.care.prune import Policy, plan_prune, prune
+from runstone.care.removing import Removal
 from runstone.engine.command_spec import CommandSpec
 from runstone.testing.crash import crash_on, recording
 
@@ -236,6 +241,7 @@ def everything(workspace: str) -> None:
     """Every kind of write, so that each of their boundaries can be crashed at. Its workflow has the id `all`."""
     with runstone.open(workspace, heartbeat_s=0.2) as ledger:
         _own_runs(ledger)
+        _questions(ledger)
         _workflow(ledger, workspace)
         _ends(ledger)
     say(done=True)
@@ -260,6 +266,22 @@ def _own_runs(ledger: runstone.Ledger) -> None:
     run.interrupt("as if by Ctrl-C")
     ledger.continue_run("own").complete(summary="done", result={"run": "own"}).result()
     say(op="complete", run="own")
+
+
+def _questions(ledger: runstone.Ledger) -> None:
+    """A run of one's own whose command asks, and which asks itself and goes on with the answer."""
+    run = ledger.start_run(run_id="asks")
+    asked = ledger.inputs.ask("asks", "Which?", key="which")
+    ledger.answer(asked.id, "main")
+    ledger.inputs.take(asked.id)
+    ledger.inputs.ask("asks", "Due?", expires_s=0, default="no")
+    ledger.reconcile()
+    ledger.flush()
+    asked = run.ask("Go on?", state={"n": 1})
+    say(op="ask", input=asked.id)
+    ledger.answer(asked.id, "yes", by="ana")
+    say(op="answer", input=asked.id)
+    ledger.continue_run("asks").complete().result()
 
 
 def _workflow(ledger: runstone.Ledger, workspace: str) -> None:
@@ -318,7 +340,7 @@ def _ends(ledger: runstone.Ledger) -> None:
             break
         time.sleep(0.01)
     live.cancel("as ordered").result()
-    old = ledger.start_run(run_id="old")
+    old = ledger.start_run(run_id="old", prompt="a long prompt " * 500)
     for number in range(30):
         old.emit("note.written", {"n": number})
     old.message("assistant", "to be pruned")
@@ -328,6 +350,7 @@ def _ends(ledger: runstone.Ledger) -> None:
     say(pruned=True)
     ledger.remove("old")
     say(removed=True)
+    space.give_back(ledger)
 
 
 def show(workspace: str) -> None:
@@ -393,6 +416,45 @@ def contend(workspace: str, name: str, seconds: str) -> None:
     say(done=True, run=name, seq=seq, appends=len(waits), longest_s=waits[-1], p99_s=slow)
 
 
+# --- processes that remove what is old -------------------------------------------------------------------
+
+
+def prune_old(workspace: str, roots: str, rows: str = "remove") -> None:
+    """Removes these trees by a plan that names them alone, or strips them, as an order does it."""
+    with runstone.open(workspace) as ledger:
+        plan = plan_prune(ledger, Policy(keep=0), keep_rows=rows == "keep")
+        chosen = tuple(tree for tree in plan.trees if tree.run_id in roots.split(","))
+        say(trees=[tree.run_id for tree in chosen])
+        done = prune(ledger, msgspec.structs.replace(plan, trees=chosen))
+    say(done=True, runs=done.taken.runs)
+
+
+def recreate(workspace: str, name: str, rounds: str) -> None:
+    """Writes the same long values again and again, each time with nobody else to refer to them, and reads them back."""
+    value = "the same words in every process " * 400
+    with runstone.open(workspace) as ledger:
+        for number in range(int(rounds)):
+            with ledger.start_run(run_id=f"{name}-{number}", prompt=value) as run:
+                run.emit("note.written", {"text": value}).result()
+                run.complete(result=value)
+            assert ledger.prompt(run.id) == ledger.result(run.id) == value
+            assert ledger.events(run.id).items[2].payload["text"] == value
+            if number != int(rounds) - 1:
+                ledger.remove(run.id)
+    say(done=True)
+
+
+def collect(workspace: str) -> None:
+    """Collects what nobody refers to, round after round, until the workspace holds a file named `stop`."""
+    with runstone.open(workspace) as ledger:
+        removal = Removal(ledger)
+        while not (Path(workspace) / "stop").exists():
+            stored = [digest for (digest,) in ledger.reader.db.query("SELECT digest FROM blobs")]
+            removal.collect(stored)  # all of them: the write itself must know which are loose
+            space.sweep(ledger, removal)
+        say(done=True, blobs=removal.taken.blobs)
+
+
 # --- starting them ---------------------------------------------------------------------------------------
 
 
@@ -435,6 +497,9 @@ PROGRAMS = {
     "execute": execute,
     "execute_slow": execute_slow,
     "hold": hold,
+    "prune_old": prune_old,
+    "recreate": recreate,
+    "collect": collect,
     "serve": serve,
 }
 

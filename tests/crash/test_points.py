@@ -14,13 +14,15 @@ from tests.crash.programs import everything_registry
 from tests.crash.world import Server, pause, require_whole, tools_alive
 
 DRIVEN = (
+    "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess", "EndRun",
-    "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
+    "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
     "RecordStep", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
-    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "UpdateRun",
-    "YieldRun",
+    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "TidySearch",
+    "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
+    "WithdrawInputs",
     "BeginEpoch",
     "DisownProcess",
     "ForkRun",
@@ -103,5 +105,10 @@ def require_going_on(ledger: runstone.Ledger, folder: Path) -> None:
         ledger.continue_run("own").complete().result()
     if "old" in ids and ledger.get_run("old").status == "completed":
         ledger.remove("old")
+    if "asks" in ids and ledger.get_run("asks").status != "completed":
+        for asked in ledger.inputs.list(run_id="asks"):
+            ledger.answer(asked.id, "yes")
+        with ledger.continue_run("asks") as run:
+            assert run.answer in (None, "yes", "main", "no")
     assert ledger.verify() == []
     assert list(tools_alive(folder)) == []

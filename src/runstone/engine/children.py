@@ -194,7 +194,7 @@ async def _drive(ctx: "Context", call: Call, item: Item, driven: "asyncio.Task[A
             run = await asyncio.shield(driven)
         except BudgetReached as reached:
             await _at_cap(ctx, call, str(reached))
-        if run.status in ("paused", "awaiting_user"):
+        if run.status in ("paused", "awaiting_user", "waiting"):
             await _blocked(ctx, call, run)
         else:
             break
