@@ -1,6 +1,8 @@
 """A line of the protocol is read as it was written, a broken one is named, and everything else is text."""
 
+import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstone.domain import codec, lines
+from runstone.engine.handle import RunHandle
 from runstone.errors import InvalidLine
 from tests.domain.test_codec import JSON, TEXTS
 
@@ -142,6 +145,7 @@ def test_everything_else_is_text(text: str) -> None:
         ({"runstone": "usage", "provider": "p", "model": "m", "input_tokens": 1.5}, "input_tokens"),
         ({"runstone": "usage", "provider": "p", "model": "m", "input_tokens": True}, "input_tokens"),
         ({"runstone": "usage", "provider": "p", "model": "m", "reasoning_tokens": 1}, "reasoning_tokens"),
+        ({"runstone": "usage", "provider": "p", "model": "m", "cache_write_1h_tokens": 1}, "cache_write_1h"),
         ({"runstone": "usage", "provider": "p", "model": "m", "cost_usd": "much"}, "cost_usd"),
         ({"runstone": "usage", "provider": "p", "model": "m", "cost_usd": -0.1}, "cost_usd"),
         ({"runstone": "message", "role": "", "text": "hello"}, "role"),
@@ -201,3 +205,20 @@ def test_the_schema_has_every_verb_with_exactly_its_fields() -> None:
         assert described["properties"].keys() == {"runstone", *kind.__struct_fields__}
         assert described["properties"]["runstone"] == {"enum": [verb]}
         assert described["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "names"),
+    [
+        (lines.EmitLine, RunHandle.emit, {"event_key": "key"}),
+        (lines.UsageLine, RunHandle.usage, {}),
+        (lines.MessageLine, RunHandle.message, {}),
+        (lines.CheckpointLine, RunHandle.checkpoint, {}),
+        (lines.UpdateLine, RunHandle.update, {}),
+    ],
+)
+def test_a_verb_has_the_fields_of_the_method_that_it_stands_for(
+    kind: type[msgspec.Struct], method: Callable[..., Any], names: dict[str, str]
+) -> None:
+    parameters = list(inspect.signature(method).parameters)[1:]
+    assert {names.get(name, name) for name in parameters} == set(kind.__struct_fields__)

@@ -60,7 +60,8 @@ class EmitLine(_Verb, frozen=True, kw_only=True, tag="emit"):
 
 
 class UsageLine(_Verb, frozen=True, kw_only=True, tag="usage"):
-    """Accounts for one provider request. Counts are disjoint; `reasoning_tokens` is a part of the output."""
+    """Accounts for one provider request. Counts are disjoint; `reasoning_tokens` is a part of the output, and
+    `cache_write_1h_tokens` of the cache writes."""
 
     provider: _Name
     model: _Name
@@ -69,6 +70,7 @@ class UsageLine(_Verb, frozen=True, kw_only=True, tag="usage"):
     cache_write_tokens: _Count = 0
     output_tokens: _Count = 0
     reasoning_tokens: _Count = 0
+    cache_write_1h_tokens: _Count = 0
     cost_usd: Annotated[
         float | int | str, msgspec.Meta(description="without it the cost is unknown, or priced, never 0")
     ] | None = None  # fmt: skip
@@ -80,7 +82,8 @@ class UsageLine(_Verb, frozen=True, kw_only=True, tag="usage"):
         counts = {name: getattr(self, name) for name in telemetry.COUNTS}
         return telemetry.Usage(
             request_id=self.request_id or request_id, provider=self.provider, model=self.model, at=at,
-            cost_picousd=cost, cost_source="unknown" if cost is None else "reported", **counts,
+            cache_write_1h_tokens=self.cache_write_1h_tokens, cost_picousd=cost,
+            cost_source="unknown" if cost is None else "reported", **counts,
         )  # fmt: skip
 
     def check(self) -> None:
