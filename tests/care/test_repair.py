@@ -175,7 +175,8 @@ DAMAGES: dict[str, Damage] = {
         f"UPDATE places SET value = x'7b', codec = 0 WHERE run = {OWN} AND path = 'goal'",
         named="checkpoint_unreadable"),
     "the result of a step is gone": kept(
-        f"UPDATE journal SET value = NULL, value_ref = NULL WHERE run = {JOB} AND kind = 'step'", named="journal_value"),
+        f"UPDATE journal SET value = NULL, value_ref = NULL WHERE run = {JOB} AND kind = 'step'",
+        named="journal_value"),
     "a message is gone": kept(
         "DELETE FROM texts WHERE message IN (SELECT id FROM messages WHERE seq = 2)",
         "DELETE FROM search WHERE rowid NOT IN (SELECT id FROM texts)", "DELETE FROM messages WHERE seq = 2",
