@@ -124,7 +124,7 @@ class Removal:
             self.ledger.core.submit(PruneRun(run_id), []).result()  # its tombstone says what befell the rest
         for _, level in groupby(runs, key=lambda run: run[2]):
             for some in chunks(level, WINDOW):
-                self._remove(some)
+                self._work(RemoveRun, some)
                 for (
                     run
                 ) in some:  # what was printed is in the ledger; `space.sweep` finds what a kill leaves here
@@ -136,12 +136,6 @@ class Removal:
     def _runs(self, run_id: str) -> list[Any]:
         """(key, id, depth) of the tree's runs, children before their parents."""
         return self.ledger.reader.rows("runs_of_tree", root=require_over(self.ledger, run_id).pk)
-
-    def _remove(self, runs: Sequence[Any]) -> None:
-        """Most go at once; what is too large for that is pruned first."""
-        large = self._once(RemoveRun, [run[1] for run in runs])
-        self._work(PruneRun, [run for run in runs if run[1] in large])
-        self._work(RemoveRun, [run for run in runs if run[1] in large])
 
     def _work(self, write: type[PruneRun] | type[RemoveRun], runs: Sequence[Any]) -> None:
         """Writes as often as there is more."""

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from runstone.care import space
 from runstone.cli import arguments, exit_codes, text
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
@@ -78,7 +79,8 @@ def _wait_ended(ledger: Ledger, run_id: str, limit: float) -> AgentRun:
 def rm(session: Session, run: tuple[str, ...], yes: bool) -> None:
     """Remove RUN with all below it.
 
-    Only whole trees that have ended are removed, and for good. `-` reads ids from stdin.
+    Only whole trees that have ended are removed, and for good; what they had cost stays in `runstone usage`.
+    `-` reads ids from stdin. See also `runstone prune`.
     """
     output = session.output
     with session.changing() as ledger:
@@ -86,6 +88,7 @@ def rm(session: Session, run: tuple[str, ...], yes: bool) -> None:
         if not yes:
             _confirm(session, [ledger.get_run(one) for one in ids])
         removed = {one: ledger.remove(one) for one in ids}
+        space.give_back(ledger)
     if not output.text:
         return output.document({"removed": removed})
     for one, number in removed.items():

@@ -103,10 +103,14 @@ def _bury(batch: Batch, head: Head) -> Chunk:
     return Chunk(more=True)
 
 
-def _prune(batch: Batch, head: Head, limit: int, *, messages_too: bool = True) -> Chunk | None:
-    """Takes the next chunk of what is below the tombstone; None where nothing is."""
+def _prune(batch: Batch, head: Head, limit: int) -> Chunk | None:
+    """Takes the next chunk of what is below the tombstone; None where nothing is.
+
+    Messages go before the last of the events: what somebody writes into the conversation later is not the run's.
+    """
     events = batch.read("old_events", run=head.pk, floor=head.last_seq, limit=limit)
-    messages = _messages(batch, head, limit - len(events)) if messages_too else []
+    messages = _messages(batch, head, limit) if events else []
+    events = events[: limit - len(messages)]
     full = len(events) + len(messages) >= limit
     places = [] if full else _places(batch, head)
     count = 0 if full else batch.read("checkpoint_count", run=head.pk)[0][0]
@@ -123,7 +127,7 @@ def _prune(batch: Batch, head: Head, limit: int, *, messages_too: bool = True) -
 def _messages(batch: Batch, head: Head, limit: int) -> list[Row]:
     """Messages of its conversation that go with a run."""
     root = batch.head_at(head.root).pk
-    return batch.read("old_messages", run=head.pk, root=root, limit=limit) if limit > 0 else []
+    return batch.read("old_messages", run=head.pk, root=root, limit=limit)
 
 
 def _places(batch: Batch, head: Head) -> list[Row]:
@@ -166,8 +170,8 @@ def _stage_checkpoints(batch: Batch, head: Head, places: list[Row], count: int, 
 class RemoveRun(Write):
     """Removes an ended run that has no children left, with all that belongs to it. The value is a `Chunk`.
 
-    A run that one write cannot take gets its tombstone, and then goes a chunk a time: its messages with `PruneRun`, as
-    what somebody wrote into its conversation after that stays. What it had spent is kept in `removed_usage`.
+    A run that one write cannot take gets its tombstone, and then goes a chunk a time. What it had spent is kept in
+    `removed_usage`.
     """
 
     __slots__ = ("limit", "run_id")
@@ -184,7 +188,7 @@ class RemoveRun(Write):
                 f"run {head.run_id} has children; they are removed first", run_id=head.run_id
             )
         pruned = _is_pruned(batch, head)
-        if pruned and (chunk := _prune(batch, head, self.limit, messages_too=False)) is not None:
+        if pruned and (chunk := _prune(batch, head, self.limit)) is not None:
             return msgspec.structs.replace(chunk, more=True)
         left = _Left(batch, head, self.limit, whole=not pruned)
         if left.more and not pruned:
