@@ -7,7 +7,7 @@ import click
 
 import runstone
 from runstone.background import is_background
-from runstone.cli import arguments, asking_secrets, executing, options, plan_tables
+from runstone.cli import arguments, asking_secrets, executing, exit_codes, options, plan_tables
 from runstone.cli.command import Command, with_session
 from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
@@ -59,7 +59,9 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
 
 @click.command(cls=Command)
 @click.argument("run", type=arguments.RunId(), required=False)
-@click.option("--all", "every", is_flag=True, help="Resume every top-level run that is interrupted.")
+@click.option(
+    "--all", "every", is_flag=True, help="Resume every top-level run that is interrupted, or was answered."
+)
 @click.option("-d", "--detach", is_flag=True, help="Do not follow a command in the background.")
 @options.with_options(options.POLICY)
 @options.with_options(options.BUDGET)
@@ -77,10 +79,13 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
         raise click.UsageError(wrong)
     asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
     with Interrupts(session.output) as interrupts, session.changing() as ledger:
-        found = executing.interrupted(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
+        found = executing.resumable(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         if run is not None and is_background(found[0]):
             return resume_command(session.output, ledger, found[0], detach=detach)
-        found = resume_commands(session.output, ledger, found)
+        left = resume_commands(session.output, ledger, found)
+        if found and not left:
+            return exit_codes.OK
+        found = left
         slots = _define(session, ledger, found, trust)
         secrets = asking_secrets.ask(session, asking_secrets.names_of(ledger, found))
         begin = partial(runstone.resume, ledger=ledger, slots=slots, secrets=secrets, **asked)

@@ -52,9 +52,11 @@ def require_name(run: AgentRun) -> None:
         raise AgentNotFound(f"run {run.id} names no agent that could go on with it", hint=hint)
 
 
-def interrupted(ledger: Ledger) -> list[AgentRun]:
-    """Top-level runs that are interrupted, oldest first; at most 1,000."""
-    return ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+def resumable(ledger: Ledger) -> list[AgentRun]:
+    """Top-level runs that are interrupted, and those that were answered and nobody goes on with; at most 1,000 of each."""
+    found = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+    answered = [ledger.get_run(run_id) for (run_id,) in ledger.reader.rows("answered_roots")]
+    return [*found, *answered]
 
 
 def drive(output: Output, ledger: Ledger, start: Start, interrupts: Interrupts) -> int:
@@ -156,7 +158,7 @@ def print_result(output: Output, run: AgentRun, result: Any) -> None:
 def drive_all(output: Output, ledger: Ledger, starts: list[Start], interrupts: Interrupts) -> int:
     """Drives several runs at once; the exit code is that of the first that did not complete."""
     if not starts:
-        output.note("no top-level run is interrupted")
+        output.note("no top-level run is interrupted, or was answered and is not at work")
     interrupts.take()
     try:
         results = asyncio.run(_work(_gather(starts), output, interrupts))
