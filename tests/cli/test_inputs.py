@@ -1,7 +1,8 @@
 """Questions at the command line: what is asked, answering it, and scripts that ask."""
 
+import json
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def asked(**fields: Any) -> InputRequest:
     base: dict[str, Any] = {
         "id": "01890000-0000-7000-8000-0000000000aa", "run_id": "r", "attempt": 1, "key": None, "reason": None,
         "message": "Which?", "response_schema": None, "choices": None, "default": None, "expires_at": None,
-        "status": "open", "response": None, "answered_by": None, "answered_at": None, "asked_at": NOW, "closed_at": None,
+        "status": "open", "response": None, "answered_by": None, "answered_at": None, "asked_at": NOW,
+        "closed_at": None,
     }  # fmt: skip
     return InputRequest(**(base | fields))
 
@@ -44,7 +46,8 @@ def asked(**fields: Any) -> InputRequest:
 @pytest.mark.parametrize(
     ("fields", "typed", "value"),
     [
-        ({}, "main", "main"), ({}, "5", "5"), ({"choices": ("main", 2)}, "main", "main"), ({"choices": ("main", 2)}, "2", 2),
+        ({}, "main", "main"), ({}, "5", "5"), ({"choices": ("main", 2)}, "main", "main"),
+        ({"choices": ("main", 2)}, "2", 2),
         ({"choices": (True,)}, "true", True), ({"choices": ("main",)}, "other", "other"),
         ({"response_schema": {"type": "integer"}}, "5", 5), ({"response_schema": {"type": "string"}}, "5", "5"),
         ({"response_schema": {"type": ["string", "null"]}}, "null", "null"),
@@ -72,7 +75,7 @@ def test_a_number_at_the_prompt_is_a_choice_unless_it_is_one_itself() -> None:
 
 
 @pytest.fixture
-def asking(tmp_path: Path) -> Iterator[Typed]:
+def asking(tmp_path: Path) -> Typed:
     """A workspace with one open question, of a run of its own loop."""
     with runstone.open(tmp_path) as ledger, ledger.start_run(run_id="loop-run", title="Loop") as run:
         run.ask(
@@ -82,12 +85,10 @@ def asking(tmp_path: Path) -> Iterator[Typed]:
             expires_s=3600,
             default="dev",
         )
-    yield Typed(tmp_path)
+    return Typed(tmp_path)
 
 
 def only(typed: Typed) -> dict[str, Any]:
-    import json
-
     (one,) = json.loads(typed("inputs", "list", "--status", "all", "--json").stdout)["items"]
     assert isinstance(one, dict)
     return one
@@ -98,7 +99,6 @@ def test_a_question_is_listed_shown_and_answered_by_any_part_of_its_id(asking: T
     short = one["id"][-8:]
     listed = asking("inputs", "list").stdout
     assert short in listed
-    assert "Which \\x1b" not in listed
     assert "main | dev" in listed
     shown = asking("inputs", "show", short).stdout
     for text in ("to publish", "then taken as", "1)", "main", "2)", "dev", "loop-run"):
@@ -170,8 +170,6 @@ def crew(shell: Shell) -> Shell:
     (shell.folder / "runstone.toml").write_text(toml.replace("{workspace}", str(shell.folder)))
     bin_ = shell.folder / "bin"
     bin_.mkdir()
-    import sys
-
     (bin_ / "runstone").write_text(f'#!/bin/sh\nexec {sys.executable} -m runstone "$@"\n')
     (bin_ / "runstone").chmod(0o755)
     shell.env["PATH"] = f"{bin_}:{shell.env['PATH']}"

@@ -53,7 +53,7 @@ def require_name(run: AgentRun) -> None:
 
 
 def resumable(ledger: Ledger) -> list[AgentRun]:
-    """Top-level runs that are interrupted, and those that were answered and nobody goes on with; at most 1,000 of each."""
+    """Top-level runs that are interrupted, then those that an answer woke; at most 1,000 of each, oldest first."""
     found = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
     answered = [ledger.get_run(run_id) for (run_id,) in ledger.reader.rows("answered_roots")]
     return [*found, *answered]
