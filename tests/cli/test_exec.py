@@ -261,6 +261,33 @@ def test_a_stopped_or_failed_command_can_be_resumed(here: Shell) -> None:
     assert show(here, "job")["attempt"] == 2
 
 
+def test_resume_all_goes_on_with_commands_that_lost_everything(here: Shell) -> None:
+    here("exec", "--detach", "--id", "lost", "--", "sh", "-c", "echo try; test -e mended || exec sleep 60")
+    with runstone.open(here.folder, readonly=True) as ledger:
+        until(lambda: ledger.get_run("lost").worker_thread_id)
+        watcher = psutil.Process(_watcher(ledger, "lost"))
+        command = psutil.Process(ledger.processes("lost")[0].pgid)
+    for process in (watcher.parent(), watcher, command):
+        assert process is not None
+        process.kill()
+    until(lambda: show(here, "lost")["status"] == "interrupted")
+    (here.folder / "mended").touch()
+    assert "goes on in the background: lost" in here("resume", "--all").err
+    assert here("runs", "logs", "-f", "lost").out == "try\ntry\n"
+
+
+def test_watching_survives_the_watchers_death(here: Shell) -> None:
+    here("exec", "--detach", "--id", "seen", "--", "sh", "-c", GATE)
+    watching = here.start("runs", "watch", "seen")
+    with runstone.open(here.folder, readonly=True) as ledger:
+        os.kill(_watcher(ledger, "seen"), signal.SIGKILL)
+        until(lambda: ledger.get_run("seen").attempt == 2)
+    (here.folder / "open").touch()
+    out, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 0
+    assert "completed" in out
+
+
 def test_a_command_without_keeper_and_watcher_is_named_and_can_be_stopped(here: Shell) -> None:
     here("exec", "--detach", "--id", "orphan", "--", "sh", "-c", "echo begun; sleep 60")
     with runstone.open(here.folder, readonly=True) as ledger:
