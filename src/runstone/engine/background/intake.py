@@ -21,6 +21,7 @@ from runstone.domain.lines import (
 )
 from runstone.domain.redaction import Lines
 from runstone.domain.state import Saved
+from runstone.engine import prices
 from runstone.engine.background.folder import STREAMS, ExecFolder
 from runstone.engine.background.spool import Heard, Spool
 from runstone.engine.command_output import Tail
@@ -28,7 +29,7 @@ from runstone.engine.core import Core
 from runstone.errors import InvalidLine, RunstoneError, StoreError
 from runstone.store.base import Write
 from runstone.store.writes.checkpoints import SaveCheckpoint
-from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
 from runstone.store.writes.inputs import AskInput
 from runstone.store.writes.lifecycle import RecordEvents, UpdateRun
 from runstone.store.writes.outputs import Taken, TakeOutput
@@ -288,7 +289,7 @@ class _Parts:
             self.writes.append(Append(run_id, attempt, [self._emitted(line)]))
         elif isinstance(line, UsageLine):
             usage = line.report(intake.core.new_id(), self._now)
-            self.writes.append(ReportUsage(run_id, attempt, usage, new_id=line.request_id is None))
+            self.writes.append(prices.report(run_id, attempt, usage, new_id=line.request_id is None))
         elif isinstance(line, CheckpointLine) and attempt is not None:
             self._checkpoint(line, attempt)
         elif isinstance(line, UpdateLine):
