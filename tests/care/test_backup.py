@@ -120,6 +120,7 @@ def test_a_killed_backup_leaves_no_half_file_and_the_next_one_cleans_up(tmp_path
     assert len(published) == (point == "backup.published")
     parts = list((workspace.folder / "backups").glob("*.part"))
     assert len(parts) == 1
+    parts[0].rename(parts[0].with_name("ledger-20200101T000000Z.db.part"))  # not the one that is written next
     last = backups.backup(workspace).file
     assert sorted((workspace.folder / "backups").iterdir()) == sorted({*published, last})
     for file in (*published, last):
@@ -134,6 +135,8 @@ def test_a_killed_copy_under_way_is_cleaned_up(tmp_path: Path) -> None:
         lambda: any(part.stat().st_size for part in folder.glob("*.part")) or process.poll() is not None
     )
     kill(process)
+    for part in folder.glob("*.part"):
+        part.rename(folder / "ledger-20200101T000000Z.db.part")  # not the one that is written next
     whole = backups.listed(workspace)
     last = backups.backup(workspace)
     assert sorted(folder.iterdir()) == sorted({*whole, last.file})
