@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from runstone.background import is_background
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
-from runstone.domain.runs import RESUMABLE
+from runstone.domain.runs import LIVING, RESUMABLE
 from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
 from runstone.engine.ambient import AMBIENT
@@ -34,6 +35,9 @@ from runstone.errors import (
 from runstone.ledger import Ledger, new_run
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
+
+_LOOK_S = 1.0
+"""So long a thread waits for a command at a time: a cancelled caller must not leave one that waits for hours."""
 
 
 class _Shared:
@@ -153,12 +157,25 @@ async def resume(
     are not stored, so they are given anew: `secrets`, or the environment. Raises as `run`
     does, and `DefinitionChanged` where the policy refuses a changed definition.
     """
+    if is_background(ledger.get_run(run_id)):
+        return await _resume_command(run_id, ledger)
     vault = Vault(ledger.core.redactor, secrets, ledger.core.secrets)
     tree = Tree(
         registry=registry or default_registry(), policy=policy or ResumePolicy(), root_id=run_id, ended={},
         vault=vault,
     )  # fmt: skip
     return await _resume(ledger, tree, budget, slots, park_after_s)
+
+
+async def _resume_command(run_id: str, ledger: Ledger) -> Any:
+    """Has a background command watched or started again, and waits for its end; it goes on if nobody waits any more."""
+    await asyncio.to_thread(ledger.supervisor.settle, run_id)
+    run = await asyncio.to_thread(ledger.resume_exec, run_id)
+    while run.status in LIVING:
+        run = await asyncio.to_thread(ledger.wait, run_id, _LOOK_S)
+    if run.status != "completed":
+        raise outcome_of(run)
+    return ledger.reader.value(run.result_ref)
 
 
 async def _resume(

@@ -25,15 +25,19 @@ NOT_DRIVEN = {
     "WithdrawInputs",
     "BeginEpoch",
     "DisownProcess",
+    "EndCommand",
     "ForkRun",
     "InterruptRun",
+    "NoteCommandEnd",
     "PauseParked",
     "RepriceRequests",
     "SaveThread",
     "SetSuperseded",
+    "TakeOutput",
 }
-"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py,
-that of `reprice` in tests/test_reports.py; the others change one row more than those above."""
+"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py, that of
+`reprice` in tests/test_reports.py, those of background commands in test_background_kills.py; the others change one row
+more than those above."""
 
 REPAIRS = {
     "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildRequests", "RebuildRun",

@@ -41,6 +41,7 @@ from runstone.store.writes.lifecycle import (
     UpdateRun,
     YieldRun,
 )
+from runstone.store.writes.outputs import CommandEnd, EndCommand, NoteCommandEnd, Taken, TakeOutput
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.repair import RebuildRequests, RebuildRun
 from runstone.store.writes.repricing import NewCost, RepriceRequests
@@ -84,6 +85,8 @@ def doubted(run_id: str) -> History:
     history.add(1, "run.started", {"attempt": 1}, 5, 1)
     return history
 
+
+PRINTED = Taken(stream="stdout", expected=0, offset=9, lines=1, broken=0, cut=False)
 
 REFUSED: list[tuple[str, Callable[[], Write]]] = [
     *((f"late {type(write).__name__}", lambda write=write: Late(write)) for write in [
@@ -138,6 +141,9 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         BeginEpoch("late", {}),
         DisownProcess("live", 1, 76, "late"),
         RepriceRequests([NewCost(1, 5), NewCost(2, 5)], "late"),
+        TakeOutput("live", 1, 1, [PRINTED], [AppendMessages("talk", [NewMessage("output", "late", 0)], run_id="live")]),
+        NoteCommandEnd("live", CommandEnd(launch=1, pgid=76, exit_code=0)),
+        EndCommand("live", 1, "run.failed", {"error": {"message": "late"}}, CommandEnd(launch=1, pgid=76, signal=9)),
     ]),
     *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
         Append("live", 9, [event()]),
@@ -185,6 +191,10 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         WithdrawInputs("live", 9, ["open"]),
         TakeAnswer("nothing", 1),
         DisownProcess("nobody", 1, 76, "late"),
+        TakeOutput("live", 9, 1, [PRINTED], []),
+        TakeOutput("live", None, 1, [PRINTED], []),
+        TakeOutput("live", 1, 1, [msgspec.structs.replace(PRINTED, expected=5)], []),
+        EndCommand("live", 9, "run.completed", {}, CommandEnd(launch=1, pgid=76)),
     ]),
 ]  # fmt: skip
 

@@ -129,6 +129,7 @@ class Batch:
         self._tools: dict[tuple[Any, ...], list[int]] = {}
         self._undo: list[Callable[[], None]] | None = None
         self._sending = False
+        self._torn = False
         self._touched: dict[int, Head] = {}
         self._marks: dict[str, int] = {}
         self._dirtied: list[int] = []
@@ -355,11 +356,11 @@ class Batch:
                 return Outcome(error=error)
         self._marks = {name: len(rows) for name, rows in self.staged.items()}
         self._dirtied = []
-        self._undo, self._touched = [], {}
+        self._undo, self._touched, self._torn = [], {}, False
         try:
             return Outcome(write.decide(self))
         except Exception as error:
-            if self._sending or isinstance(error, StoreError):
+            if self._sending or self._torn or isinstance(error, StoreError):
                 raise  # not this write's refusal: rows of the whole batch may be lost, so all of it is taken back
             for undo in reversed(self._undo):
                 undo()
@@ -373,6 +374,11 @@ class Batch:
 
     def flush(self) -> None:
         """Sends the staged rows, parents first. What it raises spoils the batch."""
+        if self._undo is not None:
+            # Part of the write that decides now is among them: if it is refused after this, all is taken back.
+            self._torn = bool(self._undo or self._dirtied) or any(
+                len(rows) > self._marks.get(name, 0) for name, rows in self.staged.items()
+            )
         self._sending = True
         if self.dirty:
             self.staged["save_run"] = [_head_row(head) for head in self.dirty.values()]
