@@ -160,3 +160,13 @@ def test_removing_a_run_looks_at_its_own_rows_only(db: SQLiteDatabase, statement
     """Foreign keys are checked by searches: a reference without an index would read its table through for each run."""
     plan = [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {db.sql(statement)}", (1,))]
     assert not [step for step in plan if step.startswith("SCAN") and step.split()[1] in BIG], plan
+
+
+@pytest.mark.parametrize("filters", [{}, {"parent_id": "p"}, {"agent_id": "a"}])
+def test_counting_those_that_ask_looks_at_their_runs_only(
+    db: SQLiteDatabase, filters: dict[str, Any]
+) -> None:
+    explained = Explained(db)
+    lists.count_by_bucket(Reader(lambda: explained, FakeClock()), filters)  # type: ignore[arg-type, return-value]
+    assert explained.plan.count("SEARCH r USING INTEGER PRIMARY KEY (rowid=?)") == 1
+    assert explained.plan.count("SCAN q USING COVERING INDEX inputs_open") == 1
