@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runstone.domain import codec
 from runstone.domain.records import AgentRun
 from runstone.engine.background.folder import ExecFolder, Launch
@@ -49,7 +51,8 @@ def start(
     place = os.path.abspath(cwd if cwd is not None else os.getcwd())
     asked = {"command": arguments, "cwd": place, **(facts or {})}
     title = fields.pop("title", None) or codec.clip(" ".join(arguments), 200)
-    options = {OPTION: {"timeout_s": timeout_s, "restart": None if policy.on == "never" else restart}}
+    kept = None if policy.on == "never" else msgspec.to_builtins(policy)
+    options = {OPTION: {"timeout_s": timeout_s, "restart": kept}}
     new = new_run(ledger.core, kind=KIND, title=title, input=asked, options=options, **fields)
     if (known := _known(ledger, new.run_id, arguments)) is not None:
         return known
@@ -59,7 +62,7 @@ def start(
         launch = Launch(
             run_id=run_id, program=find_program(arguments[0], environment=environ, cwd=place), arguments=arguments,
             environment=environment_of(environ, run_id, str(ledger.workspace.root)), cwd=place, timeout_s=timeout_s,
-            restart=options[OPTION]["restart"], watcher=watcher_command(str(ledger.workspace.root), run_id),
+            restart=kept, watcher=watcher_command(str(ledger.workspace.root), run_id),
         )  # fmt: skip
         folder = ExecFolder(ledger.workspace.folder, run_id)
         folder.create()

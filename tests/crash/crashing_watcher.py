@@ -1,4 +1,4 @@
-"""A watcher that kills itself at a crash point, unless one before it has: `MARK POINT WORKSPACE RUN FOLDER DESCRIPTOR`."""
+"""A watcher that kills itself at a crash point, unless one before it has: `MARK POINT` and a watcher's arguments."""
 
 import sys
 from pathlib import Path

@@ -121,7 +121,9 @@ def test_an_orphaned_command_is_named_where_its_run_is_interrupted(ledger: Ledge
     run = ledger.get_run(run_id)
     assert run.status == "interrupted"
     assert f"its command still runs: pid {command}" in run.status_reason
-    event = [event for event in ledger.events(run_id, limit=1000).items if event.type == "run.interrupted"][-1]
+    event = [event for event in ledger.events(run_id, limit=1000).items if event.type == "run.interrupted"][
+        -1
+    ]
     assert event.payload["living"] == [command]
     assert lives(command)
 
@@ -140,7 +142,7 @@ def test_a_stop_ends_an_orphaned_command_and_takes_over_what_it_printed(ledger: 
 
 
 def test_a_resume_adopts_an_orphaned_command(ledger: Ledger) -> None:
-    run_id, command = orphaned(ledger)
+    run_id, _command = orphaned(ledger)
     run = ledger.resume_exec(run_id)
     assert run.status == "running"
     assert run.attempt == 2
@@ -170,7 +172,7 @@ def test_a_command_that_ended_while_nobody_watched_is_not_executed_again(ledger:
     keeper, watcher = keeper_of(ledger, run.id), watcher_of(ledger, run.id)
     os.kill(watcher, signal.SIGSTOP)
     folder = ledger.workspace.folder / "exec" / run.id
-    eventually(lambda: (folder / "1.exit.json").exists())
+    eventually((folder / "1.exit.json").exists)
     kill(keeper, watcher)
     ledger.reconcile()
     assert ledger.get_run(run.id).status == "interrupted"

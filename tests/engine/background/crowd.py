@@ -44,8 +44,8 @@ class Seen(msgspec.Struct):
 
     def __str__(self) -> str:
         return (
-            f"slowest command {self.slowest_command:.2f} s, longest write {self.longest_write * 1000:.0f} ms, all taken "
-            f"over after {self.taken_over_after:.1f} s, largest watcher {self.watcher_mb:.0f} MB"
+            f"slowest command {self.slowest_command:.2f} s, longest write {self.longest_write * 1000:.0f} ms, "
+            f"all taken over after {self.taken_over_after:.1f} s, largest watcher {self.watcher_mb:.0f} MB"
         )
 
 
@@ -68,7 +68,9 @@ def crowd(ledger: Ledger, folder: Path, *, commands: int, per_s: int, seconds: i
     times = []
     for run_id in ids:
         assert ledger.get_run(run_id).status == "completed", run_id
-        assert printed(ledger, run_id) == expected, f"lines of {run_id} are lost, repeated or in another order"
+        assert printed(ledger, run_id) == expected, (
+            f"lines of {run_id} are lost, repeated or in another order"
+        )
         times.append([float(part) for part in printed(ledger, run_id, "stderr")[0].split()])
     return Seen(max(took for took, _ in times), max(late for _, late in times), over, memory / 1024)
 
@@ -80,7 +82,8 @@ def alone(folder: Path, *, commands: int, per_s: int, seconds: int) -> float:
     go = folder / "go-alone"
     command = [PYTHON, "-I", "-S", "-c", _PROGRAM, str(go), str(per_s * seconds), str(per_s)]
     running = [
-        subprocess.Popen([*command, str(folder / f"alone-{n}")], stderr=subprocess.PIPE) for n in range(commands)
+        subprocess.Popen([*command, str(folder / f"alone-{n}")], stderr=subprocess.PIPE)
+        for n in range(commands)
     ]
     eventually(lambda: all(one.poll() is None for one in running))
     go.touch()

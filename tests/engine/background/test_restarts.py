@@ -24,7 +24,9 @@ def test_a_command_that_fails_twice_is_started_a_third_time(ledger: Ledger, tmp_
     assert [attempt.outcome for attempt in attempts] == ["failed", "failed", "completed"]
     assert "exit code 1" in (attempts[0].reason or "")
     assert printed(ledger, run.id) == ["try"] * 3
-    waits = [event.payload for event in ledger.events(run.id, limit=1000).items if event.type == "run.waiting"]
+    waits = [
+        event.payload for event in ledger.events(run.id, limit=1000).items if event.type == "run.waiting"
+    ]
     assert [wait["reason"].partition(":")[0] for wait in waits] == ["restarts in 0.05 s", "restarts in 0.1 s"]
     assert ledger.verify() == []
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from runstone.errors import CommandInputRefused, CommandNotExecutable, CommandNotFound, InvalidInput, RunMismatch
+from runstone.errors import (
+    CommandInputRefused,
+    CommandNotExecutable,
+    CommandNotFound,
+    InvalidInput,
+    RunMismatch,
+)
 from runstone.ledger import Ledger
 from tests.engine.background.commands import (
     PYTHON,
@@ -192,15 +198,15 @@ def test_a_stream_that_the_command_cut_says_so_and_the_rest_is_there(ledger: Led
 
 
 def test_the_command_has_no_more_open_files_than_it_was_given(ledger: Ledger) -> None:
-    run = ledger.exec([PYTHON, "-I", "-S", "-c", "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"])
+    run = ledger.exec(
+        [PYTHON, "-I", "-S", "-c", "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"]
+    )
     ended(ledger, run.id)
     assert printed(ledger, run.id) == ["[0, 1, 2, 3, 4]"]  # 4 is the look itself
 
 
 def test_signals_mean_to_the_command_what_they_mean_elsewhere(ledger: Ledger) -> None:
-    program = (
-        "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGHUP', 'SIGTERM', 'SIGCHLD')])"
-    )
+    program = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGHUP', 'SIGTERM', 'SIGCHLD')])"
     run = ledger.exec([PYTHON, "-I", "-S", "-c", program])
     ended(ledger, run.id)
     assert printed(ledger, run.id) == ["['SIG_DFL', 'SIG_DFL', 'SIG_DFL']"]
@@ -215,11 +221,13 @@ def test_files_are_readable_by_their_owner_alone(ledger: Ledger, tmp_path: Path)
     folder = tmp_path / ".runstone" / "exec" / run.id
     assert folder.stat().st_mode & 0o077 == 0
     for file in folder.iterdir():
-        assert file.name in ("1.started",) or file.stat().st_mode & 0o077 == 0, file.name
+        assert file.name == "1.started" or file.stat().st_mode & 0o077 == 0, file.name
 
 
 def test_what_was_taken_over_is_given_back_to_the_disk(ledger: Ledger, tmp_path: Path) -> None:
-    program = "import sys,time; [print('x' * 999) for _ in range(20_000)]; sys.stdout.flush(); time.sleep(100)"
+    program = (
+        "import sys,time; [print('x' * 999) for _ in range(20_000)]; sys.stdout.flush(); time.sleep(100)"
+    )
     run = ledger.exec([PYTHON, "-c", program])
     eventually(lambda: len(printed(ledger, run.id)) == 20_000)
     spool = tmp_path / ".runstone" / "exec" / run.id / "1.stdout"

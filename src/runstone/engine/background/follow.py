@@ -86,7 +86,9 @@ class Follow:
     def _take(self) -> int:
         """Takes over what was printed; in trouble with the ledger it stays in the spool files."""
         try:
-            return self._intake.take()
+            taken = self._intake.take()
+            self._intake.warn()
+            return taken
         except StoreError:
             self._channel.wait(_TROUBLE_S)
             return 0
@@ -138,7 +140,8 @@ class Follow:
     def _take_the_rest(self) -> None:
         while not self._lost:
             with suppress(StoreError):
-                return self._intake.take_all()
+                self._intake.take_all()
+                return
             self._channel.wait(_TROUBLE_S)
 
     def _was_late(self, end: Exit | None) -> bool:

@@ -3,6 +3,7 @@
 All that was read together is stored in one transaction with the offsets behind it. Text passes `clean` at one place.
 """
 
+import shutil
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -37,6 +38,9 @@ from runstone.store.writes.outputs import Taken, TakeOutput
 ROLE: Final = "output"
 MESSAGE_BYTES: Final = 4_000
 """Lines that were read together make one message up to this size: it fits the row, so that no blob is written."""
+
+_LATE_BYTES: Final = 1024**3
+"""So much that waits to be taken over, or so little room on the disk while something waits, is worth a word."""
 
 _RECALLED: Final = 50
 """Messages that are looked through for the last lines of a command that is adopted."""
@@ -98,6 +102,7 @@ class Intake:
         self._tools: dict[str, str] = {}
         self._spools = {name: Spool(folder.spool(launch, name), name) for name in STREAMS}
         self._counts = {name: _Count() for name in STREAMS}
+        self._folder = folder
         self._warned = False
         self._rewind()
 
@@ -130,6 +135,18 @@ class Intake:
     def backlog(self) -> int:
         """Bytes that were printed and are not in the ledger."""
         return sum(spool.backlog for spool in self._spools.values())
+
+    def warn(self) -> None:
+        """Says once that much of what was printed is not in the ledger, or that the disk is nearly full meanwhile."""
+        late = self.backlog
+        if self._warned or late < _LATE_BYTES // 64:
+            return
+        free = shutil.disk_usage(self._folder.path).free
+        if late < _LATE_BYTES and free > _LATE_BYTES:
+            return
+        self._warned = True
+        told = [("output.late", {"bytes": late, "free_bytes": free}, 2)]
+        self.core.submit(RecordEvents(self.run_id, self.attempt, told), []).result()
 
     def close(self) -> None:
         """Closes the files."""

@@ -8,6 +8,7 @@ N, which waits behind its gate, {"open": N} lets it through, {"done": true} says
 keeper: {"hello": ...} and {"pid": P}. How a command ended is told by a file, for watchers that come later, too.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,26 +17,34 @@ import signal
 import socket
 import sys
 import time
+from typing import Any, Final, NoReturn
 
-_RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
-_HEADER = b"runstone\n"
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 30.0
-_TRIES_AFTER_THE_END = 20
+_RESTORED: Final = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGCHLD,
+)
+_HEADER: Final = b"runstone\n"
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 30.0
+_TRIES_AFTER_THE_END: Final = 20
 """So often a new watcher is tried after the command has ended; then a resume goes on with what is in the spool."""
 
-_SETTLED_S = 5.0
+_SETTLED_S: Final = 5.0
 """A watcher that lived so long did not fail at once: the pauses begin anew."""
 
 
 class Command:
     """The process of one attempt."""
 
-    def __init__(self, folder, launch, number):
+    def __init__(self, folder: str, launch: dict[str, Any], number: int) -> None:
         self.number = number
         self.opened = False
         self.ended = False
-        self.why_not = ("gate", 0)
+        self.why_not: tuple[str, int] | None = ("gate", 0)
         self.started_at = time.time()
         gate, self.gate = os.pipe()
         self.said, saying = os.pipe()
@@ -47,16 +56,14 @@ class Command:
         for descriptor in (gate, saying, *spools):
             os.close(descriptor)
 
-    def open(self):
+    def open(self) -> bool:
         """Lets the program run. True once it was executed; else `why_not` has the place and the errno."""
         if self.opened or self.gate < 0:
             return False
         self.opened = True
         self.started_at = time.time()
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it was killed in front of the gate; its end says so
             os.write(self.gate, b"\n")
-        except BrokenPipeError:
-            pass  # it was killed in front of the gate; its end says so
         self.close()
         told = b""
         while part := os.read(self.said, 100):
@@ -65,26 +72,26 @@ class Command:
         self.why_not = (place, int(number)) if number else None
         return self.why_not is None
 
-    def close(self):
+    def close(self) -> None:
         """Closes the gate: a process that was not let through ends."""
         if self.gate >= 0:
             os.close(self.gate)
             self.gate = -1
 
-    def forget(self):
+    def forget(self) -> None:
         """Gives back what it held here."""
         self.close()
         os.close(self.said)
 
 
-def _spool(folder, number, stream):
+def _spool(folder: str, number: int, stream: str) -> int:
     path = os.path.join(folder, f"{number}.{stream}")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.write(descriptor, _HEADER)
     return descriptor
 
 
-def _become(folder, launch, gate, saying, spools):
+def _become(folder: str, launch: dict[str, Any], gate: int, saying: int, spools: list[int]) -> NoReturn:
     """In the child: waits for the gate, and becomes the program. Never returns."""
     place = "cwd"
     try:
@@ -109,7 +116,7 @@ def _become(folder, launch, gate, saying, spools):
         os.closerange(4, 20)
         os.chdir(launch["cwd"])
         place = "exec"
-        os.execve(launch["program"], launch["arguments"], launch["environment"])
+        os.execve(launch["program"], launch["arguments"], launch["environment"])  # noqa: S606 - no shell between
     except OSError as error:
         os.write(saying, f"{place} {error.errno}".encode())
     except BaseException:
@@ -120,13 +127,13 @@ def _become(folder, launch, gate, saying, spools):
 class Keeper:
     """One command with its watchers, one after another."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
         with open(os.path.join(folder, "launch.json"), "rb") as file:
-            self.launch = json.load(file)
-        self.command = None
+            self.launch: dict[str, Any] = json.load(file)
+        self.command: Command | None = None
         self.watcher = 0
-        self.channel = None
+        self.channel: socket.socket | None = None
         self.heard = b""
         self.done = False
         self.failed = 0
@@ -138,7 +145,7 @@ class Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
 
-    def run(self):
+    def run(self) -> None:
         """Until a watcher said that all is recorded, or too many of them failed after the command's end."""
         while not self.done:
             if not self.watcher and time.monotonic() >= self.again_at:
@@ -153,23 +160,25 @@ class Keeper:
             self.wait()
             self.reap()
 
-    def living(self):
+    def living(self) -> bool:
+        """Whether the command was started and has not ended."""
         return self.command is not None and not self.command.ended
 
-    def wait(self):
+    def wait(self) -> None:
         """Until something happened: a child ended, or the watcher said something."""
         left = None if self.watcher or self.done else max(0.0, self.again_at - time.monotonic())
-        watched = [self.woken] + ([self.channel] if self.channel is not None else [])
+        watched: list[Any] = [self.woken, *([self.channel] if self.channel is not None else [])]
         ready, _, _ = select.select(watched, [], [], left)
         if self.woken in ready:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 4096)
-            except BlockingIOError:
-                pass
-        if self.channel is not None and self.channel in ready:
+        if self.channel in ready:
             self.hear()
 
-    def hear(self):
+    def hear(self) -> None:
+        """Obeys what the watcher says; closes the line when it is gone."""
+        if self.channel is None:
+            return
         try:
             part = self.channel.recv(65536)
         except OSError:
@@ -182,7 +191,8 @@ class Keeper:
         for line in lines:
             self.obey(json.loads(line))
 
-    def obey(self, order):
+    def obey(self, order: dict[str, Any]) -> None:
+        """Does what the watcher asks for."""
         if "start" in order:
             self.start(order["start"])
         elif "open" in order:
@@ -191,11 +201,12 @@ class Keeper:
         elif order.get("done"):
             self.done = True
 
-    def start(self, number):
+    def start(self, number: int) -> None:
         """Makes the process of an attempt; one that an earlier watcher left in front of the gate ends."""
-        if self.living():
+        if self.command is not None and not self.command.ended:
             if self.command.opened:
-                return self.say({"pid": 0})
+                self.say({"pid": 0})
+                return
             self.command.close()
             os.waitpid(self.command.pid, 0)
             self.command.forget()
@@ -204,14 +215,14 @@ class Keeper:
         self.command = Command(self.folder, self.launch, number)
         self.say({"pid": self.command.pid})
 
-    def say(self, told):
+    def say(self, told: dict[str, Any]) -> None:
+        """Tells the watcher, if there is one."""
         if self.channel is not None:
-            try:
+            with contextlib.suppress(OSError):  # it died; its end comes next
                 self.channel.sendall(json.dumps(told).encode() + b"\n")
-            except OSError:
-                pass  # it died; its end comes next
 
-    def start_watcher(self):
+    def start_watcher(self) -> None:
+        """Starts a watcher and tells it what there is."""
         ours, theirs = socket.socketpair()
         theirs.set_inheritable(True)
         self.watched_at = time.monotonic()
@@ -237,7 +248,8 @@ class Keeper:
         self.channel, self.heard = ours, b""
         self.hello()
 
-    def hello(self):
+    def hello(self) -> None:
+        """Tells a new watcher of the command."""
         command = self.command
         told = None
         if command is not None:
@@ -249,7 +261,8 @@ class Keeper:
             }
         self.say({"hello": told})
 
-    def reap(self):
+    def reap(self) -> None:
+        """Notes the ends of children."""
         while True:
             try:
                 pid, status, used = os.wait4(-1, os.WNOHANG)
@@ -263,28 +276,30 @@ class Keeper:
             elif self.command is not None and pid == self.command.pid:
                 self.note_end(status, used)
 
-    def watcher_failed(self):
-        if self.channel is not None:
-            self.hear_the_rest()
+    def watcher_failed(self) -> None:
+        """Has the next watcher started, after a pause that grows while they fail at once."""
+        self.hear_the_rest()
         if time.monotonic() - self.watched_at > _SETTLED_S:
             self.failed = 0
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self.failed)
         self.failed += 1
         self.again_at = time.monotonic() + pause
 
-    def hear_the_rest(self):
+    def hear_the_rest(self) -> None:
         """What the watcher said before it died: the last of it may be that all is done."""
-        self.channel.setblocking(False)
+        if self.channel is not None:
+            self.channel.setblocking(False)
         while self.channel is not None:
             self.hear()  # closes it when there is nothing more
 
-    def note_end(self, status, used):
+    def note_end(self, status: int, used: Any) -> None:
         """Writes how the command ended: whole, or not at all."""
         command = self.command
+        assert command is not None
         command.ended = True
         command.forget()
         signalled = os.WIFSIGNALED(status)
-        told = {
+        told: dict[str, Any] = {
             "exit_code": None if signalled else os.WEXITSTATUS(status),
             "signal": os.WTERMSIG(status) if signalled else None,
             "started_at": command.started_at,
@@ -298,7 +313,8 @@ class Keeper:
         self.write(f"{command.number}.exit.json", json.dumps(told).encode())
         self.say({"ended": command.number})
 
-    def write(self, name, data):
+    def write(self, name: str, data: bytes) -> None:
+        """Writes a file of the folder whole, or not at all."""
         path = os.path.join(self.folder, name)
         while True:
             try:
@@ -319,7 +335,8 @@ class Keeper:
             return
 
 
-def main():
+def main() -> None:
+    """Keeps the command of the folder that is named."""
     folder = sys.argv[1]
     if os.fork():
         os._exit(0)  # the starter has no child that it would have to wait for

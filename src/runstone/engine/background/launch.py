@@ -5,11 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from runstone.domain.runs import ENDED
 from runstone.engine.background import keeper
-from runstone.engine.background.folder import ExecFolder, Launch
+from runstone.engine.background.folder import ExecFolder
 from runstone.engine.core import Core
 from runstone.errors import CommandError
 
@@ -64,20 +64,3 @@ def wait_started(core: Core, folder: ExecFolder, run_id: str, *, after: int, wai
         if run.attempt > after and any(folder.started(process.attempt) for process in unended):
             return
         time.sleep(_LOOK_S)
-
-
-def launch_of(
-    run_id: str,
-    program: str,
-    arguments: list[str],
-    *,
-    environment: dict[str, str],
-    cwd: str,
-    workspace: str,
-    **more: Any,
-) -> Launch:
-    """What the keeper is told."""
-    return Launch(
-        run_id=run_id, program=program, arguments=arguments, environment=environment, cwd=cwd,
-        watcher=watcher_command(workspace, run_id), **more,
-    )  # fmt: skip

@@ -28,7 +28,7 @@ def failure(launch: Launch, end: Exit, *, timed_out: bool, errors: str) -> Comma
     name = launch.arguments[0]
     if end.failed_at is not None:
         return _never_ran(launch, end)
-    details = {"exit_code": end.exit_code, "signal": end.signal, "stderr": errors}
+    details: dict[str, Any] = {"exit_code": end.exit_code, "signal": end.signal, "stderr": errors}
     if timed_out:
         return CommandTimedOut(f"{name} did not end within {launch.timeout_s:g} s", **details)
     if end.exit_code == 0:
