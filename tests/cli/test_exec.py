@@ -140,6 +140,18 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind_that_runs(here: Shell) -> 
     assert here("runs", "list", "--status", "running", "--status", "pending", "--jsonl").out == ""
 
 
+def test_two_quick_ctrl_c_are_an_order_to_stop_too(here: Shell) -> None:
+    process = here.start("exec", "--id", "twice", "--", "sh", "-c", "echo begun; exec sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)  # else the two are delivered as one
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert until(lambda: show(here, "twice")["status"] == "cancelled")
+
+
 def test_a_second_ctrl_c_leaves_a_command_that_does_not_stop_to_itself(here: Shell) -> None:
     process = here.start("exec", "--id", "deaf", "--", "sh", "-c", "trap '' TERM; echo begun; sleep 60")
     assert process.stdout is not None
