@@ -28,7 +28,7 @@ from tests.care.copying import (
     wait_until,
 )
 
-WRITERS, RATE = 4, 500
+WRITERS, RATE = 4, 600
 
 
 def filled(folder: Path, events: int = 2_000) -> Workspace:
@@ -38,7 +38,7 @@ def filled(folder: Path, events: int = 2_000) -> Workspace:
 
 
 def test_a_backup_under_writes_is_a_prefix_of_the_ledger(tmp_path: Path, record_property) -> None:  # type: ignore[no-untyped-def]
-    workspace = filled(tmp_path / "w", 100_000)
+    workspace = filled(tmp_path / "w", 200_000)
     said = [tmp_path / f"said-{number}" for number in range(WRITERS)]
     for file in said:
         file.touch()

@@ -103,7 +103,9 @@ def _alone(database: Path) -> SQLiteDatabase | None:
         return None
     except LedgerInUse as error:
         found = [str(holder) for holder in holders(database)[:_NAMED]]
-        raise LedgerInUse(f"{database} is open in {', '.join(found) or 'this process, or one that cannot be seen'}") from error
+        raise LedgerInUse(
+            f"{database} is open in {', '.join(found) or 'this process, or one that cannot be seen'}"
+        ) from error
 
 
 def _keep(present: SQLiteDatabase, aside: Path, told: copy.Told) -> None:
@@ -135,7 +137,9 @@ def _replace_unreadable(workspace: Workspace, part: Path, aside: Path) -> None:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             found = ", ".join(str(holder) for holder in holders(workspace.database)[:_NAMED])
-            raise LedgerInUse(f"{workspace.database} is open in {found or 'a process that cannot be seen'}") from error
+            raise LedgerInUse(
+                f"{workspace.database} is open in {found or 'a process that cannot be seen'}"
+            ) from error
         workspace.database.rename(aside)
         _put(workspace, part, aside)
     finally:

@@ -23,7 +23,7 @@ class _Progress:
         self._last = ""
 
     def __call__(self, done: int, of: int) -> None:
-        line = f"{self._word} {done * 100 // max(1, of)} %"
+        line = f"{self._word} {done * 100 // max(1, of)} %" + (", checking" if done == of else "")
         if self._shown and line != self._last:
             sys.stderr.write(f"\r{line}")
             sys.stderr.flush()
@@ -72,7 +72,7 @@ def backup(session: Session, file: Path | None, force: bool, keep: int | None, c
     if not output.text:
         output.document(taken)
         return
-    output.line(text.clean(str(taken.file)))
+    output.line(text.clean_lines(str(taken.file))[0])
     output.note(
         f"{text.size(taken.bytes)}, {taken.runs:,} runs, {taken.events:,} events up to position "
         f"{taken.last_position:,}, {taken.checked} check passed, {text.duration(taken.elapsed_ms)}",
@@ -117,7 +117,7 @@ def restore(session: Session, file: Path, folder: Path | None, replace: bool) ->
     if not output.text:
         output.document(done)
         return
-    output.line(text.clean(str(done.workspace)))
+    output.line(text.clean_lines(str(done.workspace))[0])
     output.note(
         f"{done.runs:,} runs, {done.events:,} events, new epoch {done.epoch}, {text.duration(done.elapsed_ms)}",
         "",
