@@ -126,7 +126,8 @@ def check_states(reader: Reader) -> Iterator[Finding]:
     while runs := reader.rows("checkpointed_runs", after=after, limit=_PAGE):
         after = runs[-1][0]
         for pk, run_id, _ in runs:
-            wrong = _wrong_place(reader, pk)
+            with reader.db.snapshot():  # a prune may take places away meanwhile
+                wrong = _wrong_place(reader, pk)
             if wrong is not None:
                 told = f"checkpoint {wrong[0]} of run {run_id} cannot be read: {wrong[1]}"
                 yield finding("checkpoint_unreadable", run_id, told)

@@ -37,7 +37,7 @@ from runstone.workspace import Workspace
 _ROUNDS: Final = 8
 """Each round mends what the one before brought to light: row, then requests, sums, waits, and what a wake changes."""
 
-_WINDOW: Final = 32
+_WINDOW: Final = 16
 """Writes under way at a time: they share transactions, and their histories stay in memory."""
 
 _REQUESTS, _TEXTS, _ENTRIES = 500, 50, 200
