@@ -4,7 +4,7 @@ import json
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -121,6 +121,16 @@ def test_what_is_no_time_is_wrong_usage(typed: Typed, since: str) -> None:
 )  # fmt: skip
 def test_a_duration_is_read_as_people_type_it(text: str, seconds: float | None) -> None:
     assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "extra", [None, [], {"stream": 1, "first_line": 1}, {"stream": "stdout", "first_line": "x"}]
+)
+def test_a_message_that_only_looks_like_output_is_shown_as_a_message(tmp_path: Path, extra: Any) -> None:
+    with runstone.open(tmp_path) as ledger, ledger.start_run(run_id="posing") as run:
+        run.message("output", "hello", extra=extra)
+    for words in ((), ("--jsonl",), ("--tail", "1")):
+        assert "hello" in Typed(tmp_path)("runs", "logs", "posing", *words).stdout
 
 
 def test_what_is_followed_comes_as_it_is_written_and_ends_as_the_run_ends(shell: Shell) -> None:

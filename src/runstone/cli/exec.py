@@ -2,11 +2,9 @@
 
 import os
 import shlex
-import signal
 import sys
 from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import click
 
@@ -15,6 +13,7 @@ from runstone.cli import arguments, exit_codes, text
 from runstone.cli.arguments import Duration, RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.exec_facts import facts_of
+from runstone.cli.interrupts import CtrlC
 from runstone.cli.log_lines import LogLine, entries
 from runstone.cli.logs import followed, last_seq, print_entry
 from runstone.cli.orders import who
@@ -32,8 +31,6 @@ from runstone.errors import CommandError, IllegalTransition, ValueTooLarge
 from runstone.ledger import Ledger
 
 _TITLE: Final = 80
-_FORCE: Final = 3
-"""So many Ctrl-C end the following even if the order to stop cannot be given."""
 _WAIT_S: Final = 10.0
 """So long the start of the command is waited for."""
 
@@ -92,7 +89,7 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
     # Before a workspace is created: a command that cannot be run must not leave one behind.
     _require_program(command[0], cwd, environment)
     stdin = _read_stdin() if asked["stdin"] else None
-    with session.changing(create=True) as ledger, _CtrlC() as pressed:
+    with session.changing(create=True) as ledger, CtrlC() as pressed:
         facts = facts_of(cwd, environment, ledger.core.redactor)
         card = ledger.boards.card(asked["card"]) if asked["card"] else None
         run = ledger.exec(
@@ -147,7 +144,7 @@ def _read_stdin() -> bytes:
 
 def resume_command(output: Output, ledger: Ledger, run: AgentRun, *, detach: bool) -> int:
     """Goes on with a command in the background, and follows what it prints from now on."""
-    with _CtrlC() as pressed:
+    with CtrlC() as pressed:
         after = last_seq(ledger, run)
         run = ledger.resume_exec(run.id, wait_s=_WAIT_S)
         if detach and not pressed.count:
@@ -177,7 +174,7 @@ def _attached(
     output: Output,
     ledger: Ledger,
     run: AgentRun,
-    pressed: "_CtrlC",
+    pressed: CtrlC,
     *,
     own_code: bool = False,
     after: int = 0,
@@ -225,37 +222,10 @@ def _own_code(ledger: Ledger, run_id: str) -> int | None:
     return 128 + last.signal if last.signal else last.exit_code
 
 
-def _order_stop(output: Output, ledger: Ledger, run_id: str, pressed: "_CtrlC") -> None:
+def _order_stop(output: Output, ledger: Ledger, run_id: str, pressed: CtrlC) -> None:
     if pressed.ordered or not pressed.count:
         return
     with suppress(IllegalTransition):  # it ended in this moment
         ledger.command(run_id, "stop", by=who(), reason="Ctrl-C")
     pressed.ordered = True
     output.note("stopping it… (Ctrl-C again leaves it to itself)", "")
-
-
-class _CtrlC:
-    """Counts Ctrl-C while a command is followed; the second one ends the following at once."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ordered = False
-        self._before: Any = None
-
-    def __enter__(self) -> Self:
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
-            with suppress(ValueError):  # not in the main thread
-                self._before = signal.signal(signal.SIGINT, self._came)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        # Never before the order is given: whoever presses twice wants it stopped, too.
-        if self.ordered or self.count > _FORCE:
-            raise KeyboardInterrupt

@@ -99,3 +99,33 @@ class Interrupts:
                 os.write(2, b"killed; go on with what was interrupted: runstone resume --all\n")
         finally:
             os._exit(self._exit_code or 0)
+
+
+class CtrlC:
+    """Counts Ctrl-C while a command in the background is followed.
+
+    Whoever follows orders the stop and notes it in `ordered`; from then on one more ends the following at once.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ordered = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
+            with suppress(ValueError):  # not in the main thread
+                self._before = signal.signal(signal.SIGINT, self._came)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        # Never before the order is given: whoever presses twice wants it stopped, too.
+        if self.ordered or self.count > FORCE:
+            raise KeyboardInterrupt

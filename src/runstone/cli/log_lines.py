@@ -53,8 +53,10 @@ def lines_of(message: Message) -> list[LogLine]:
 
 
 def _is_output(message: Message) -> bool:
-    extra = message.extra
-    return message.role == OUTPUT and isinstance(extra, dict) and {"stream", "first_line"} <= extra.keys()
+    # A program may send messages of this role itself, with whatever beside them.
+    if message.role != OUTPUT or not isinstance(message.extra, dict):
+        return False
+    return isinstance(message.extra.get("stream"), str) and type(message.extra.get("first_line")) is int
 
 
 def cells(entry: "LogLine | Message", *, timestamps: bool) -> Iterator[list[Cell | str]]:

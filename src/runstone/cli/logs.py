@@ -155,8 +155,9 @@ def _first_seq(ledger: Ledger, run: AgentRun, since: datetime | None) -> int:
     low, high = 1, last_seq(ledger, run) + 1
     while since is not None and low < high:
         middle = (low + high) // 2
-        (found,) = _page(ledger, run, middle - 1, 1)
-        low, high = (found.seq + 1, high) if found.timestamp < since else (low, middle)
+        found = _page(ledger, run, middle - 1, 1)
+        older = bool(found) and found[0].timestamp < since
+        low, high = (found[0].seq + 1, high) if older else (low, middle)
     return low
 
 
