@@ -81,6 +81,7 @@ def resume(ledger: "Ledger", run_id: str, *, wait_s: float = 10) -> AgentRun:
 
     A completed or running one is given as it is. Raises what `Ledger.exec` raises.
     """
+    ledger.supervisor.settle(run_id)
     run = ledger.get_run(run_id)
     if run.status in ("completed", "running"):
         return run
@@ -110,13 +111,14 @@ def _write_again(ledger: "Ledger", run: AgentRun, folder: ExecFolder) -> None:
 
 
 def _known(ledger: "Ledger", run_id: str, arguments: list[str]) -> AgentRun | None:
-    """The run of that id, if there is one; it must be of the same command."""
+    """The run of that id, if it was started or may have been; it must be of the same command."""
     if not ledger.reader.rows("pk_of", run_id=run_id):
         return None
     run = ledger.get_run(run_id)
     if not is_background(run) or (ledger.input(run_id) or {}).get("command") != arguments:
         raise RunMismatch(f"run {run_id} exists with another command", run_id=run_id)
-    return run
+    begun = run.status != "pending" or run.attempt > 0
+    return run if begun else None  # its starter may have been killed: of two keepers one gets the run
 
 
 def _started(run: AgentRun) -> AgentRun:

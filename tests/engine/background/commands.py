@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from runstone.domain.records import AgentRun
 from runstone.engine import process_table
 from runstone.ledger import Ledger
 
@@ -39,6 +40,7 @@ def command_of(ledger: Ledger, run_id: str) -> int:
 def watcher_of(ledger: Ledger, run_id: str) -> int:
     """The pid of the run's watcher."""
     lease = eventually(lambda: ledger.lease(run_id))
+    assert lease is not None
     return int(lease.identity["pid"])
 
 
@@ -93,6 +95,12 @@ def printed(ledger: Ledger, run_id: str, stream: str = "stdout") -> list[str]:
         assert len(texts) == message.extra["lines"]
         lines += texts
     return lines
+
+
+def reading(ledger: Ledger, run_id: str, status: str) -> AgentRun:
+    """The run as soon as it has that status."""
+    eventually(lambda: ledger.get_run(run_id).status == status)
+    return ledger.get_run(run_id)
 
 
 def ended(ledger: Ledger, run_id: str, limit_s: float = 30.0) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from runstone.engine.background.restarts import LONGEST_DELAY_S, Restart
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
-from tests.engine.background.commands import ended, eventually, printed, processes_of
+from tests.engine.background.commands import ended, eventually, printed, processes_of, reading
 
 
 def failing(tmp_path: Path, times: int) -> list[str]:
@@ -47,7 +47,7 @@ def test_a_time_limit_counts_as_a_failure(ledger: Ledger) -> None:
 
 def test_a_stop_cancels_a_run_that_waits_for_its_restart(ledger: Ledger, tmp_path: Path) -> None:
     run = ledger.exec(failing(tmp_path, 9), restart={"max": 3, "delay_s": 500})
-    waiting = eventually(lambda: (now := ledger.get_run(run.id)).status == "waiting" and now)
+    waiting = reading(ledger, run.id, "waiting")
     assert waiting.wake_at is not None
     assert "restarts in 500 s: sh ended with exit code 1" in (waiting.status_reason or "")
     assert ledger.command(run.id, "stop").status == "applied"

@@ -206,7 +206,8 @@ def test_the_command_has_no_more_open_files_than_it_was_given(ledger: Ledger) ->
 
 
 def test_signals_mean_to_the_command_what_they_mean_elsewhere(ledger: Ledger) -> None:
-    program = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGHUP', 'SIGTERM', 'SIGCHLD')])"
+    names = "('SIGHUP', 'SIGTERM', 'SIGCHLD')"
+    program = f"import signal; print([signal.getsignal(getattr(signal, n)).name for n in {names}])"
     run = ledger.exec([PYTHON, "-I", "-S", "-c", program])
     ended(ledger, run.id)
     assert printed(ledger, run.id) == ["['SIG_DFL', 'SIG_DFL', 'SIG_DFL']"]

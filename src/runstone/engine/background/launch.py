@@ -35,6 +35,8 @@ def start_keeper(folder: ExecFolder) -> None:
     """Starts a keeper, which outlives this process. Raises `CommandError` if there can be none."""
     hidden = (RUN_ID, DESCRIPTOR)
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
+    if paths := environ.get("PYTHONPATH"):  # it runs in another folder
+        environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-S", keeper.__file__, str(folder.path)],

@@ -62,7 +62,7 @@ class Watcher:
         while True:
             standing = look(self.core, self.run_id, self.folder, self._kept)
             if isinstance(standing, Busy):
-                return False
+                return self._kept is None  # a keeper that keeps nothing is not needed beside another one
             if isinstance(standing, Later):
                 self._wait_until_due(standing)
             elif isinstance(standing, Adopt | Begin):
