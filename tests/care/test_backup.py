@@ -12,6 +12,7 @@ import pytest
 
 import runstone
 from runstone.care import backup as backups
+from runstone.care import parts
 from runstone.care.restore import restore
 from runstone.care.verify import verify
 from runstone.errors import InvalidInput, StoreBusy, StoreCorrupt, StoreError, StoreFull
@@ -118,9 +119,8 @@ def test_a_killed_backup_leaves_no_half_file_and_the_next_one_cleans_up(tmp_path
     assert done.returncode == -signal.SIGKILL
     published = backups.listed(workspace)
     assert len(published) == (point == "backup.published")
-    parts = list((workspace.folder / "backups").glob("*.part"))
-    assert len(parts) == 1
-    parts[0].rename(parts[0].with_name("ledger-20200101T000000Z.db.part"))  # not the one that is written next
+    (part,) = (workspace.folder / "backups").glob("*.part")
+    part.rename(part.with_name("ledger-20200101T000000Z.db.part"))  # not the one that is written next
     last = backups.backup(workspace).file
     assert sorted((workspace.folder / "backups").iterdir()) == sorted({*published, last})
     for file in (*published, last):
@@ -144,9 +144,9 @@ def test_a_killed_copy_under_way_is_cleaned_up(tmp_path: Path) -> None:
 
 def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
     workspace = filled(tmp_path)
-    with backups.writing(tmp_path / "x.db"), pytest.raises(StoreBusy):
+    with parts.writing(tmp_path / "x.db"), pytest.raises(StoreBusy):
         backups.backup(workspace, tmp_path / "x.db")
-    assert backups.sweep(tmp_path) == []
+    assert parts.sweep(tmp_path) == []
     backups.backup(workspace, tmp_path / "x.db")
 
 

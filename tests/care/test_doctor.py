@@ -26,6 +26,7 @@ from runstone.care.doctor import (
     settings,
     versions,
 )
+from runstone.care.parts import writing
 from runstone.testing.clock import FakeClock
 from runstone.workspace import Workspace
 from tests.care.copying import end, holder, kill, runstone_command, start, wait_until
@@ -244,7 +245,7 @@ def test_what_a_killed_backup_left_is_removed_by_the_command(workspace: Workspac
     parts = [folder / "ledger-x.db.part", workspace.folder / "restoring-ab.db.part"]
     for part in parts:
         part.touch()
-    with backups.writing(folder / "alive.db"):
+    with writing(folder / "alive.db"):
         check = one(workspace, "backups.parts")
         assert check.text.startswith("2 files")
         type_(check, workspace)

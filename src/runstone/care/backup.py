@@ -4,12 +4,9 @@ The copy appears under its name only when it is whole, checked and synced; until
 locked while somebody writes it, so that the next backup knows what a killed one left.
 """
 
-import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +14,8 @@ from typing import Final
 import msgspec
 
 from runstone import workspace as places
-from runstone.errors import InvalidInput, StoreBusy, StoreCorrupt, StoreError, StoreIO, StoreReadOnly
+from runstone.care import parts
+from runstone.errors import InvalidInput, StoreCorrupt, StoreError, StoreReadOnly
 from runstone.ledger import Ledger
 from runstone.store import crashpoints
 from runstone.store.sqlite import copy
@@ -25,9 +23,6 @@ from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.workspace import Workspace
 
 FOLDER: Final = "backups"
-PART: Final = ".part"
-STAGING: Final = "restoring-"
-"""Parts of `restore` begin so, in the workspace's own folder."""
 _MINE: Final = re.compile(r"ledger-\d{8}T\d{6}Z(-\d+)?\.db")
 _SAME_SECOND: Final = 100
 """So many backups of one second get names; a loop that makes more of them is a mistake."""
@@ -98,7 +93,7 @@ def backup(
         raise InvalidInput("keep is at least 1, and for backups in the workspace's own folder only")
     began = time.monotonic()
     target = _target(workspace, file, force)
-    with writing(target) as part:
+    with parts.writing(target) as part:
         source = copy.open_file(workspace.database)
         relief = _relief(workspace.database)
         try:
@@ -124,8 +119,8 @@ def _target(workspace: Workspace, file: Path | None, force: bool) -> Path:
         folder = folder_of(workspace)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            sweep(folder)
-            sweep(workspace.folder)
+            parts.sweep(folder)
+            parts.sweep(workspace.folder)
         except OSError as error:
             raise StoreReadOnly(
                 f"{folder} cannot be written: {error.strerror}",
@@ -143,68 +138,6 @@ def _target(workspace: Workspace, file: Path | None, force: bool) -> Path:
             f"{file} exists; nothing was written", hint="name another file, or replace it with --force"
         )
     return file
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[Path]:
-    """The file that becomes `target`: empty, for its owner only, locked, and gone at the end unless it was moved."""
-    part = target.with_name(target.name + PART)
-    try:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreReadOnly(
-            f"{part} cannot be written: {error.strerror}", hint="name a file in a folder that you may write"
-        ) from error
-    try:
-        if not _lock(descriptor, part):
-            raise StoreBusy(f"another process writes {part}", hint="wait for it, or name another file")
-        try:
-            os.ftruncate(descriptor, 0)
-            yield part
-        except OSError as error:
-            raise StoreIO(f"{error.filename or part} cannot be written: {error.strerror}") from error
-        finally:
-            for name in (part, part.with_name(part.name + "-journal")):
-                name.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, path: Path) -> bool:
-    """Whether the file is this process's now, and still the one of that name. SQLite's locks are of another kind."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(descriptor).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def sweep(folder: Path) -> list[Path]:
-    """Removes what killed backups left in the folder: parts that nobody locks."""
-    removed = list(abandoned(folder))
-    for left in removed:
-        left.unlink(missing_ok=True)
-    return removed
-
-
-def abandoned(folder: Path) -> Iterator[Path]:
-    """What killed backups and restores left in the folder."""
-    for part in folder.glob(f"*.db{PART}"):
-        try:
-            descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue  # it has just ended, or is another user's
-        try:
-            if _lock(descriptor, part):
-                yield part
-                yield from sides(part) if part.name.startswith(STAGING) else ()
-        finally:
-            os.close(descriptor)
-
-
-def sides(part: Path) -> list[Path]:
-    """What working on a part of `restore` leaves beside it: SQLite's own files, and the copy of an upgrade."""
-    return [file for file in part.parent.glob(f"{part.stem}*") if file != part]
 
 
 def check(part: Path, facts: copy.Facts, *, full: bool) -> int:
@@ -234,36 +167,14 @@ def _publish(part: Path, target: Path, *, replace: bool, counted: bool) -> Path:
         name = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
         if replace:
             part.replace(name)
-        elif not link(part, name):
+        elif not parts.link(part, name):
             if counted:
                 continue
             raise InvalidInput(f"{name} exists; nothing was written", hint="replace it with --force")
-        sync_folder(name.parent)
+        parts.sync_folder(name.parent)
         crashpoints.point("backup.published")
         return name
     raise InvalidInput(f"{target} and {_SAME_SECOND} more of this second exist")
-
-
-def link(part: Path, name: Path) -> bool:
-    """Moves the part to a name that must be free; False if it is not."""
-    try:
-        os.link(part, name)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links (FAT): the look and the move are two steps there
-        if name.exists():
-            return False
-        part.rename(name)
-    return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def left_out(workspace: Workspace) -> list[Path]:

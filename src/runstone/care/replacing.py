@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from runstone import workspace as places
-from runstone.care import backup as backups
+from runstone.care import parts
 from runstone.care.open_files import holders
 from runstone.domain.records import Lease, ProcessRecord
 from runstone.engine.groups import group_alive
@@ -110,22 +110,22 @@ def _alone(database: Path) -> SQLiteDatabase | None:
 
 def _keep(present: SQLiteDatabase, aside: Path, told: copy.Told) -> None:
     """Copies the present ledger aside, whatever is in its pages."""
-    with backups.writing(aside) as part:
+    with parts.writing(aside) as part:
         with present.snapshot():
             copy.pages(present, part, told)
         copy.sync(part)
         part.rename(aside)
-    backups.sync_folder(aside.parent)
+    parts.sync_folder(aside.parent)
     crashpoints.point("restore.kept")
 
 
 def _put(workspace: Workspace, part: Path, aside: Path) -> None:
     """Gives the part the ledger's name. A log without its ledger is put aside: it would be taken for the new one's."""
     _move_sides(workspace, aside)
-    if not backups.link(part, workspace.database):
+    if not parts.link(part, workspace.database):
         raise Refused(f"a ledger has come into {workspace.folder} meanwhile; nothing was changed")
     places.protect(workspace)
-    backups.sync_folder(workspace.folder)
+    parts.sync_folder(workspace.folder)
     crashpoints.point("restore.replaced")
 
 

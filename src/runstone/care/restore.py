@@ -15,6 +15,7 @@ import msgspec
 
 from runstone import workspace as places
 from runstone.care import backup as backups
+from runstone.care import parts
 from runstone.care.replacing import replace, require_free
 from runstone.domain.clock import Clock
 from runstone.errors import InvalidInput, NotFound, Refused, StoreCorrupt, StoreReadOnly
@@ -129,15 +130,15 @@ def _staging(workspace: Workspace) -> Iterator[Path]:
     made = [folder for folder in (workspace.folder, workspace.root) if not folder.exists()]
     try:
         places.create(workspace.root)
-        backups.sweep(workspace.folder)
+        parts.sweep(workspace.folder)
     except OSError as error:
         raise StoreReadOnly(f"{workspace.folder} cannot be written: {error.strerror}") from error
     try:
-        with backups.writing(workspace.folder / f"{backups.STAGING}{secrets.token_hex(4)}.db") as part:
+        with parts.writing(workspace.folder / f"{parts.STAGING}{secrets.token_hex(4)}.db") as part:
             try:
                 yield part
             finally:
-                for left in backups.sides(part):
+                for left in parts.sides(part):
                     left.unlink(missing_ok=True)
     finally:
         if not workspace.database.exists():

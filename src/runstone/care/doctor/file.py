@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from runstone.care import backup as backups
+from runstone.care import parts
 from runstone.care.doctor.check import Check, note, ok, problem, warning
 from runstone.errors import SchemaTooNew, StoreError
 from runstone.store.sqlite import inspect
@@ -121,14 +122,14 @@ def check_backups(workspace: Workspace, now: int, newest_event: int | None) -> I
         names = " ".join(shlex.quote(str(file)) for file in sorted(kept))
         told = f"{len(kept)} copies of before an upgrade or a restore, {size >> 20:,} MB: remove them when all is well"
         yield note("backups.kept", told, f"rm {names}")
-    parts = [
+    left = [
         part
         for folder in (backups.folder_of(workspace), workspace.folder)
-        for part in backups.abandoned(folder)
+        for part in parts.abandoned(folder)
     ]
-    if parts:
+    if left:
         yield note(
             "backups.parts",
-            f"{len(parts)} files of a backup or a restore that did not end",
+            f"{len(left)} files of a backup or a restore that did not end",
             "runstone backup",
         )
