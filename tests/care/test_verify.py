@@ -20,7 +20,10 @@ LIES = {
     "a lost event": ("DELETE FROM events WHERE type = 'work.done'", "are not all there"),
     "a lost first event": ("DELETE FROM events WHERE seq = 1", "are not all there"),
     "another event": ("UPDATE events SET type = 'run.failed' WHERE type = 'run.completed'", "its events say"),
-    "a lost request": ("DELETE FROM usage WHERE request_id = 'q'", "requests of run r are not those of its events"),
+    "a lost request": (
+        "DELETE FROM usage WHERE request_id = 'q'",
+        "requests of run r are not those of its events",
+    ),
     "a request and its sums": (
         "DELETE FROM usage WHERE request_id = 'q'; DELETE FROM totals",
         "the own totals of run r are not what its events add up to",
@@ -37,7 +40,10 @@ LIES = {
         "INSERT INTO leases SELECT r.id, 1, o.owner, 0 FROM runs r, owners o LIMIT 1",
         "no open attempt",
     ),
-    "an open attempt": ("UPDATE attempts SET ended_at = NULL, outcome = NULL", "attempts of run r do not fit its events"),
+    "an open attempt": (
+        "UPDATE attempts SET ended_at = NULL, outcome = NULL",
+        "attempts of run r do not fit its events",
+    ),
     "a lost blob": ("PRAGMA foreign_keys = OFF; DELETE FROM blobs", "refers to a missing"),
     "another blob": ("UPDATE blobs SET data = x'5b5d', codec = 0", "does not have the content"),
     "events of nobody": ("UPDATE events SET run = 77 WHERE type = 'work.done'", "there is no such run"),
