@@ -8,6 +8,7 @@ from typing import Any
 
 from runstone.domain.records import AgentRun, RunEvent, at
 from runstone.domain.runs import ENDED
+from runstone.engine.asking import waits_for_person
 from runstone.engine.core import POLL_S, Signals
 from runstone.errors import InvalidCursor
 from runstone.store.reads import Reader
@@ -139,7 +140,8 @@ class Waiter:
                 changed.clear()
                 run = self._reader.run(run_id)
                 left = 1.0 if until is None else until - time.monotonic()
-                if run.status in SETTLED or left <= 0:
+                asks = run.status == "waiting" and waits_for_person(self._reader, run_id)
+                if run.status in SETTLED or asks or left <= 0:
                     return run
                 # A lease that runs out changes nothing in the file, so look now and then anyway.
                 changed.wait(min(1.0, left))

@@ -12,6 +12,7 @@ from runstone.domain import codec, inputs
 from runstone.domain.bounds import asked_id
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Page
+from runstone.engine.asking import waits_for_person
 from runstone.errors import InvalidAnswer, InvalidCursor, InvalidInput
 from runstone.store import questions
 from runstone.store.writes.inputs import AnswerInput, Asked, AskInput, ExpireInputs, TakeAnswer
@@ -57,6 +58,10 @@ class Inputs:
     def below(self, run_id: str) -> builtins.list[InputRequest]:
         """The open questions in the tree that the run is part of."""
         return questions.below(self._ledger.reader, run_id)
+
+    def awaited(self, run_id: str) -> bool:
+        """Whether the run stands still until a person answers its question, or one of a child that it waits for."""
+        return waits_for_person(self._ledger.reader, run_id)
 
     def ask(
         self,

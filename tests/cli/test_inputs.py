@@ -191,6 +191,8 @@ def test_a_run_that_asks_ends_with_six_and_goes_on_once_it_is_answered(crew: She
 
 def test_resume_all_goes_on_with_what_was_answered_and_leaves_the_rest(crew: Shell) -> None:
     crew("run", "crew", "--id", "answered", "--trust", code=6)
+    assert crew("runs", "show", "answered", "--json").json["status"] == "waiting"
+    crew("runs", "watch", "answered", code=6)  # its child asks
     (one,) = crew("inputs", "list", "--jsonl").jsonl
     crew("run", "asker", "--id", "open", code=6)
     crew("inputs", "answer", one["id"], "--choice", "1")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from runstone.cli import event_lines, exit_codes
+from runstone.cli import event_lines, exit_codes, questions
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.live import watch as watch_run
@@ -126,7 +126,9 @@ def watch(session: Session, run: str, timeout: float | None) -> int:
             output.document(record)
         elif output.text:
             output.line(*closing_line(look(ledger, run_id)))
-    step = next_step(record)
-    if step and record.status in SETTLED:
+        awaited = ledger.inputs.awaited(run_id)
+        asked = ledger.inputs.below(run_id) if awaited else []
+    step = questions.hint_of(asked[0]) if asked else next_step(record)
+    if step and (awaited or record.status in SETTLED):
         output.hint(step)
-    return exit_codes.of_status(record.status)
+    return exit_codes.NEEDS_INPUT if awaited else exit_codes.of_status(record.status)

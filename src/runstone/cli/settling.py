@@ -26,6 +26,8 @@ class Settling:
 
     def over(self, run: AgentRun) -> bool:
         """Whether nothing more can come of it."""
+        if run.status == "waiting" and self._ledger.inputs.awaited(run.id):
+            return True
         if run.status != "interrupted" or not is_background(run):
             self._since = None
             return run.status in SETTLED
