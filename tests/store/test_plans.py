@@ -125,7 +125,10 @@ POINT_READS = [
     "threads_list", "last_checkpoint", "checkpoints_of", "state_at", "board_by_id", "card_by_id", "one_card",
     "cards_of_board", "cards_claimed_by", "command_by_id", "command_by_key", "commands_of", "open_commands", "due_runs",
     "next_wake", "ready_below", "phase_events", "reused_by", "texts_of_run", "totals_of_many",
-    "old_events", "old_messages", "old_texts", "old_places", "newest_position_of", "blob", "pruned_floor", "spent",
+    "old_events", "old_messages", "old_texts", "old_places", "last_type", "left_events", "old_mentions",
+    "old_mentioned_texts", "old_journal", "old_commands", "old_inputs", "old_processes", "old_usage", "own_tools",
+    "checkpoint_count", "journal_count", "standing_of_tree", "runs_of_tree", "tree_events", "tree_messages",
+    "tree_checkpoints", "tree_places", "tree_spent", "blob", "spent",
 ]  # fmt: skip
 
 BIG = ("runs", "r", "events", "e", "messages", "m", "usage", "u", "o", "journal", "j", "blobs", "b", "places", "p",
@@ -154,7 +157,9 @@ def test_leases_and_lost_runs_are_found_by_what_is_live(db: SQLiteDatabase) -> N
 
 
 @pytest.mark.parametrize(
-    "statement", ["delete_run", "delete_usage", "delete_events", "forget_run_in_messages", "delete_thread"]
+    "statement",
+    ["delete_run", "delete_request", "delete_event", "forget_run_in_message", "delete_thread", "leave_thread",
+     "delete_journal_of_child", "keep_journal_of_child", "delete_blob", "delete_places"],
 )
 def test_removing_a_run_looks_at_its_own_rows_only(db: SQLiteDatabase, statement: str) -> None:
     """Foreign keys are checked by searches: a reference without an index would read its table through for each run."""

@@ -94,8 +94,11 @@ def require_over(ledger: "Ledger", run_id: str) -> Standing:
     found = standing(ledger, run_id)
     if found.living is not None:
         status = ledger.get_run(found.living).status
+        process = ", but a process of it may still run" if status == "interrupted" else ""
         raise IllegalTransition(
-            f"run {found.living} is {status}; only ended trees are removed", run_id=found.living
+            f"run {found.living} is {status}{process}; only ended trees are removed",
+            hint="end it first: runstone runs stop RUN",
+            run_id=found.living,
         )
     return found
 

@@ -50,13 +50,13 @@ def sums(plan: PrunePlan) -> Table:
     table.add("runs", f"{total('runs'):,}", "their rows stay" if plan.keep_rows else "")
     for name in ("events", "messages", "checkpoints"):
         table.add(name, f"{total(name):,}", "")
-    table.add("values", f"{total('blobs'):,}", "those that nothing else refers to")
+    table.add("values", f"{total('blobs'):,}", "at most: those that nothing else refers to")
     space = plan.space
     table.add("space", f"about {text.size(total('bytes'))}", f"of {text.size(space.used_bytes)}")
     cost = total("cost_usd")
     told = "" if all(tree.cost_complete for tree in plan.trees) else "at least; "
     table.add("cost", text.money(round(cost * 1e12)), f"{told}it stays in runstone usage")
-    table.add("stay", f"{plan.kept + plan.living:,}", f"trees, {plan.living:,} of them have not ended")
+    table.add("stay", f"{plan.kept + plan.living:,}", f"trees; not ended: {plan.living:,}")
     return table
 
 

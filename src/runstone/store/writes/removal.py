@@ -64,10 +64,16 @@ def is_over(head: Head) -> bool:
     return head.status in runs.ENDED or head.status == "interrupted" or left_out
 
 
-def _check_over(head: Head) -> None:
+def _check_over(batch: Batch, head: Head) -> None:
     if not is_over(head):
         raise IllegalTransition(
             f"run {head.run_id} is {head.status}; only ended runs are removed", run_id=head.run_id
+        )
+    if head.status == "interrupted" and batch.read("unended_processes", run=head.pk):
+        raise IllegalTransition(
+            f"run {head.run_id} is interrupted, but a process of it may still run",
+            hint="end it first: runstone runs stop RUN",
+            run_id=head.run_id,
         )
 
 
@@ -82,7 +88,7 @@ class PruneRun(Write):
 
     def decide(self, batch: Batch) -> Chunk:
         head = batch.head(self.run_id)
-        _check_over(head)
+        _check_over(batch, head)
         if not _is_pruned(batch, head):
             return _bury(batch, head)
         chunk = _prune(batch, head, self.limit)
@@ -182,7 +188,7 @@ class RemoveRun(Write):
 
     def decide(self, batch: Batch) -> Chunk:
         head = batch.head(self.run_id)
-        _check_over(head)
+        _check_over(batch, head)
         if batch.read("children_pks", run=head.pk):
             raise IllegalTransition(
                 f"run {head.run_id} has children; they are removed first", run_id=head.run_id

@@ -2,16 +2,19 @@
 
 -- name: standing_of_tree
 -- What decides whether a tree may go: how many runs, one that lives, one that was interrupted, the last activity.
--- A run that its parent finished without, and that nobody works on, is as good as ended.
+-- A run that its parent finished without, and that nobody works on, is as good as ended; an interrupted one lives as
+-- long as a process of it may.
 SELECT count(*),
-  max(CASE WHEN status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (superseded AND status = 'pending') THEN run_id END),
-  max(CASE WHEN status = 'interrupted' AND NOT superseded THEN run_id END), max(updated_at)
-FROM runs WHERE root = :root
+  max(CASE WHEN (r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (r.superseded AND r.status = 'pending'))
+    OR (r.status = 'interrupted' AND EXISTS (SELECT 1 FROM processes p WHERE p.run = r.id AND p.ended_at IS NULL)) THEN r.run_id END),
+  max(CASE WHEN r.status = 'interrupted' AND NOT r.superseded THEN r.run_id END), max(r.updated_at)
+FROM runs r WHERE r.root = :root
 
 -- name: tree_page
 -- Trees by the key of their root, a page at a time, with what decides whether each may go.
 SELECT t.id, t.run_id, t.status, t.title, t.agent_id, t.definition_id, t.labels_json, count(*), max(r.updated_at),
-  sum(r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (r.superseded AND r.status = 'pending')),
+  sum((r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (r.superseded AND r.status = 'pending'))
+    OR (r.status = 'interrupted' AND EXISTS (SELECT 1 FROM processes p WHERE p.run = r.id AND p.ended_at IS NULL))),
   sum(r.status = 'interrupted' AND NOT r.superseded)
 FROM runs t JOIN runs r ON r.root = t.id WHERE t.parent IS NULL AND t.id > :after GROUP BY t.id ORDER BY t.id LIMIT :limit
 
@@ -69,9 +72,6 @@ DELETE FROM events WHERE position IN (VALUES (?))
 -- The newest position that was ever removed: a cursor below it has missed something.
 INSERT INTO meta (name, value) VALUES ('removed_up_to', ?)
 ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))
-
--- name: newest_position_of
-SELECT max(position) FROM events WHERE run = :run
 
 -- name: old_messages
 -- Of the run's worker thread, unless runs of another tree use that conversation, too; what those wrote stays anyway.
