@@ -16,7 +16,8 @@ LONG = "a long ocelot " * 900
 
 def registry() -> runstone.Registry:
     """A workflow that fails the first time, with a step, a map and a child of children."""
-    made, failed = runstone.Registry(), []
+    made = runstone.Registry()
+    failed: list[int] = []
 
     @made.agent("worker")
     async def worker(ctx: Any, input: Any) -> Any:

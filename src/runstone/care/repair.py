@@ -110,7 +110,6 @@ def back_up(workspace: Workspace) -> Path:
     source = copy.open_file(workspace.database)
     try:
         with source.snapshot():
-            source.query("PRAGMA schema_version")
             copy.pages(source, part, lambda done, of: None)
         copy.sync(part)
     except StoreFull as error:
