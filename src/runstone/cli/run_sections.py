@@ -46,7 +46,7 @@ def spending(telemetry: RunTelemetry) -> Table:
         "cost": 0,
     }
     right = [Column(title, rank, right=True) for title, rank in ranks.items()]
-    table = Table([Column("model", least=12), Column("of"), *right], [])
+    table = Table([Column("model", least=12), Column("of"), *right, Column("from", 2)], [])
     for model in telemetry.models:
         name = f"{model.provider}/{model.model}"
         if model.own.requests and model.own != model.subtree:
@@ -62,7 +62,8 @@ def _spent(totals: Totals) -> Sequence[str]:
         totals.requests, totals.input_tokens, totals.cache_read_tokens, totals.cache_write_tokens,
         totals.output_tokens, totals.reasoning_tokens,
     )  # fmt: skip
-    return [*(f"{number:,}" if number else "" for number in counts), text.cost(totals)]
+    source = totals.cost_source or ""
+    return [*(f"{number:,}" if number else "" for number in counts), text.cost(totals), source]
 
 
 def phase_table(phases: Iterable[PhaseState], now: datetime) -> Table:
