@@ -33,14 +33,14 @@ from runstone.domain.records import (
     UsageRow,
 )
 from runstone.domain.redaction import Hook, Redactor
-from runstone.domain.runs import ENDED, RUN_KINDS
+from runstone.domain.runs import RUN_KINDS
 from runstone.domain.secrets import Source
 from runstone.engine.ambient import AMBIENT, Ambient, ambient_parent
 from runstone.engine.core import Core, Signals, Watch
 from runstone.engine.handle import RunHandle
 from runstone.engine.liveness import DeadOwners
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
-from runstone.errors import ForkedLedger, IllegalTransition, InvalidInput, RunstoneError, StoreReadOnly
+from runstone.errors import ForkedLedger, InvalidInput, RunstoneError, StoreReadOnly
 from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Commands, Threads
@@ -471,37 +471,18 @@ class Ledger:
 
     def prune(self, run_id: str) -> int:
         """Removes events, messages and checkpoints of a whole ended tree; rows and totals stay. Gives how many runs."""
-        from runstone.store.writes.removal import PruneRun
+        from runstone.care.removing import Removal
 
-        runs = self._ended_tree(run_id)
-        for run in runs:
-            while self.core.submit(PruneRun(run.id), []).result():
-                continue
-        return len(runs)
+        return Removal(self).prune(run_id)
 
     def remove(self, run_id: str) -> int:
-        """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended."""
-        from runstone.store.writes.removal import RemoveRun
+        """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended.
 
-        runs = self._ended_tree(run_id)
-        self.prune(run_id)
-        for run in reversed(runs):
-            self.core.submit(RemoveRun(run.id), []).result()
-        return len(runs)
+        What it had spent stays in `usage`; forks of it keep what they know.
+        """
+        from runstone.care.removing import Removal
 
-    def _ended_tree(self, run_id: str) -> list[AgentRun]:
-        tree = self.tree(run_id)
-        if tree.run.root_run_id != run_id:
-            raise InvalidInput(
-                f"run {run_id} is part of a tree; only whole trees are removed: {tree.run.root_run_id}"
-            )
-        runs = [node.run for node in tree.walk()]
-        for run in runs:
-            if run.status not in (*ENDED, "interrupted"):
-                raise IllegalTransition(
-                    f"run {run.id} is {run.status}; only ended trees are removed", run_id=run.id
-                )
-        return runs
+        return Removal(self).remove(run_id)
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
         """What is wrong with the ledger; empty if nothing is. `progress` is told (runs proved, of how many)."""

@@ -53,7 +53,7 @@ def _work(run: runstone.RunHandle, events: int) -> None:
     for number, cost in enumerate((0.25, None)):
         run.usage(
             provider="p", model=f"m{number}", input_tokens=7, output_tokens=3, request_id=f"{run.run_id}/{number}",
-            **({} if cost is None else {"cost_usd": cost}),
+            cost_usd=cost,
         )  # fmt: skip
     run.checkpoint({"turns": [run.run_id, SHARED]}, label="half way")
 
@@ -89,7 +89,7 @@ def spent(ledger: Ledger) -> dict[str, Any]:
 
 def rows_of(ledger: Ledger, roots: Iterable[str]) -> dict[str, list[Any]]:
     """Every row that belongs to these trees, and what belongs to nobody: threads of people, boards, cards."""
-    db = ledger.reader.db
+    db: Any = ledger.reader.db
     chosen = ", ".join(f"'{root}'" for root in roots)
     runs = f"SELECT id FROM runs WHERE root_run_id IN ({chosen})"
     found = {"runs": db.query(f"SELECT * FROM runs WHERE root_run_id IN ({chosen}) ORDER BY id")}

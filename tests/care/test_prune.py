@@ -33,8 +33,13 @@ def roots(plan: PrunePlan) -> list[str]:
     return [tree.run_id for tree in plan.trees]
 
 
+def rows(ledger: Ledger, sql: str) -> list[Any]:
+    db: Any = ledger.reader.db
+    return list(db.query(sql))
+
+
 def counted(ledger: Ledger, table: str) -> int:
-    return int(ledger.reader.db.query(f"SELECT count(*) FROM {table}")[0][0])
+    return int(rows(ledger, f"SELECT count(*) FROM {table}")[0][0])
 
 
 # --- what goes and what stays --------------------------------------------------------------------------------------
@@ -72,7 +77,7 @@ def test_each_request_that_was_removed_counts_once_in_every_group(tmp_path: Path
             ledger.remove(root)
             assert spent(ledger) == cost
         assert counted(ledger, "usage") == 6
-        assert sum(row[0] for row in ledger.reader.db.query("SELECT requests FROM removed_usage")) == 18
+        assert sum(row[0] for row in rows(ledger, "SELECT requests FROM removed_usage")) == 18
 
 
 def test_with_the_rows_kept_what_is_listed_stays(tmp_path: Path) -> None:
@@ -391,7 +396,7 @@ def test_every_table_that_refers_to_runs_lets_them_go(tmp_path: Path) -> None:
     known = {"runs", "attempts", "leases", "processes", "journal", "waits", "usage", "totals", "tools", "threads",
              "messages", "checkpoints", "places", "cards", "commands", "texts", "outputs", "inputs"}  # fmt: skip
     with runstone.open(tmp_path) as ledger:
-        db = ledger.reader.db
+        db: Any = ledger.reader.db
         tables = [name for (name,) in db.query("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         found = {t for t in tables for row in db.query(f"PRAGMA foreign_key_list({t})") if row[2] == "runs"}
         assert found <= known
@@ -404,7 +409,7 @@ def test_a_value_goes_with_the_last_row_that_refers_to_it(tmp_path: Path) -> Non
             ledger.remove(root)
         assert list(space.loose(ledger.reader)) == [], "removals leave none behind"
         readable(ledger, ["paused"])
-        stored = {digest for (digest,) in ledger.reader.db.query("SELECT digest FROM blobs")}
+        stored = {digest for (digest,) in rows(ledger, "SELECT digest FROM blobs")}
         assert ledger.prompt("paused.0") == SHARED
         assert len(stored) == len(set(stored)) < 12
 

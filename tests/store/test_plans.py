@@ -158,8 +158,18 @@ def test_leases_and_lost_runs_are_found_by_what_is_live(db: SQLiteDatabase) -> N
 
 @pytest.mark.parametrize(
     "statement",
-    ["delete_run", "delete_request", "delete_event", "forget_run_in_message", "delete_thread", "leave_thread",
-     "delete_journal_of_child", "keep_journal_of_child", "delete_blob", "delete_places"],
+    [
+        "delete_run",
+        "delete_request",
+        "delete_event",
+        "forget_run_in_message",
+        "delete_thread",
+        "leave_thread",
+        "delete_journal_of_child",
+        "keep_journal_of_child",
+        "delete_blob",
+        "delete_places",
+    ],
 )
 def test_removing_a_run_looks_at_its_own_rows_only(db: SQLiteDatabase, statement: str) -> None:
     """Foreign keys are checked by searches: a reference without an index would read its table through for each run."""
