@@ -62,6 +62,7 @@ class Redactor:
         self._hook = hook
         self._own = bool(self._patterns) or hook is not None
         self._known: dict[str, str] = {}
+        self._values: tuple[str, ...] = ()
         self._known_pattern: re.Pattern[str] | None = None
 
     def json(self, data: bytes) -> bytes:
@@ -76,7 +77,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        if not self.enabled or not (self._own or self._suspicious(text)):
+        if not self.enabled or not (self._own or self._suspicious(text) or self._has_known(text)):
             return text
         try:
             quoted = _encode(text).decode()
@@ -113,6 +114,7 @@ class Redactor:
             return
         known = self._known | dict.fromkeys(forms, name)
         longest_first = sorted(known, key=len, reverse=True)
+        self._values = (*self._values, value)
         self._known, self._known_pattern = known, re.compile("|".join(map(re.escape, longest_first)))
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -123,6 +125,10 @@ class Redactor:
             or self._names.may_hold(text)
             or (self._known_pattern is not None and self._known_pattern.search(text) is not None)
         )
+
+    def _has_known(self, text: str) -> bool:
+        """Whether a known value stands in a text that is not encoded."""
+        return any(value in text for value in self._values)
 
     def _clean(self, text: str) -> str:
         """JSON text without secrets; the same object where there are none."""

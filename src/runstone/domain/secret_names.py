@@ -31,6 +31,8 @@ _SEPARATOR: Final = (
 )
 _NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _NAME_MAX: Final = 100
+_LOOKED_AT: Final = 400
+"""By so much of a value is decided whether it is secret; only then its end is looked for."""
 _OPENING: Final = re.compile(r"(\\{0,15})([\"'])")
 _QUOTE: Final = re.compile(r"(\\*+)\"")
 _ANY_QUOTE: Final = re.compile(r"\\*+[\"']")
@@ -151,27 +153,27 @@ def _quoted(text: str, opening: re.Match[str], match: re.Match[str], kind: str, 
         return None  # it closes the string that the name stands in
     if match["member"] is None and text[start : start + 1] in ",}]:":
         return None  # so does this, in JSON that is a string of JSON
-    end = _closing(text, start, depth, quote)
-    if end == start or not _is_secret(text[start : min(end, start + 400)], kind, name):
+    end = _closing(text, start, depth, quote, start + _LOOKED_AT)
+    if end == start or not _is_secret(text[start:end], kind, name):
         return None
-    return Found(kind, start, end)
+    return Found(kind, start, _closing(text, start, depth, quote, len(text)))
 
 
-def _closing(text: str, at: int, depth: int, quote: str) -> int:
-    """Where the value ends that was opened by `depth` backslashes and a quote, or the string around it.
+def _closing(text: str, at: int, depth: int, quote: str, limit: int) -> int:
+    """Where the value ends that was opened by `depth` backslashes and a quote, or the string around it, or `limit`.
 
     A quote closes a level if the backslashes before it are that level's, after whole escapes of the level above.
     """
     if quote == "'":
-        match = _ANY_QUOTE.search(text, at)
-        return len(text) if match is None else match.start()
-    for match in _QUOTE.finditer(text, at):
+        match = _ANY_QUOTE.search(text, at, limit)
+        return min(limit, len(text)) if match is None else match.start()
+    for match in _QUOTE.finditer(text, at, limit):
         before = len(match[1])
         if before % (2 * depth + 2) == depth:
             return match.end() - 1 - depth
         if any(before % (2 * level + 2) == level for level in _LEVELS if level < depth):
             return match.start()
-    return len(text)
+    return min(limit, len(text))
 
 
 def _number(text: str, match: re.Match[str], kind: str) -> Found | None:
@@ -184,12 +186,13 @@ def _unquoted(text: str, begin: int, match: re.Match[str], kind: str, name: str)
     at = match.end()
     assign = match["assign"] or ""
     header = kind in ("authorization", "cookie") and ":" in assign
-    value = (_LINE if header else _BARE).match(text, at)
+    pattern = _LINE if header else _BARE
+    value = pattern.match(text, at, at + _LOOKED_AT)
     if value is None:
         return None
-    shown = value[0].rstrip(",.)]}>") if not header else value[0].rstrip()
+    shown = _trimmed(value[0], header)
     end = at + len(shown)
-    if not shown or shown[0] == "-" or not _is_secret(shown[:400], kind, name):
+    if not shown or shown[0] == "-" or not _is_secret(shown, kind, name):
         return None
     if _plain(shown[:_NAME_MAX]) == _plain(name):
         return None  # an argument that is passed on: password=password
@@ -199,12 +202,20 @@ def _unquoted(text: str, begin: int, match: re.Match[str], kind: str, name: str)
         starts = _LINE_START.search(text, max(0, begin - 60), begin) is not None
         if shown.lower() in _NO_VALUES or not ((whole and starts) or _MIXED.match(shown)):
             return None
-    return Found(kind, at, end)
+    whole_value = pattern.match(text, at)
+    assert whole_value is not None
+    return Found(kind, at, at + len(_trimmed(whole_value[0], header)))
+
+
+def _trimmed(value: str, header: bool) -> str:
+    return value.rstrip() if header else value.rstrip(",.)]}>")
 
 
 def _is_secret(value: str, kind: str, name: str) -> bool:
     if _NO_SECRET.match(value) is not None or value.lower() in _NO_VALUES:
         return False
+    if name.startswith("-") and kind not in ("password", "name"):
+        return len(value) >= 4 and not value.startswith("-")
     if kind == "authorization":
         return _SCHEME.match(value) is not None or (" " not in value and len(value) >= 8)
     if kind == "cookie":

@@ -35,7 +35,7 @@ def _rule(kind: str, needles: str, pattern: str) -> Rule:
     return Rule(kind, tuple(needles.split()), re.compile(pattern, re.ASCII))
 
 
-_DIGIT = r"(?=[A-Za-z_-]{0,200}[0-9])"
+_DIGIT = r"(?=[A-Za-z_-]{0,40}[0-9])"
 """A made-up word with hyphens is no token: tokens have digits."""
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -71,13 +71,13 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule("groq", "gsk_", _after("gsk_") + r"[A-Za-z0-9]{20,}"),
     _rule("twilio", "SK", _after("SK") + r"[0-9a-f]{32}(?![0-9a-f])"),
     _rule("sendgrid", "SG.", _after(r"SG\.") + r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),
-    _rule("telegram", ":AA", r"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}"),
+    _rule("telegram", ":AA", r"[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}"),
     _rule("azure", "sig=", r"[?&;]sig=(?P<secret>[A-Za-z0-9%+/=]{20,})"),
     _rule("azure", "8Q~", r"[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{31,34}"),
     _rule(
         "bearer",
         "earer EARER",
-        r"(?i:bearer)(?: |%20|\+){1,4}(?P<secret>(?=[A-Za-z._~+/=-]{0,200}[0-9])[A-Za-z0-9._~+/=-]{12,})",
+        r"(?i:bearer)(?: |%20|\+){1,4}(?P<secret>(?=[A-Za-z._~+/=-]{0,40}[0-9])[A-Za-z0-9._~+/=-]{12,})",
     ),
     _rule(
         "jwt",
