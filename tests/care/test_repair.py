@@ -20,7 +20,9 @@ import pytest
 import runstone
 from runstone.care.findings import CODES
 from runstone.care.repair import Repair, repair
+from runstone.care.run_checks import read_history
 from runstone.errors import StoreCorrupt, StoreFull
+from runstone.store.writes.repair import RebuildRequests, RebuildRun, RebuildSums
 from tests.care import world
 from tests.crash.world import Server, require_whole
 
@@ -455,3 +457,31 @@ def test_a_repair_beside_writers_loses_nothing_of_theirs(folder: Path) -> None:
     assert done.writes
     with runstone.open(folder) as ledger:
         require_whole(ledger, said)
+
+
+def test_sums_of_a_deep_tree_are_added_up_from_its_leaves(tmp_path: Path) -> None:
+    with runstone.open(tmp_path) as ledger:
+        runs: list[Any] = []
+        for n in range(15):
+            runs.append(ledger.start_run(run_id=f"r{n}", parent=runs[-1] if runs else None))
+            runs[-1].usage(provider="p", model="m", input_tokens=n, request_id=f"q{n}")
+        for run in reversed(runs):
+            run.complete().result()
+    before = without_traces(world.dump(tmp_path))
+    world.damage(tmp_path, "UPDATE totals SET input_tokens = input_tokens + 1 + run WHERE scope = 1")
+    assert mend(tmp_path).left == []
+    assert without_traces(world.dump(tmp_path)) == before
+
+
+def test_what_was_written_since_the_history_was_added_up_counts(tmp_path: Path) -> None:
+    with runstone.open(tmp_path) as ledger:
+        run = ledger.start_run(run_id="r", title="before")
+        run.usage(provider="p", model="m", input_tokens=1, request_id="q1").result()
+        history = read_history(ledger.reader, ledger.reader.pk("r"), "r")
+        ledger.update_run("r", title="since")
+        run.usage(provider="p", model="n", input_tokens=2, request_id="q2").result()
+        for write in (RebuildRun(history), RebuildRequests(history, ["q1", "q2"]), RebuildSums(history)):
+            assert not ledger.core.submit(write, []).result()
+        assert (ledger.get_run("r").title, ledger.telemetry("r").model) == ("since", "n")
+        run.complete().result()
+        assert ledger.verify() == []
