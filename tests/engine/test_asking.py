@@ -357,6 +357,35 @@ def test_children_that_ask_are_answered_in_any_order_and_their_parent_waits(
     assert ledger.verify() == []
 
 
+def test_an_answer_far_below_brings_the_whole_tree_on_in_another_process(
+    tmp_path: Path, calls: Calls
+) -> None:
+    """Each run above was parked by a process that is gone: whoever resumes the root brings on all of them."""
+
+    async def code(ctx: Any, input: Any) -> Any:
+        return await ctx.child("level", 3)
+
+    flow = Flow(calls, code)
+
+    @flow.names.agent("level")
+    async def level(ctx: Any, input: Any) -> Any:
+        return await ctx.child("level", input - 1) if input else await ctx.ask("Deep?")
+
+    with runstone.open(tmp_path) as ledger:
+        flow.to_question(ledger, park_after_s=None)
+    with runstone.open(tmp_path) as ledger:
+        flow.to_question(ledger, park_after_s=None)
+        assert [node.run.attempt for node in ledger.tree("r").walk()] == [1] * 5
+        ledger.answer(only(ledger).id, "yes")
+
+        async def bounded() -> Any:
+            async with asyncio.timeout(WAIT_S):
+                return await runstone.resume("r", ledger=ledger, registry=flow.names)
+
+        assert asyncio.run(bounded()) == "yes"
+        assert ledger.verify() == []
+
+
 def test_a_branch_that_asks_waits_while_another_works(ledger: Ledger, calls: Calls) -> None:
     go = threading.Event()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from runstone.domain.bounds import options_of
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
+from runstone.engine.asking import waits_for_person
 from runstone.engine.calls import Call
 from runstone.engine.outcome import child_failure
 from runstone.engine.registry import Entry
@@ -213,8 +214,19 @@ async def _make_ready(ctx: "Context", item: Item) -> None:
         await core.submit(SetSuperseded(item.run_id, False), [])
     if item.action == "retry":
         await core.submit(ResumeRun(item.run_id, "tried again by its parent", expect=GONE_ON), [])
+    elif record.child_status == "waiting" and _is_left(ctx, item.run_id):
+        await core.submit(
+            ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"waiting"})), []
+        )
     elif record.child_status == "paused" and core.reader.run(item.run_id).status_reason == "budget":
         await core.submit(ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"paused"})), [])
+
+
+def _is_left(ctx: "Context", run_id: str) -> bool:
+    """Whether a parked child's own children have nobody in this process to bring them on, though they could go on."""
+    engine = ctx.engine
+    waits = engine.core.reader.run(run_id).status_reason == "children"
+    return waits and not engine.brings_on(run_id) and not waits_for_person(engine.core.reader, run_id)
 
 
 async def _at_cap(ctx: "Context", call: Call, message: str) -> NoReturn:

@@ -191,6 +191,11 @@ class LocalEngine:
             task.add_done_callback(lambda task: self._drive_ended(run_id, task))
         return drive.task
 
+    def brings_on(self, run_id: str) -> bool:
+        """Whether this process does."""
+        drive = self._drives.get(run_id)
+        return drive is not None and not drive.task.done()
+
     def _drive_ended(self, run_id: str, task: "asyncio.Task[AgentRun]") -> None:
         if self._drives[run_id].task is task:
             del self._drives[run_id]
