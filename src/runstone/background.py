@@ -8,6 +8,7 @@ import msgspec
 
 from runstone.domain import codec
 from runstone.domain.records import AgentRun
+from runstone.engine.ambient import COMMAND
 from runstone.engine.background.folder import ExecFolder, Launch
 from runstone.engine.background.launch import environment_of, start_keeper, wait_started, watcher_command
 from runstone.engine.background.outcomes import STARTING, error_payload
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from runstone.ledger import Ledger
 
 KIND = "background_agent"
-OPTION = "exec"
+OPTION = COMMAND
 """Marks a run as a command in the background, among its options."""
 
 

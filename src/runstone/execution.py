@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 
-from runstone.background import is_background
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import LIVING, RESUMABLE
 from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
-from runstone.engine.ambient import AMBIENT
+from runstone.engine.ambient import AMBIENT, COMMAND
 from runstone.engine.asking import awaiting, waits_for_person
 from runstone.engine.claiming import taken_away
 from runstone.engine.driving import Tree
@@ -157,7 +156,7 @@ async def resume(
     are not stored, so they are given anew: `secrets`, or the environment. Raises as `run`
     does, and `DefinitionChanged` where the policy refuses a changed definition.
     """
-    if is_background(ledger.get_run(run_id)):
+    if COMMAND in ledger.get_run(run_id).options:
         return await _resume_command(run_id, ledger)
     vault = Vault(ledger.core.redactor, secrets, ledger.core.secrets)
     tree = Tree(

@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 from typing import Final, final
 
-from runstone.engine.background.launch import RUN_ID, WORKSPACE
 from runstone.store.reads import Reader
+
+RUN_ID: Final = "RUNSTONE_RUN_ID"
+WORKSPACE: Final = "RUNSTONE_WORKSPACE"
+COMMAND: Final = "exec"
+"""Marks a run as a command in the background, among its options."""
 
 
 @final

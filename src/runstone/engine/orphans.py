@@ -1,6 +1,6 @@
 """Before a new attempt: end what is left of the processes of the old one, and record that they are gone."""
 
-from runstone.engine.background.leftovers import take_leftovers
+from runstone.engine.ambient import COMMAND
 from runstone.engine.core import Core
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import OrphanAlive
@@ -24,4 +24,7 @@ def end_orphans(core: Core, supervisor: Supervisor, run_id: str) -> None:
                 pgid=record.pgid,
             )
         core.submit(EndProcess(run_id, record.attempt, record.pgid, None, None), []).result()
-    take_leftovers(core, run_id)
+    if COMMAND in core.reader.run(run_id).options:
+        from runstone.engine.background.leftovers import take_leftovers
+
+        take_leftovers(core, run_id)

@@ -21,6 +21,7 @@ import msgspec
 from runstone.errors import StoreIO
 
 FOLDER: Final = "exec"
+
 STREAMS: Final = ("stdout", "stderr", "protocol")
 _SPOOL: Final = re.compile(rf"[0-9]+\.({'|'.join(STREAMS)})")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from runstone.domain.runs import ENDED
+from runstone.engine.ambient import RUN_ID, WORKSPACE
 from runstone.engine.background import keeper
 from runstone.engine.background.folder import ExecFolder
 from runstone.engine.core import Core
 from runstone.errors import CommandError
 
-RUN_ID: Final = "RUNSTONE_RUN_ID"
-WORKSPACE: Final = "RUNSTONE_WORKSPACE"
 DESCRIPTOR: Final = "RUNSTONE_FD"
 WATCHER: Final = "runstone.watching"
 _KEEPER_S: Final = 30.0

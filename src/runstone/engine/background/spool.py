@@ -4,7 +4,6 @@ The stored offset is where the first line begins that is not in the ledger yet. 
 stores the lines, so whoever goes on from it meets each line once.
 """
 
-import ctypes
 import os
 import sys
 from functools import cache
@@ -122,6 +121,8 @@ def _limit(line: bytes) -> int:
 def _fallocate() -> Any:
     if sys.platform != "linux":
         return None
+    import ctypes
+
     try:
         call = ctypes.CDLL(None, use_errno=True).fallocate64
     except (OSError, AttributeError):
