@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from runstone.care.findings import finding
 from runstone.domain.records import Finding
+from runstone.errors import StoreCorrupt
 from runstone.store.reads import Reader
 from runstone.store.sqlite import migrate
 
@@ -19,7 +20,11 @@ _EPOCH: Final = re.compile(r"[0-9a-f]{8,}")
 def check_file(reader: Reader) -> list[Finding]:
     """What SQLite's own check says, a finding for each index, table or page."""
     found: dict[tuple[str, str], Finding] = {}
-    for (sentence,) in reader.rows("integrity"):
+    try:
+        rows = reader.rows("integrity")
+    except StoreCorrupt as error:  # not even the check can read it
+        return [finding("file_damaged", "ledger.db", f"SQLite: {error}")]
+    for (sentence,) in rows:
         if sentence != "ok":
             one = _finding(str(sentence))
             found.setdefault((one.code, one.subject), one)
