@@ -112,7 +112,8 @@ async def _reuse(ctx: "Context", items: Sequence[Item]) -> None:
         item.value = ctx.recorded(record)
         if record.child_run_id not in ctx.heard:
             cost = {"tokens": record.child_tokens, "cost_picousd": record.child_cost_picousd}
-            told.append({"child_run_id": record.child_run_id, **cost})
+            removed = record.child_run_id is None  # its run is gone; a fork knows the result
+            told.append(cost if removed else {"child_run_id": record.child_run_id, **cost})
     if told:
         await ctx.engine.core.submit(RecordReuse(ctx.run_id, ctx.attempt, told), [])
 

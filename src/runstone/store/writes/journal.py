@@ -105,7 +105,7 @@ class RecordReuse(Write):
         runs.check_fence(head, self.attempt)
         back = [
             child
-            for child in map(batch.find, (c["child_run_id"] for c in self.children))
+            for child in map(batch.find, (c["child_run_id"] for c in self.children if "child_run_id" in c))
             if child and child.superseded and child.parent == head.pk
         ]
         for payload in self.children:
