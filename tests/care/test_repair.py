@@ -485,3 +485,24 @@ def test_what_was_written_since_the_history_was_added_up_counts(tmp_path: Path) 
         assert (ledger.get_run("r").title, ledger.telemetry("r").model) == ("since", "n")
         run.complete().result()
         assert ledger.verify() == []
+
+
+def test_whatever_page_is_overwritten_it_is_named_and_not_made_worse(folder: Path) -> None:
+    file = folder / ".runstone" / "ledger.db"
+    world.damage(folder)  # nothing but taking the log over
+    whole = file.read_bytes()
+    size = int.from_bytes(whole[16:18], "big")
+    unnamed = 0
+    for page in range(1, len(whole) // size, 2):
+        broken = whole[: page * size] + b"\xff" * size + whole[(page + 1) * size :]
+        for beside in folder.glob(".runstone/ledger.db-*"):
+            beside.unlink()
+        file.write_bytes(broken)
+        try:
+            done = mend(folder)
+        except StoreCorrupt:
+            continue  # what every command is told, too
+        unnamed += not done.findings
+        if any(one.code == "file_damaged" for one in done.left):
+            assert file.read_bytes() == broken, page
+    assert unnamed <= 1  # a page that nothing uses
