@@ -14,6 +14,7 @@ from runstone.cli import usage_tables
 from runstone.cli.text import width
 from runstone.domain.records import Totals, UsageRow
 from runstone.engine import prices
+from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.testing.clock import FakeClock
 from tests.cli.conftest import Shell, Typed
 from tests.cli.test_terminal import Window
@@ -275,3 +276,26 @@ def test_a_terminal_without_symbols_gets_a_chart_too(shell: Shell) -> None:
     shown = shell("usage", "--by", "model").out
     assert "###" in shown
     assert shown.isascii()
+
+
+def test_a_page_of_runs_takes_the_same_queries_whatever_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    query = SQLiteDatabase.query
+
+    def counting(db: SQLiteDatabase, sql: str, params: Any = None) -> list[Any]:
+        asked.append(sql)
+        return query(db, sql, params)
+
+    with runstone.open(tmp_path) as ledger:
+        for number in range(40):
+            with ledger.start_run(title=f"Run {number}") as run:
+                run.usage(provider="p", model="m", input_tokens=1, cost_usd=1)
+    monkeypatch.setattr(SQLiteDatabase, "query", counting)
+    counts = []
+    for limit in ("3", "40"):
+        asked.clear()
+        assert Typed(tmp_path)("runs", "list", "--limit", limit).stdout.count("Run ") == int(limit)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
