@@ -178,6 +178,7 @@ def test_a_question_expires_by_the_ledgers_clock(ledger: Ledger, run: Any, clock
     clock.advance(2)
     # Before anybody wrote it down a reader sees it, and no answer is taken.
     assert ledger.inputs.get(asked.id).status == "expired"
+    assert (ledger.inputs.get(asked.id).response, ledger.inputs.get(kept.id).response) == (None, {"x": 1})
     assert ledger.inputs.list().items == []
     assert ledger.counts()["needs_input"] == 0
     with pytest.raises(InputExpired):

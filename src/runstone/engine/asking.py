@@ -8,7 +8,7 @@ import msgspec
 from runstone.domain import codec
 from runstone.domain.inputs import InputRequest, Question
 from runstone.engine.calls import Call
-from runstone.errors import AwaitingInput, InputExpired, InputWithdrawn
+from runstone.errors import AwaitingInput, InputExpired, InputWithdrawn, RunstoneError
 from runstone.store import questions
 from runstone.store.reads import Reader
 from runstone.store.writes.inputs import Asked, AskInput, ExpireInputs, WithdrawInputs
@@ -46,6 +46,9 @@ class Desk:
         try:
             while self._open and not ctx.suspended:
                 await ctx.engine.until_changed(ctx.run_id, None, unless=self._look)
+        except RunstoneError as error:
+            for told in self._open.values():
+                told.set_exception(error)
         finally:
             for told in self._open.values():
                 told.cancel()

@@ -97,6 +97,8 @@ def _record(reader: Reader, row: Row) -> InputRequest:
         _pk, input_id, run_id, attempt, key, reason, message, message_ref, schema, schema_ref, choices, default,
         expires_at, status, response, response_ref, answered_by, asked_at, closed_at,
     ) = row  # fmt: skip
+    if status == "expired" and closed_at is None:
+        response = default  # its time is over, though nobody has written that down yet
     return InputRequest(
         id=input_id, run_id=run_id, attempt=attempt, key=key, reason=reason, message=reader.text(message, message_ref),
         response_schema=_json(reader, schema, schema_ref),
