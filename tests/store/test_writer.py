@@ -17,6 +17,7 @@ import pytest
 import runstone
 from runstone.errors import (
     Fenced,
+    InvalidInput,
     LedgerClosed,
     SchemaTooNew,
     StoreCorrupt,
@@ -617,3 +618,36 @@ def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         env=dict(os.environ),
     )
+
+
+class Torn(Write):
+    """Refuses after a part of it was sent to the database: a read in the middle sends what is staged."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def decide(self, batch: Batch) -> None:
+        head = batch.head(self.run_id)
+        batch.record(head, "note.written", {"torn": True})
+        batch.read("outputs_of", run=head.pk)
+        raise InvalidInput("too late")
+
+
+def test_a_refusal_in_the_middle_of_a_write_leaves_nothing_of_it_and_keeps_its_batch_mates(
+    tmp_path: Path,
+) -> None:
+    with runstone.open(tmp_path) as ledger, ledger.start_run() as run:
+        for _ in range(20):
+            before = run.emit("note.written", {"n": 1})
+            torn = ledger.core.submit(Torn(run.id), [])
+            after = run.emit("note.written", {"n": 2})
+            with pytest.raises(InvalidInput, match="too late"):
+                torn.result()
+            before.result()
+            after.result()
+        told = [
+            event.payload for event in ledger.events(run.id, limit=1000).items if event.type == "note.written"
+        ]
+        assert told == [{"n": 1}, {"n": 2}] * 20
+    with runstone.open(tmp_path, readonly=True) as ledger:
+        assert ledger.verify() == []

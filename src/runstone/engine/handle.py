@@ -341,7 +341,7 @@ class RunHandle:
         """A stop was ordered: the loop looks at `stopping`; when it leaves, the run is cancelled."""
         self._stop_order = order
         if self.on_stop is not None:
-            self.on_stop(_why(order))
+            self.on_stop(why(order))
 
     def listen(self, *, lost: Callable[[str], None], stop: Callable[[str], None]) -> None:
         """Has losses and orders to stop told, from another thread; what came before is told at once."""
@@ -349,7 +349,7 @@ class RunHandle:
         if self._lost_reason is not None:
             lost(self._lost_reason)
         elif self._stop_order is not None:
-            stop(_why(self._stop_order))
+            stop(why(self._stop_order))
 
     @property
     def stop_ordered(self) -> bool:
@@ -445,5 +445,6 @@ def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
     return call
 
 
-def _why(order: Command) -> str:
+def why(order: Command) -> str:
+    """The reason of an order to stop, for people."""
     return order.payload.get("reason") or f"stopped by {order.requested_by or 'a person'}"

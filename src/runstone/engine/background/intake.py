@@ -1,10 +1,9 @@
 """What a command said, on its way into the ledger: plain lines as messages, lines of the protocol as what they mean.
 
-All that was read together is stored in one transaction with the offsets behind it. Text passes `clean` at one place.
+All that was read together is stored in one transaction with the offsets behind it. Text passes the redactor.
 """
 
 import shutil
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from runstone.domain import codec, lines
@@ -45,13 +44,6 @@ _LATE_BYTES: Final = 1024**3
 _RECALLED: Final = 50
 """Messages that are looked through for the last lines of a command that is adopted."""
 
-Clean = Callable[[str], str]
-
-
-def unchanged(text: str) -> str:
-    """No cleaning."""
-    return text
-
 
 class Completion(NamedTuple):
     """What a `complete` line said."""
@@ -85,7 +77,6 @@ class Intake:
         *,
         attempt: int | None,
         launch: int,
-        clean: Clean = unchanged,
     ) -> None:
         self.core = core
         self.run_id = run_id
@@ -95,7 +86,6 @@ class Intake:
         """The last lines of stderr."""
         self.last_line: str | None = None
         self.completion: Completion | None = None
-        self._clean = clean
         self._cleaners = {name: Lines(core.redactor) for name in STREAMS}
         self._thread = core.reader.run(run_id).worker_thread_id or f"{run_id}.thread"
         self._saved: Saved | None = None
@@ -253,7 +243,7 @@ class _Parts:
         self._end_messages()
 
     def _text(self, text: str, number: int) -> None:
-        text = self._intake._clean(self._intake._cleaners[self._stream](text))
+        text = self._intake._cleaners[self._stream](text)
         if self._stream == "stderr":
             self._intake.errors.add([text])
         elif text.strip():
@@ -296,7 +286,7 @@ class _Parts:
         if isinstance(line, MessageLine):
             self._end_group()
             extra = None if line.extra is None else redactor.json(codec.encode(line.extra))
-            text = intake._clean(redactor.text(line.text))
+            text = redactor.text(line.text)
             self._messages.append(NewMessage(line.role, text, self._now, extra))
             return True
         if isinstance(line, CheckpointLine | AskLine) and attempt is None:
@@ -315,7 +305,7 @@ class _Parts:
             changes = {name: value for name, value in told.items() if value is not None}
             self.writes.append(UpdateRun(run_id, changes, attempt))
         elif isinstance(line, CompleteLine):
-            summary = None if line.summary is None else codec.clip(intake._clean(redactor.text(line.summary)))
+            summary = None if line.summary is None else codec.clip(redactor.text(line.summary))
             self._event("output.completed", {"summary": summary, "result": line.result}, 0)
             intake.completion = Completion(summary, line.result)
         elif isinstance(line, AskLine):

@@ -14,14 +14,14 @@ from runstone.domain.records import ProcessRecord
 from runstone.engine.background.channel import Channel, KeeperGone
 from runstone.engine.background.folder import ExecFolder, Exit, Launch
 from runstone.engine.background.follow import Follow, Followed
-from runstone.engine.background.intake import Clean, Completion, Intake, unchanged
+from runstone.engine.background.intake import Completion, Intake
 from runstone.engine.background.leftovers import take_leftovers
 from runstone.engine.background.outcomes import UNSEEN, error_payload, failure
 from runstone.engine.background.restarts import Restart
 from runstone.engine.background.standing import Adopt, Begin, Busy, Later, look
 from runstone.engine.core import Core
 from runstone.engine.groups import end_group
-from runstone.engine.handle import RunHandle
+from runstone.engine.handle import RunHandle, why
 from runstone.engine.liveness import identity_of
 from runstone.engine.processes import identify
 from runstone.engine.supervisor import Supervisor
@@ -39,16 +39,13 @@ _SUMMARY_BYTES: Final = 500
 class Watcher:
     """Watches one run until nothing is left to do."""
 
-    def __init__(
-        self, core: Core, supervisor: Supervisor, run_id: str, channel: Channel, clean: Clean = unchanged
-    ) -> None:
+    def __init__(self, core: Core, supervisor: Supervisor, run_id: str, channel: Channel) -> None:
         assert core.folder is not None
         self.core = core
         self.supervisor = supervisor
         self.run_id = run_id
         self.channel = channel
         self.folder = ExecFolder(core.folder, run_id)
-        self.clean = clean
         self._kept: int | None = None
         """The attempt whose command our keeper has started, and waits for."""
         self._gated = False
@@ -114,7 +111,7 @@ class Watcher:
             ClaimRun(self.run_id, self.supervisor.owner, expect=_READY, reason="started again")
         )
         try:
-            take_leftovers(self.core, self.run_id, attempt=handle.attempt, clean=self.clean)
+            take_leftovers(self.core, self.run_id, attempt=handle.attempt)
             process = self._start(handle)
         except KeeperGone as error:
             handle.interrupt(str(error))
@@ -162,7 +159,6 @@ class Watcher:
             self.run_id,
             attempt=handle.attempt,
             launch=process.attempt,
-            clean=self.clean,
         )
         if adopted:
             intake.recall()
@@ -196,7 +192,7 @@ class Watcher:
         return launch
 
     def _tidy(self, status: str) -> None:
-        take_leftovers(self.core, self.run_id, clean=self.clean)
+        take_leftovers(self.core, self.run_id)
         if status == "completed":
             self.folder.remove()
 
@@ -219,8 +215,9 @@ class _Conclusion:
         noted = self._noted(end or Exit())
         if self._handle.stop_ordered:
             order = self._handle._stop_order
-            reason = (order.payload.get("reason") if order is not None else None) or "stopped"
-            return self._end("run.cancelled", {"reason": reason}, noted)
+            return self._end(
+                "run.cancelled", {"reason": why(order) if order is not None else "stopped"}, noted
+            )
         if end is None:
             self._core.submit(EndProcess(self._handle.id, noted.launch, noted.pgid, None, None), []).result()
             return self._handle.interrupt(UNSEEN)
