@@ -54,6 +54,8 @@ def _shared(ledger: Ledger, add: Callable[..., None]) -> None:
         add(thread)
         for message in ledger.threads.messages(thread.id, limit=1_000):
             add(message)
+    for asked in ledger.inputs.list(status=None, limit=1_000):
+        add(asked)
     for board in ledger.boards.list():
         add(board)
         for card in ledger.boards.cards(board.id):

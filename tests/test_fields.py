@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone.domain import records
+from runstone.domain import inputs, records
 from runstone.domain.runs import RUN_KINDS
 from runstone.engine.handle import RunHandle
 from runstone.errors import RunFailed
@@ -22,7 +22,7 @@ MARK = "the child's own result"
 
 
 RECORDS = ("AgentRun", "WorkflowRun", "RunEvent", "RunTelemetry", "Attempt", "Lease", "Checkpoint", "Thread", "Message",
-           "Board", "Card", "Command")  # fmt: skip
+           "Board", "Card", "Command", "InputRequest")  # fmt: skip
 
 
 def registry_of(version: str) -> runstone.Registry:
@@ -123,6 +123,11 @@ def run_own_loops(ledger: Ledger) -> Iterator[RunHandle]:
     thread = ledger.start_run(kind="worker_thread", run_id="worker_thread", worker_thread_id="own")
     thread.message("assistant", "into a thread of its own")
     ledger.boards.update_card("card", revision=ledger.boards.card("card").revision, run_id=thread.id)
+    asked = ledger.inputs.ask(
+        "worker_thread", HUGE, choices=["c" * 1_000], key="k" * 200, reason="r" * 4_096, expires_s=3_600,
+        schema={"type": "string", "description": "d" * 20_000}, default="c" * 1_000,
+    )  # fmt: skip
+    ledger.answer(asked.id, "c" * 1_000, by="ana")
     yield thread
     background = ledger.start_run(kind="background_agent", run_id="background_agent", parent="not-known-yet")
     background.pause(reason="r" * 4_096, state={"at": 1})
@@ -171,7 +176,7 @@ def test_every_kind_is_started_by_its_own_path(world: World) -> None:
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_field_is_set_by_some_path(world: World, name: str) -> None:
     _, read = world
-    fields = set(getattr(records, name).__struct_fields__)
+    fields = set(getattr(inputs if name == "InputRequest" else records, name).__struct_fields__)
     if name == "WorkflowRun":  # the rest is AgentRun's, whose fields any run may set
         fields -= set(records.AgentRun.__struct_fields__)
     kinds = ("AgentRun", "WorkflowRun") if name == "AgentRun" else (name,)
