@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from runstone.cli import questions
-from runstone.cli.arguments import RunId
+from runstone.cli.arguments import Duration, RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.inputs import print_answer
 from runstone.cli.session import Session
@@ -23,9 +23,11 @@ RUN_VARIABLE: Final = "RUNSTONE_RUN_ID"
 )
 @click.option("--key", metavar="KEY", help="A name of the question: under it, it is asked once in the run.")
 @click.option("--reason", metavar="TEXT", help="Why it is asked.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS",
-              help="Wait so long at most, then end with exit code 6; asking again goes on waiting.")  # fmt: skip
-@click.option("--expires", type=click.FloatRange(min=0), metavar="SECONDS", help="Take no answer after that.")
+@click.option("--timeout", type=Duration(), metavar="DURATION",
+              help="Wait so long at most (90s, 2h), then end with exit code 6; asking again goes on waiting.")  # fmt: skip
+@click.option(
+    "--expires", type=Duration(), metavar="DURATION", help="Take no answer after that time (90s, 2h, 3d)."
+)
 @click.option("--default", metavar="TEXT", help="What it is taken as when it expires.")
 @click.option("--run", type=RunId(), metavar="RUN", help=f"The run that asks; else ${RUN_VARIABLE}.")
 @with_session
