@@ -108,6 +108,7 @@ def test_a_question_is_listed_shown_and_answered_by_any_part_of_its_id(asking: T
     assert "[input" in asking("runs", "tree", "loop-run").stdout
     assert "Questions" in asking("runs", "show", "loop-run").stdout
     assert asking("inputs", "wait", short, "--timeout", "0", code=6).stdout == ""
+    assert "runstone inputs answer" in asking("resume", "loop-run", code=6).stderr
     said = asking("inputs", "answer", short, "--choice", "2", "--by", "ana")
     assert said.stdout.split() == [short, "✓", "answered", "dev"]
     assert (only(asking)["response"], only(asking)["answered_by"]) == ("dev", "ana")

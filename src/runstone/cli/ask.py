@@ -23,8 +23,12 @@ RUN_VARIABLE: Final = "RUNSTONE_RUN_ID"
 )
 @click.option("--key", metavar="KEY", help="A name of the question: under it, it is asked once in the run.")
 @click.option("--reason", metavar="TEXT", help="Why it is asked.")
-@click.option("--timeout", type=Duration(), metavar="DURATION",
-              help="Wait so long at most (90s, 2h), then end with exit code 6; asking again goes on waiting.")  # fmt: skip
+@click.option(
+    "--timeout",
+    type=Duration(),
+    metavar="DURATION",
+    help="Wait so long at most (90s, 2h), then end with exit code 6; asking again goes on waiting.",
+)
 @click.option(
     "--expires", type=Duration(), metavar="DURATION", help="Take no answer after that time (90s, 2h, 3d)."
 )

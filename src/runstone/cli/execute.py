@@ -94,7 +94,7 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
             starts = [executing.Start(one.id, partial(begin, one.id)) for one in known]
             return executing.drive_all(session.output, ledger, starts, interrupts)
         (one,) = found
-        if one.status in RESUMABLE:
+        if one.status in RESUMABLE and not ledger.inputs.awaited(one.id):
             executing.require_name(one)
             session.require(executing.name_of(one), ledger.workspace.root)
         start = executing.Start(one.id, partial(begin, one.id))
