@@ -1,11 +1,13 @@
 """A command that failed is started again as its policy says, and a stop ends the waiting."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+import runstone
 from runstone.engine.background.restarts import LONGEST_DELAY_S, Restart
-from runstone.errors import InvalidInput
+from runstone.errors import InvalidInput, RunFailed
 from runstone.ledger import Ledger
 from tests.engine.background.commands import ended, eventually, printed, processes_of, reading
 
@@ -68,6 +70,15 @@ def test_a_failed_command_is_started_again_by_a_resume(ledger: Ledger, tmp_path:
     assert ledger.resume_exec(run.id).attempt == 2
     assert ended(ledger, run.id).status == "completed"
     assert ledger.resume_exec(run.id).status == "completed"
+
+
+def test_resume_waits_for_the_end_and_gives_the_result(ledger: Ledger, tmp_path: Path) -> None:
+    run = ledger.exec(failing(tmp_path, 2))
+    assert ended(ledger, run.id).status == "failed"
+    with pytest.raises(RunFailed, match="exit code 1"):
+        asyncio.run(runstone.resume(run.id, ledger=ledger))
+    assert asyncio.run(runstone.resume(run.id, ledger=ledger)) == {"exit_code": 0}
+    assert ledger.get_run(run.id).attempt == 3
 
 
 def test_delays_double_up_to_ten_minutes() -> None:
