@@ -24,6 +24,8 @@ class Desk:
     def __init__(self, ctx: "Context") -> None:
         self._ctx = ctx
         self._open: dict[str, asyncio.Future[None]] = {}
+        self._expires: dict[str, float] = {}
+        """When open questions expire, seconds since the epoch."""
         self._watching: asyncio.Task[None] | None = None
 
     async def closed(self, input_id: str) -> InputRequest:
@@ -32,6 +34,9 @@ class Desk:
         told = self._open.get(input_id)
         if told is None:
             told = self._open[input_id] = ctx.engine.loop.create_future()
+        expires_at = questions.get(ctx.engine.core.reader, input_id).expires_at
+        if expires_at is not None:
+            self._expires[input_id] = expires_at.timestamp()
         if self._watching is None or self._watching.done():
             self._watching = ctx.engine.spawn(self._watch())
         # What was committed before the watch knew of it is seen here, what comes later by the watch.
@@ -45,13 +50,18 @@ class Desk:
         ctx = self._ctx
         try:
             while self._open and not ctx.suspended:
-                await ctx.engine.until_changed(ctx.run_id, None, unless=self._look)
+                await ctx.engine.until_changed(ctx.run_id, None, unless=self._look, within_s=self._left_s())
         except RunstoneError as error:
             for told in self._open.values():
                 told.set_exception(error)
         finally:
             for told in self._open.values():
                 told.cancel()
+
+    def _left_s(self) -> float:
+        """Until the next question expires, at most a second; a bit at least, as writing it down takes time."""
+        now = self._ctx.engine.core.now() / 1e6
+        return min([1.0, *(max(0.01, at - now) for at in self._expires.values())])
 
     def _look(self) -> bool:
         """Tells of the questions that are open no more; True where there was one."""
@@ -62,6 +72,7 @@ class Desk:
         closed = [one for one, status in core.reader.rows("input_statuses", inputs=ids) if status != "open"]
         for input_id in closed:
             told = self._open.pop(input_id)
+            self._expires.pop(input_id, None)
             if not told.done():
                 told.set_result(None)
         return bool(closed)

@@ -328,7 +328,12 @@ class LocalEngine:
             return  # taken over meanwhile; or the lease runs out, and a reconciler says the same
 
     async def until_changed(
-        self, run_id: str | None, seen: AgentRun | None, *, unless: Callable[[], bool] | None = None
+        self,
+        run_id: str | None,
+        seen: AgentRun | None,
+        *,
+        unless: Callable[[], bool] | None = None,
+        within_s: float = _LOOK_S,
     ) -> None:
         """Until the run may differ from what was seen, or `unless` says so; at the latest after a second."""
         changed = self.loop.create_future()
@@ -345,7 +350,7 @@ class LocalEngine:
                 return
             if unless is not None and unless():
                 return
-            await asyncio.wait([changed], timeout=self._wait_s(seen))
+            await asyncio.wait([changed], timeout=min(within_s, self._wait_s(seen)))
         finally:
             self.core.signals.unsubscribe(number)
 

@@ -249,7 +249,7 @@ class Supervisor:
         with self._judging:
             judged = self._judge(self.core.reader.leases())
         if self.core.reader.rows("any_due_input", now=self.core.now())[0][0]:
-            self.core.submit(ExpireInputs(), [])
+            self.core.submit(ExpireInputs(), []).result()
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
             judged.append(InterruptRun(run_id, attempt, "no lease"))
         receipts = [self.core.submit(verdict, []) for verdict in judged]
