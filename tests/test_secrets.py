@@ -148,7 +148,9 @@ def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "later", [NOTHING, {"redact": False}, {"redact": str.upper}, {"redact": lambda text: 1 / 0}], ids=str
+    "later",
+    [NOTHING, {"redact": False}, {"redact": str.upper}, {"redact": lambda text: 1 / 0}],
+    ids=["on", "off", "hook", "failing"],
 )
 def test_no_redaction_changes_what_is_reused(tmp_path: Path, later: dict[str, Any]) -> None:
     names, done, fails = runstone.Registry(), [], [True]

@@ -5,7 +5,6 @@ trusted one may take away from it (`enabled = false`, `allow`); what is not heed
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -77,6 +76,8 @@ def _read(file: Path) -> Table | None:
         raise InvalidDefinition(f"{file} cannot be read: {error.strerror}") from error
     if TABLE.encode() not in data:
         return None  # parsing a file costs more than opening a ledger
+    import tomllib  # only where there is such a table: who imports Runstone does not pay for it
+
     try:
         found = tomllib.loads(data.decode()).get(TABLE)
         return None if found is None else convert(found)

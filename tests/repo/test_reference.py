@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runstone import config
+from runstone import config, redacting
 from runstone.domain import lines, runs, workflows
 from runstone.engine import command_spec
 from scripts import generate_reference
@@ -61,7 +61,8 @@ def rows_below(heading: str) -> list[str]:
     [
         ("Top level", config._File, set()),
         ("`[settings]`", config.Settings, set()),
-        ("`[agents.NAME]`", command_spec.CommandSpec, {"version"}),
+        ("`[redaction]`", redacting.Table, set()),
+        ("`[agents.NAME]`", command_spec.CommandSpec, {"version", "secrets"}),
         ("`[workflows.NAME]`", workflows.WorkflowDefinition, {"name"}),
         ("`[[workflows.NAME.phases]]`", workflows.PhaseDefinition, set()),
         ("`retry`", workflows.RetryPolicy, set()),

@@ -1,12 +1,14 @@
-"""Values whose name says that they are secret: `"password": "..."`, `API_KEY=...`, `--token ...`, `Cookie: ...`.
+"""Names that say that a value is secret (`password`, `API_KEY`, `--token`), and a quick look whether one is there.
 
-Works on JSON text in one pass, also where JSON stands within a string of JSON: a value that was opened by a quote with
-so many backslashes ends at the next quote that closes on that level.
+Where the value of such a name begins and ends is in secret_values.py.
 """
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from runstone.domain.secret_values import Found
 
 _KEYS: Final = ("api", "access", "private", "secret", "signing", "encryption", "account", "auth", "ssh", "service",
                 "master", "deploy", "license", "hmac", "webhook", "subscription")  # fmt: skip
@@ -16,42 +18,10 @@ _NO_SECRET_TOKENS: Final = frozenset({
     "input", "output", "prompt", "completion", "decoded", "current",
 })  # fmt: skip
 """A token of these is a place in a list, or a piece of text."""
-_NO_VALUES: Final = frozenset({
-    "none", "null", "nil", "true", "false", "yes", "no", "undefined", "empty", "required", "missing", "invalid",
-    "expired", "unset", "changed", "optional", "string", "str", "text", "redacted", "hidden", "masked", "wrong",
-    "incorrect", "revoked", "rotated", "is", "was", "will", "must", "should", "and", "or", "for",
-})  # fmt: skip
 _KEYWORDS: Final = (
     r"passw(?:or)?d|passphrase|passcode|pwd|pass|secret|token|key|credential|authorization|auth|cookie"
 )
-_SEPARATOR: Final = (
-    r"(?:(?P<quote>\\{0,15}[\"'])\s{0,8}(?P<member>[:,])\s{0,8}"  # a member's name, or an argument of a list
-    r"|(?P<assign>[ \t]{0,2}(?:=>|:=|=(?!=)|:)[ \t]{0,8})"
-    r"|(?P<gap>[ \t]{1,4}))"
-)
-_NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_NAME_MAX: Final = 100
-_LOOKED_AT: Final = 400
-"""By so much of a value is decided whether it is secret; only then its end is looked for."""
-_OPENING: Final = re.compile(r"(\\{0,15})([\"'])")
-_QUOTE: Final = re.compile(r"(\\*+)\"")
-_ANY_QUOTE: Final = re.compile(r"\\*+[\"']")
-_LEVELS: Final = (0, 1, 3, 7, 15)
-"""Backslashes before a quote of a string, by how deep it is in strings of JSON."""
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
-_SCHEME: Final = re.compile(
-    r"(?i)(?:bearer|basic|token|digest|aws4-|negotiate|ntlm|apikey|api-key|bot|hawk|key) ?\S*"
-)
-_BARE: Final = re.compile(r"(?:[^\s\"'\\&;]|\\\\)+")
-_LINE: Final = re.compile(r"(?:[^\"'\\\r\n]|\\\\)+")
-_NUMBER: Final = re.compile(r"[0-9]{6,40}(?=\s{0,8}[,}\]])")
-_NO_SECRET: Final = re.compile(r"\$|\{\{|<|\*{3}|%\(|\.\.\.|\[redacted:|[A-Za-z_][A-Za-z0-9_.]*[(\[]")
-"""References to a secret, and calls that get one, are none."""
-_LINE_START: Final = re.compile(r"(?:^|\\[nr]|[\"'\n\r{,])[ \t]{0,40}(?:- |export |\+ |# )?\Z")
-_MIXED: Final = re.compile(
-    r"(?=[^ ]*[0-9])(?=[^ ]*[A-Za-z])|[^ ]*[^A-Za-z0-9 .,;:!?()'_-]|[0-9]{4}", re.ASCII
-)
-
 
 # A word is a name only if a separator follows; most are not: passed, tokens, author, keyword, `"key"` alone.
 _NEXT: Final = r"[0-9]{0,2}[\"'\s=:\\]"
@@ -70,29 +40,18 @@ def _has_k(low: str) -> bool:
     )
 
 
-class Found(NamedTuple):
-    """A value to be replaced, by its place in the text."""
-
-    kind: str
-    start: int
-    end: int
-    quote: str = ""
-    """The place is that of a number: what replaces it needs these quotes."""
-
-
 class Names:
     """Which names say that a value is secret: the usual ones, and those of one's own."""
 
     def __init__(self, own: tuple[str, ...] = ()) -> None:
-        self._own = frozenset(_plain(name) for name in own)
-        words = "|".join([_KEYWORDS, *("[_.-]?".join(map(re.escape, _words(name))) for name in own)])
-        self._key = re.compile(f"(?:{words})s?[0-9]{{0,2}}{_SEPARATOR}", re.ASCII | re.IGNORECASE)
+        self._own = frozenset(plain(name) for name in own)
+        self._words = "".join("|" + "[_.-]?".join(map(re.escape, _words(name))) for name in own)
         self.needles = tuple(sorted({_words(name)[0].lower() for name in own}))
         """Without any of them, and without a usual one, there is nothing to look for."""
 
     def kind(self, name: str) -> str | None:
         """What kind of secret a name promises; None if it promises none."""
-        return _usual_kind(name) or ("name" if _plain(name) in self._own else None)
+        return _usual_kind(name) or ("name" if plain(name) in self._own else None)
 
     def may_hold(self, text: str) -> bool:
         """Whether one of the names may be in the text."""
@@ -107,125 +66,12 @@ class Names:
             or (self.needles != () and any(needle in low for needle in self.needles))
         )
 
-    def find(self, text: str) -> list[Found]:
+    def find(self, text: str) -> "list[Found]":
         """The secret values of JSON text, in order, none within another."""
-        found: list[Found] = []
-        at = 0
-        while (match := self._key.search(text, at)) is not None:
-            value = self._value(text, match)
-            if value is None:
-                at = match.end()
-            else:
-                found.append(value)
-                at = value.end
-        return found
+        # Most processes never see a text that gets so far, and its expressions take milliseconds to compile.
+        from runstone.domain import secret_values
 
-    def _value(self, text: str, match: re.Match[str]) -> Found | None:
-        begin = _name_start(text, match.start())
-        separator = match.start("quote") if match["quote"] is not None else match.start(match.lastgroup or 0)
-        name = text[begin:separator]
-        kind = self.kind(name.lstrip("-"))
-        if kind is None or text[begin - 1 : begin] == "$":
-            return None  # a reference to a secret, `{"$secret": "NAME"}`, says nothing
-        flag = name.startswith("-")
-        if (match["gap"] is not None or match["member"] == ",") and not flag:
-            return None
-        opening = _OPENING.match(text, match.end())
-        if opening is not None:
-            return _quoted(text, opening, match, kind, name)
-        if match["member"] is not None:
-            return _number(text, match, kind)
-        return _unquoted(text, begin, match, kind, name)
-
-
-def _name_start(text: str, at: int) -> int:
-    begin, least = at, max(0, at - _NAME_MAX)
-    while begin > least and text[begin - 1] in _NAME_CHARS:
-        begin -= 1
-    escaped = begin < at and begin > 0 and text[begin - 1] == "\\" and text[begin] in "nrtbf"
-    return begin + 1 if escaped else begin
-
-
-def _quoted(text: str, opening: re.Match[str], match: re.Match[str], kind: str, name: str) -> Found | None:
-    depth, quote, start = len(opening[1]), opening[2], opening.end()
-    structural = match["quote"] == '"'
-    if depth not in _LEVELS or (quote == '"' and structural != (depth == 0)):
-        return None  # it closes the string that the name stands in
-    if match["member"] is None and text[start : start + 1] in ",}]:":
-        return None  # so does this, in JSON that is a string of JSON
-    end = _closing(text, start, depth, quote, start + _LOOKED_AT)
-    if end == start or not _is_secret(text[start:end], kind, name):
-        return None
-    return Found(kind, start, _closing(text, start, depth, quote, len(text)))
-
-
-def _closing(text: str, at: int, depth: int, quote: str, limit: int) -> int:
-    """Where the value ends that was opened by `depth` backslashes and a quote, or the string around it, or `limit`.
-
-    A quote closes a level if the backslashes before it are that level's, after whole escapes of the level above.
-    """
-    if quote == "'":
-        match = _ANY_QUOTE.search(text, at, limit)
-        return min(limit, len(text)) if match is None else match.start()
-    for match in _QUOTE.finditer(text, at, limit):
-        before = len(match[1])
-        if before % (2 * depth + 2) == depth:
-            return match.end() - 1 - depth
-        if any(before % (2 * level + 2) == level for level in _LEVELS if level < depth):
-            return match.start()
-    return min(limit, len(text))
-
-
-def _number(text: str, match: re.Match[str], kind: str) -> Found | None:
-    """A password may be a number. A short one is a count or a flag, and so is that of a token."""
-    number = _NUMBER.match(text, match.end()) if kind in ("password", "secret", "name") else None
-    return None if number is None else Found(kind, number.start(), number.end(), quote=match["quote"])
-
-
-def _unquoted(text: str, begin: int, match: re.Match[str], kind: str, name: str) -> Found | None:
-    at = match.end()
-    assign = match["assign"] or ""
-    header = kind in ("authorization", "cookie") and ":" in assign
-    pattern = _LINE if header else _BARE
-    value = pattern.match(text, at, at + _LOOKED_AT)
-    if value is None:
-        return None
-    shown = _trimmed(value[0], header)
-    end = at + len(shown)
-    if not shown or shown[0] == "-" or not _is_secret(shown, kind, name):
-        return None
-    if _plain(shown[:_NAME_MAX]) == _plain(name):
-        return None  # an argument that is passed on: password=password
-    spaced = assign != assign.strip() or match["gap"] is not None
-    if spaced and not name.startswith("-") and not header:
-        whole = text[end : end + 1] in ("", '"', "'", "\n", "\r", "\\")
-        starts = _LINE_START.search(text, max(0, begin - 60), begin) is not None
-        if shown.lower() in _NO_VALUES or not ((whole and starts) or _MIXED.match(shown)):
-            return None
-    whole_value = pattern.match(text, at)
-    assert whole_value is not None
-    return Found(kind, at, at + len(_trimmed(whole_value[0], header)))
-
-
-def _trimmed(value: str, header: bool) -> str:
-    return value.rstrip() if header else value.rstrip(",.)]}>")
-
-
-def _is_secret(value: str, kind: str, name: str) -> bool:
-    if _NO_SECRET.match(value) is not None or value.lower() in _NO_VALUES:
-        return False
-    if name.startswith("-") and kind not in ("password", "name"):
-        return len(value) >= 4 and not value.startswith("-")
-    if kind == "authorization":
-        return _SCHEME.match(value) is not None or (" " not in value and len(value) >= 8)
-    if kind == "cookie":
-        return "=" in value or (" " not in value and len(value) >= 16)
-    if kind == "auth":
-        return len(value) >= 16 and " " not in value
-    if kind == "credential" or (kind == "token" and _plain(name.lstrip("-")) == "token"):
-        # What a model says comes as tokens, too, and `credentials` is a setting of some programs.
-        return len(value) >= 8 and " " not in value and (len(value) >= 16 or _MIXED.match(value) is not None)
-    return kind in ("password", "name") or len(value) >= 4
+        return secret_values.find(text, f"{_KEYWORDS}{self._words}", self.kind)
 
 
 _ENDINGS: Final = (
@@ -244,17 +90,16 @@ def _usual_kind(name: str) -> str | None:
     name = name.rstrip("0123456789")
     if name.lower().endswith(("_pass", "-pass", ".pass", "_pwd", "-pwd")):
         return "password"
-    plain = _plain(name)
-    if plain.endswith("token"):
+    low = plain(name)
+    if low.endswith("token"):
         words = _WORD.findall(name)
         return None if len(words) > 1 and words[-2].lower() in _NO_SECRET_TOKENS else "token"
-    one = plain.removesuffix("s")
-    return next(
-        (kind for endings, kind in _ENDINGS if plain.endswith(endings) or one.endswith(endings)), None
-    )
+    one = low.removesuffix("s")
+    return next((kind for endings, kind in _ENDINGS if low.endswith(endings) or one.endswith(endings)), None)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without case and separators: `API_KEY` and `api-key` are the same."""
     return name.lower().replace("_", "").replace("-", "").replace(".", "")
 
 

@@ -5,6 +5,7 @@ begins at a place that ends a run of token characters, or is bounded, so that no
 """
 
 import re
+from functools import cache
 from typing import Final, NamedTuple
 
 _ESCAPES = (r"(?<=\\[nrtbf]{0})", r"(?<=\\u00[0-9a-fA-F][0-9a-fA-F]{0})", r"(?<=%[0-9a-fA-F][0-9a-fA-F]{0})")
@@ -16,7 +17,17 @@ class Rule(NamedTuple):
 
     kind: str
     needles: tuple[str, ...]
-    pattern: re.Pattern[str]
+    regex: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when a needle was found for the first time: compiling all of them costs 10 ms at import."""
+        return _compiled(self.regex)
+
+
+@cache
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex, re.ASCII)
 
 
 def _after(literal: str, inside: str = "A-Za-z0-9") -> str:
@@ -32,7 +43,7 @@ def _escaped(literal: str) -> list[str]:
 
 
 def _rule(kind: str, needles: str, pattern: str) -> Rule:
-    return Rule(kind, tuple(needles.split()), re.compile(pattern, re.ASCII))
+    return Rule(kind, tuple(needles.split()), pattern)
 
 
 _DIGIT = r"(?=[A-Za-z_-]{0,40}[0-9])"
