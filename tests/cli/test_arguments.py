@@ -8,6 +8,7 @@ import click
 import pytest
 
 from runstone.cli import arguments
+from runstone.domain.secrets import Secret
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,12 @@ def test_labels_are_text() -> None:
     assert arguments.labels_of(("a=1", "b=x=y")) == {"a": "1", "b": "x=y"}
     with pytest.raises(click.UsageError):
         arguments.labels_of(("a",))
+
+
+def test_a_secret_is_given_by_the_name_of_its_variable() -> None:
+    assert arguments.read_input(("token=@env:GITHUB_TOKEN", 'text:="@env:x"'), None) == {
+        "token": Secret("GITHUB_TOKEN"),
+        "text": "@env:x",
+    }
+    with pytest.raises(click.UsageError, match="a secret's name"):
+        arguments.read_input(("token=@env:no name",), None)
