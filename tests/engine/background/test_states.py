@@ -1,11 +1,13 @@
 """Whatever a command does, its run ends in a clear state, and what it printed is in its thread."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+import runstone
 from runstone.errors import (
     CommandInputRefused,
     CommandNotExecutable,
@@ -18,6 +20,7 @@ from tests.engine.background.commands import (
     PYTHON,
     command_of,
     counting,
+    end_all,
     ended,
     eventually,
     lives,
@@ -234,6 +237,17 @@ def test_what_was_taken_over_is_given_back_to_the_disk(ledger: Ledger, tmp_path:
     spool = tmp_path / ".runstone" / "exec" / run.id / "1.stdout"
     assert spool.stat().st_size > 19_000_000
     eventually(lambda: spool.stat().st_blocks * 512 < 6_000_000)
+
+
+def test_nobody_stays_behind_when_the_workspace_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    with runstone.open(folder) as ledger:
+        try:
+            ledger.exec(["sleep", "1"])
+            shutil.rmtree(folder)
+            eventually(lambda: not list(processes_of(folder)))
+        finally:
+            end_all(folder)
 
 
 def test_a_detached_start_does_not_wait_for_the_command(ledger: Ledger) -> None:

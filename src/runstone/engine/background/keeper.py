@@ -328,7 +328,8 @@ class Keeper:
                     os.close(descriptor)
                 os.replace(path + ".new", path)
             except FileNotFoundError:
-                return  # the folder was removed: nobody asks any more
+                self.done = True  # the folder was removed: nobody asks any more
+                return
             except OSError:
                 time.sleep(1.0)  # a full disk: nobody else knows how the command ended
                 continue
