@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from runstone import reports
 from runstone import workspace as places
 from runstone.domain import codec, keys
-from runstone.domain.bounds import asked_id, bounded, labels_of, options_of
+from runstone.domain.bounds import asked_id, options_of
 from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
@@ -53,6 +53,10 @@ from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.asking import ContinueRun
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
+
+if TYPE_CHECKING:
+    from runstone.care.thinning import Thinned
+    from runstone.domain.state_diff import StateDiff
 
 _EXIT_S = 10.0
 """So long the end of the process waits for writes that nobody waited for."""
@@ -410,7 +414,16 @@ class Ledger:
 
     def state(self, run_id: str, number: int | None = None) -> Any:
         """The state of a checkpoint; the last one without `number`, None if there is none."""
-        return self._reader.state(run_id, number)[0]
+        return self._reader.state_value(run_id, number)
+
+    def diff_states(self, before: "str | Checkpoint", after: "str | Checkpoint") -> "StateDiff":
+        """What differs between two saved states, of one run or of two: fields, items and lines of texts.
+
+        Each is a checkpoint, its `state_ref` (`RUN@NUMBER`), or a run's id for its newest one. Raises `NotFound`.
+        """
+        from runstone.states import diff_states
+
+        return diff_states(self, before, after)
 
     def input(self, run_id: str) -> Any:
         """The run's input, as it was given."""
@@ -474,6 +487,17 @@ class Ledger:
         from runstone.care.removing import Removal
 
         return Removal(self).prune(run_id)
+
+    def thin_checkpoints(
+        self, run_id: str, *, keep: int, keep_labelled: bool = True, dry_run: bool = False
+    ) -> "Thinned":
+        """Removes all but the last `keep` checkpoints of a run, from 1, and those with a label; gives what went.
+
+        The run may be working. Each kept checkpoint loads exactly as before.
+        """
+        from runstone.care.thinning import thin
+
+        return thin(self, run_id, keep=keep, keep_labelled=keep_labelled, dry_run=dry_run)
 
     def remove(self, run_id: str) -> int:
         """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended.

@@ -17,8 +17,8 @@ DRIVEN = (
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess", "EndRun",
     "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
-    "RecordStep", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
-    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "TidySearch",
+    "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
+    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces", "TidySearch",
     "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {

@@ -46,6 +46,7 @@ from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.repair import RebuildRequests, RebuildRun
 from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
+from runstone.store.writes.thinning import RemoveCheckpoints, ThinPlaces
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
 QUESTION = inputs.question("Late?", now=0, choices=["late", "never"])
@@ -99,6 +100,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         SaveThread("unheard", "late"),
         AppendMessages("unheard", [NewMessage("user", "late", 0)]),
         SaveCheckpoint("live", 1, Saved().changes({"m": ["x" * 9_000]})[0], label="late", after=0),
+        RemoveCheckpoints("old", [1]),
+        ThinPlaces("old"),
         RecordStep("live", 1, Hint("l" * 32, "late"), b'"' + b"x" * 9_000 + b'"', 0),
         UpdateRun("live", {"title": "late title"}),
         SaveBoard("late", "b", None, None),
@@ -148,6 +151,9 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
     *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
         Append("live", 9, [event()]),
         SaveCheckpoint("live", 1, [], label=None, after=9),
+        RemoveCheckpoints("old", [2]),
+        RemoveCheckpoints("nobody", [1]),
+        ThinPlaces("nobody"),
         AppendMessages("talk", [NewMessage("user", "x", 0)], run_id="live", attempt=9),
         RecordStep("live", 9, Hint("k" * 32, "step"), b"1", 0),
         StartChildren("live", 9, [(new_run("never", parent_run_id="live"), Hint("c" * 32, "agent"))]),
@@ -211,6 +217,10 @@ def lay_out(store: Store) -> None:
     store.do(AskInput("live", 1, inputs.question("Due?", now=1, expires_s=0, default="no"), "due"))
     store.start("asking")
     store.do(AskAndPark(AskInput("asking", 1, OPEN, "parked"), None))
+    store.start("old")
+    first, saved = Saved().changes({"n": 1})
+    store.do(SaveCheckpoint("old", 1, first, label=None, after=0))
+    store.do(SaveCheckpoint("old", 1, saved.changes({"n": 2})[0], label=None, after=1))
     store.start("orphan", parent_run_id="unknown")
     store.do(ReportUsage("orphan", 1, usage("far")))
     store.do(ReportUsage("live.kid", 1, usage("unpriced", cost=None)))

@@ -1,6 +1,7 @@
 """What hangs on runs: lineage, sums over trees, waits, journals, cards, threads, search, states and values."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
@@ -136,16 +137,23 @@ def check_states(reader: Reader) -> Iterator[Finding]:
 def _wrong_place(reader: Reader, pk: int) -> tuple[int, str] | None:
     """The first place of a run's states that is damaged: (checkpoint, what is wrong)."""
     path, item, since = "", -3, 0
-    lists = _Lists()
+    kept = [number for (number,) in reader.rows("kept_numbers", run=pk)]
+    lists = _Lists(kept)
     while rows := reader.rows("places_of", run=pk, path=path, item=item, since=since, limit=_PAGE):
         path, item, since = rows[-1][:3]
         for row in rows:
-            if (wrong := _unreadable(reader, row) or lists.wrong(row)) is not None:
+            if (wrong := _unreadable(reader, row, kept) or lists.wrong(row)) is not None:
                 return wrong
     return lists.unmet()
 
 
-def _unreadable(reader: Reader, row: Row) -> tuple[int, str] | None:
+def _shown_at(since: int, kept: Sequence[int]) -> int:
+    """The first checkpoint that a row serves: the one that it was saved with may have been removed."""
+    index = bisect_left(kept, since)
+    return kept[index] if index < len(kept) else since
+
+
+def _unreadable(reader: Reader, row: Row, kept: Sequence[int]) -> tuple[int, str] | None:
     path, item, since, number, value, ref = row
     if value is None and ref is None:
         return None  # gone since this checkpoint
@@ -153,14 +161,15 @@ def _unreadable(reader: Reader, row: Row) -> tuple[int, str] | None:
         data = reader.blob(ref) if ref is not None else decompress(number, value)
         _json.decode(data)
     except (RunstoneError, ValueError) as error:
-        return since, f"{path}[{item}]: {error}" if item >= 0 else f"{path}: {error}"
+        return _shown_at(since, kept), f"{path}[{item}]: {error}" if item >= 0 else f"{path}: {error}"
     return None
 
 
 class _Lists:
     """Whether each list has all of its items at each of its lengths; rows come by path, lengths first."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Sequence[int]) -> None:
+        self._kept = kept
         self._path: str | None = None
         self._lengths: list[tuple[int, int]] = []  # (length, since)
         self._first: list[int] = []  # for each item from 0 on the checkpoint that brought it
@@ -173,7 +182,7 @@ class _Lists:
             found = self.unmet()
             self._path, self._lengths, self._first = path, [], []
         if item == LENGTH and value is not None:
-            self._lengths.append((int(value), since))
+            self._lengths.append((int(value), _shown_at(since, self._kept)))
         elif item == len(self._first):
             self._first.append(since)
         return found

@@ -7,6 +7,7 @@ from runstone.cli.ask import ask
 from runstone.cli.backup import backup, restore
 from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
+from runstone.cli.checkpoints import checkpoints, diff_state, state
 from runstone.cli.command import Group, Root
 from runstone.cli.definitions import agents, workflows
 from runstone.cli.doctor import doctor
@@ -44,7 +45,7 @@ def run_group() -> None:
 
 _VERBS: tuple[click.Command, ...] = (
     *(runs.list_, runs.show, runs.tree, following.events, logs.logs, following.watch),
-    *(orders.stop, orders.rm, runs.search),
+    *(orders.stop, orders.rm, runs.search, checkpoints, state, diff_state),
 )
 _NOUNS: tuple[click.Command, ...] = (
     *(

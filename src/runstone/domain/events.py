@@ -60,7 +60,8 @@ CATALOGUE: Final[dict[str, EventType]] = {
         "The events before this one were removed; `row` is what they had added up to.", row=dict
     ),
     "run.repaired": _own(
-        "Rows of the run were written again from its events; `changed` names what they had wrong.", changed=list
+        "Rows of the run were written again from its events; `changed` names what they had wrong.",
+        changed=list,
     ),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(
@@ -96,6 +97,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
         before_picousd=int,
     ),
     "checkpoint.saved": _own("A state was saved.", number=int, label=str),
+    "checkpoint.removed": _own("Saved states were removed; the others are as they were.", LOW, numbers=list),
     "input.requested": _own(
         "A person was asked.", HIGH, input_id=str, message=str, key=str, choices=list, expires_at=int
     ),
@@ -117,7 +119,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
         signal=int,
         usage=dict,
     ),
-    "output.completed": _own("The command said what it did, by a `complete` line.", LOW, summary=str, result=dict),
+    "output.completed": _own(
+        "The command said what it did, by a `complete` line.", LOW, summary=str, result=dict
+    ),
     "output.broken": _own(
         "A line of a stream broke the line protocol and was kept as text; told once for each stream.",
         HIGH,
@@ -126,7 +130,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
         reason=str,
     ),
     "output.cut": _own(
-        "The command opened a stream anew and cut it (`> /dev/stderr`): lines may be missing.", HIGH, stream=str
+        "The command opened a stream anew and cut it (`> /dev/stderr`): lines may be missing.",
+        HIGH,
+        stream=str,
     ),
     "output.late": _own(
         "Much of what the command printed is not in the ledger yet; it waits in its spool files.",

@@ -14,7 +14,8 @@ from runstone.domain.telemetry import Usage
 from runstone.errors import RunstoneError
 
 NEEDED: Final = runs.FOLDED_TYPES | {
-    "usage.repriced", "tool.started", "tool.completed", "checkpoint.saved", "child.started",
+    "usage.repriced", "tool.started", "tool.completed", "checkpoint.saved", "checkpoint.removed",
+    "child.started",
 }  # fmt: skip
 """Types whose payload says something of a row; of the others only the time counts."""
 
@@ -206,6 +207,10 @@ class History:
             number, attempt, payload.get("label"), self.head.definition_hash, number - 1 or None, at
         )
 
+    def _removed(self, payload: dict[str, Any], _at: int, _attempt: int) -> None:
+        for number in payload["numbers"]:
+            self.checkpoints.pop(number, None)
+
     def _child_started(self, payload: dict[str, Any], at: int, attempt: int) -> None:
         self.children[payload["child_run_id"]] = Started(payload.get("key"), attempt, at)
 
@@ -217,5 +222,6 @@ _NOTED: Final = {
     "tool.started": History._tool_started,
     "tool.completed": History._tool_completed,
     "checkpoint.saved": History._saved,
+    "checkpoint.removed": History._removed,
     "child.started": History._child_started,
 }

@@ -294,7 +294,10 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     state_ref: str
     definition_hash: str | None
     parent: int | None
+    """The number of the one before; it may have been removed since."""
     created_at: datetime
+    stored_bytes: int = 0
+    """What it added to the ledger, compressed; a value that others refer to, too, counts for each."""
 
 
 class Thread(Record, frozen=True, kw_only=True):

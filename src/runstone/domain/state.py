@@ -113,8 +113,8 @@ class Saved:
         return after
 
 
-def assemble(rows: Iterable[tuple[str, int, bytes | None]]) -> tuple[Any, Saved]:
-    """The state of rows (path, item, newest value), and what is saved by it."""
+def assemble(rows: Iterable[tuple[str, int, bytes | None]], *, named: bool = True) -> tuple[Any, Saved]:
+    """The state of rows (path, item, newest value), and what is saved by it; empty where it is not `named`."""
     saved, state = Saved(), {}
     lists: dict[str, dict[int, bytes]] = {}
     lengths: dict[str, int] = {}
@@ -124,13 +124,16 @@ def assemble(rows: Iterable[tuple[str, int, bytes | None]]) -> tuple[Any, Saved]
                 lengths[path] = int(value)
         elif item == WHOLE:
             if value is not None:
-                state[path], saved.values[path] = codec.decode(value), _name(value)
+                state[path] = codec.decode(value)
+                if named:
+                    saved.values[path] = _name(value)
         elif value is not None:
             lists.setdefault(path, {})[item] = value
     for path, length in lengths.items():
         items = [lists[path][index] for index in range(length)] if length else []
         state[path] = [codec.decode(item) for item in items]
-        saved.names[path], saved.counts[path] = [_name(item) for item in items], length
+        if named:
+            saved.names[path], saved.counts[path] = [_name(item) for item in items], length
     return (state[""] if set(state) == {""} else state), saved
 
 

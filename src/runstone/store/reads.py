@@ -3,6 +3,7 @@
 import re
 import threading
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -149,11 +150,12 @@ class Reader:
         """Rows of run columns; `where` and `tail` are put together from named parts by `store/lists.py`."""
         return self.db.select("run_columns", "run_tables", where, tail, {**self._liveness(), **params})
 
-    def count_runs(self, where: str, params: dict[str, Any]) -> list[tuple[str, int]]:
-        """(shown status, count) of the runs that fit."""
-        found = self.db.select(
-            "shown_status", "run_tables", where, "GROUP BY 1", {**self._liveness(), **params}
-        )
+    def count_runs(
+        self, where: str, params: dict[str, Any], *, stored: bool = False
+    ) -> list[tuple[str, int]]:
+        """(shown status, count) of the runs that fit; `stored` takes the status as it was written."""
+        columns, tables = ("stored_status", "runs_alone") if stored else ("shown_status", "run_tables")
+        found = self.db.select(columns, tables, where, "GROUP BY 1", {**self._liveness(), **params})
         return [(status, count) for status, count in found]
 
     def run(self, run_id: str) -> AgentRun:
@@ -351,40 +353,74 @@ class Reader:
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """The checkpoints of a run, from the first."""
+        pk = self.pk(run_id)
+        with self.db.snapshot():
+            found = self.rows("checkpoints_of", run=pk)
+            sizes = _sizes([row[0] for row in found], self.rows("checkpoint_sizes", run=pk))
         return [
             Checkpoint(
                 run_id=run_id, number=number, attempt=attempt, label=label, state_ref=f"{run_id}@{number}",
-                definition_hash=hash_, parent=parent, created_at=at(created),
+                definition_hash=hash_, parent=parent, created_at=at(created), stored_bytes=sizes.get(number, 0),
             )
-            for number, attempt, label, hash_, parent, created in self.rows("checkpoints_of", run=self.pk(run_id))
+            for number, attempt, label, hash_, parent, created in found
         ]  # fmt: skip
 
     def state(self, run_id: str, number: int | None = None) -> tuple[Any, Saved]:
-        """The state of a checkpoint (the last one without `number`), and what the next save compares with."""
-        pk = self.pk(run_id)
-        numbers = [row[0] for row in self.rows("checkpoints_of", run=pk)]
-        if not numbers and number is None:
+        """The state of a checkpoint (the last one without `number`), and what the next save compares with.
+
+        Raises `NotFound`, and `StoreCorrupt` naming the run, the checkpoint and what is damaged.
+        """
+        number, places = self._places(run_id, number)
+        if number is None:
             return None, Saved()
-        number = numbers[-1] if number is None else number
-        if number not in numbers:
-            raise NotFound(
-                f"run {run_id} has no checkpoint {number}", hint="list them: runstone runs show RUN"
-            )
-        found = self.rows("state_at", run=pk, number=number)
         try:
-            places = [
-                (path, item, self._place(codec_, value, ref)) for path, item, codec_, value, ref, _ in found
-            ]
             value, saved = state.assemble(places)
-        except (KeyError, NotFound) as error:
-            raise StoreCorrupt(f"checkpoint {number} of run {run_id} lacks a part: {error}") from error
+        except (KeyError, ValueError) as error:  # a part is missing, or is no JSON
+            raise _damaged(run_id, number, error) from error
         saved.number = number
         return value, saved
 
-    def _place(self, number: int, value: bytes | None, ref: str | None) -> bytes | None:
-        if ref is not None:
-            return self.blob(ref)
-        return None if value is None else decompress(number, value)
+    def newest_checkpoint(self, run_id: str) -> int:
+        """The number of the newest checkpoint. Raises `NotFound` for a run that has none."""
+        numbers = self.rows("kept_numbers", run=self.pk(run_id))
+        if not numbers:
+            raise NotFound(
+                f"run {run_id} has no checkpoint",
+                hint="an agent saves one: run.checkpoint(state)",
+                run_id=run_id,
+            )
+        return int(numbers[-1][0])
+
+    def state_value(self, run_id: str, number: int | None = None) -> Any:
+        """The state alone, for those who save nothing on top of it: its parts need no names."""
+        number, places = self._places(run_id, number)
+        if number is None:
+            return None
+        try:
+            return state.assemble(places, named=False)[0]
+        except (KeyError, ValueError) as error:
+            raise _damaged(run_id, number, error) from error
+
+    def _places(
+        self, run_id: str, number: int | None
+    ) -> tuple[int | None, list[tuple[str, int, bytes | None]]]:
+        """The checkpoint's number, and its places; no number if the run has none and the last is asked for."""
+        pk = self.pk(run_id)
+        if number is not None and type(number) is not int:
+            raise InvalidInput(f"a checkpoint's number is a whole number, not {codec.shown(number)}")
+        with self.db.snapshot():  # a retention may take checkpoints away meanwhile
+            numbers = [one for (one,) in self.rows("kept_numbers", run=pk)]
+            if not numbers and number is None:
+                return None, []
+            number = numbers[-1] if number is None else number
+            if number not in numbers:
+                raise NotFound(
+                    f"run {run_id} has no checkpoint {number}",
+                    hint=f"list them: runstone runs checkpoints {run_id}",
+                    run_id=run_id,
+                )
+            found = self.rows("state_at", run=pk, number=number)
+        return number, [(row[0], row[1], _place(run_id, number, row)) for row in found]
 
     # --- threads, boards, commands -------------------------------------------------------------------------------
 
@@ -488,6 +524,42 @@ class Reader:
         return SearchHit(
             source=source, run_id=run_id, message_id=message_id, excerpt=codec.clip(excerpt or "", 300)
         )
+
+
+def _place(run_id: str, number: int, row: Row) -> bytes | None:
+    """The value of a row of `state_at`. Raises `StoreCorrupt` where it is damaged."""
+    path, item, codec_, value, ref, blob_codec, data = row
+    try:
+        if ref is None:
+            return None if value is None else decompress(codec_, value)
+        if data is None:
+            raise NotFound("it is not there")
+        return unpack(ref, blob_codec, data)
+    except (StoreCorrupt, NotFound) as error:
+        place = f"{path}[{item}]" if item >= 0 else path
+        raise _damaged(run_id, number, error, place=place, ref=ref) from error
+
+
+def _damaged(
+    run_id: str, number: int, error: Exception, *, place: str | None = None, ref: str | None = None
+) -> StoreCorrupt:
+    """Says of what was found damaged to which checkpoint it belongs."""
+    where = ("" if place is None else f" at {place}") + ("" if ref is None else f", blob {ref}")
+    return StoreCorrupt(
+        f"checkpoint {number} of run {run_id} cannot be read{where}: {error}",
+        hint=f"others may be whole: runstone runs checkpoints {run_id}; what else is damaged: runstone verify",
+        run_id=run_id, number=number, place=place, blob=ref,
+    )  # fmt: skip
+
+
+def _sizes(numbers: list[int], rows: list[Row]) -> dict[int, int]:
+    """What each checkpoint added, by its number; the rows of a removed one belong to the next that is there."""
+    sizes: dict[int, int] = {}
+    for since, size in rows:
+        index = bisect_left(numbers, since)
+        if index < len(numbers):
+            sizes[numbers[index]] = sizes.get(numbers[index], 0) + size
+    return sizes
 
 
 def _message_of(error: str | None) -> str:

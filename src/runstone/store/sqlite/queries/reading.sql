@@ -18,6 +18,13 @@ runs r LEFT JOIN leases l ON l.run = r.id
 -- name: shown_status
 CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE r.status END, count(*)
 
+-- name: stored_status
+-- As it was written, whoever lives: an index gives it without the rows.
+r.status, count(*)
+
+-- name: runs_alone
+runs r
+
 -- name: run_ids_with
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.
 SELECT run_id FROM runs WHERE instr(run_id, :part) > 0 LIMIT 3
@@ -132,9 +139,12 @@ SELECT id FROM runs WHERE parent = :run ORDER BY id
 SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
 
 -- name: state_at
--- For each place the newest row not after the checkpoint.
-SELECT p.path, p.item, p.codec, p.value, p.value_ref, max(p.since) FROM places p
-WHERE p.run = :run AND p.since <= :number GROUP BY p.path, p.item ORDER BY p.path, p.item
+-- For each place the newest row not after the checkpoint, with the blob that it refers to. Which rows these are is found
+-- first, so that no older value is read.
+SELECT p.path, p.item, p.codec, p.value, p.value_ref, b.codec, b.data
+FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
+JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
+LEFT JOIN blobs b ON b.digest = p.value_ref
 
 -- name: threads_list
 SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
@@ -181,6 +191,11 @@ FROM commands c JOIN runs r ON r.id = c.run WHERE c.run = :run ORDER BY c.id
 SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
   c.acknowledged_at, c.ended_at
 FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
+
+-- name: ordered_and_unheld
+-- Runs with an open order that nobody holds: it came as they parked, or their owner died before he had obeyed.
+SELECT DISTINCT r.run_id FROM commands c JOIN runs r ON r.id = c.run
+WHERE c.status IN ('requested', 'acknowledged') AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
 
 -- name: due_runs
 -- Parked runs whose timer has come.

@@ -1,0 +1,29 @@
+-- Checkpoints that are removed one by one, while their run goes on.
+
+-- name: checkpoint_labels
+SELECT number, label FROM checkpoints WHERE run = :run ORDER BY number
+
+-- name: kept_numbers
+SELECT number FROM checkpoints WHERE run = :run ORDER BY number
+
+-- name: existing_checkpoints
+SELECT number FROM checkpoints WHERE run = :run AND number IN (SELECT value FROM json_each(:numbers)) ORDER BY number
+
+-- name: delete_checkpoint
+DELETE FROM checkpoints WHERE (run, number) IN (VALUES (?, ?))
+
+-- name: place_page
+-- Places of a run in order, a page at a time, with what each row takes up.
+SELECT p.path, p.item, p.since, p.value IS NULL AND p.value_ref IS NULL, p.value_ref,
+  coalesce(octet_length(p.value), octet_length(b.data), 0)
+FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref
+WHERE p.run = :run AND (p.path, p.item, p.since) > (:path, :item, :since) ORDER BY p.path, p.item, p.since LIMIT :limit
+
+-- name: lengths_of
+-- The lengths that a list had; the text of a number, as every value is JSON.
+SELECT since, CAST(value AS TEXT) FROM places WHERE run = :run AND path = :path AND item = -2 ORDER BY since
+
+-- name: checkpoint_sizes
+-- What the rows of each checkpoint take up, with their values; a value that others refer to, too, counts for each.
+SELECT p.since, sum(coalesce(octet_length(p.value), octet_length(b.data), 0))
+FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run GROUP BY p.since
