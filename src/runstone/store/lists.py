@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,14 +98,19 @@ def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int
     }
     params: dict[str, Any] = {}
     where = [*_joined(_alternatives(chosen, params)), "r.superseded = 0"]
-    counts = dict.fromkeys(runs.BUCKETS, 0)
+    by_status: Counter[str] = Counter()
     buckets = {status: bucket for bucket, statuses in runs.BUCKETS.items() for status in statuses}
     # IS TRUE keeps the planner from walking along another index than that of the few open questions.
     rest = " AND ".join(f"({clause}) IS TRUE" for clause in where)
     with reader.db.snapshot():
-        found = reader.count_runs(" AND ".join(where), params)
+        by_status.update(dict(reader.count_runs(" AND ".join(where), params, stored=True)))
+        lost = reader.count_runs(f"r.status = 'running' AND ({_LOST}) AND {rest}", params)
         asking = reader.count_runs(f"r.id IN {_ASKING} AND {rest}", params)
-    for status, count in found:
+    for status, count in lost:
+        by_status["running"] -= count
+        by_status[status] += count
+    counts = dict.fromkeys(runs.BUCKETS, 0)
+    for status, count in by_status.items():
         bucket = buckets.get(status, status)  # a later version's status is shown as it is
         counts[bucket] = counts.get(bucket, 0) + count
     for status, count in asking:
