@@ -21,6 +21,7 @@ from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import removal as writes
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.journal import SetSuperseded
+from runstone.store.writes.lifecycle import ResumeRun
 from runstone.testing.clock import FakeClock
 from runstone.testing.contract import new_run
 from tests.care import retained
@@ -253,6 +254,42 @@ def test_a_run_that_was_resumed_is_not_taken_by_a_write_that_comes_late(tmp_path
             for write in (writes.PruneRun("r"), writes.RemoveRun("r")):
                 with pytest.raises(IllegalTransition):
                     ledger.core.submit(write, []).result()
+
+
+@pytest.mark.parametrize("end", ["remove", "prune"])
+def test_a_run_is_not_gone_on_with_from_half_a_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(writes, "PLACES_AT_ONCE", 20)
+    monkeypatch.setattr(writes, "CHUNK", 10)
+    with runstone.open(tmp_path) as ledger:
+        run = ledger.start_run(run_id="r")
+        for number in range(5):
+            run.checkpoint({f"{number}-{key}": number for key in range(10)}).result()
+        run.interrupt("lost")
+        whole = ledger.state("r")
+        ledger.core.submit(writes.PruneRun("r"), []).result()
+        assert ledger.state("r") == whole, "the tombstone alone takes nothing"
+        assert ledger.core.submit(writes.PruneRun("r"), []).result().more
+        assert counted(ledger, "places") > 0
+        assert ledger.checkpoints("r") == []
+        for go_on in (
+            lambda: ledger.continue_run("r"),
+            lambda: ledger.core.submit(ResumeRun("r", "x"), []).result(),
+        ):
+            with pytest.raises(IllegalTransition, match="part of its saved state is gone") as refused:
+                go_on()
+            assert refused.value.hint == "finish that: runstone runs rm r"
+        plan = plan_prune(ledger, Policy(keep=0, interrupted=True), keep_rows=end == "prune")
+        assert roots(plan) == ["r"]
+        prune(ledger, plan)
+        assert counted(ledger, "places") == 0
+        if end == "prune":
+            with ledger.continue_run("r") as again:
+                assert again.state is None
+                again.checkpoint({"a": 1})
+            assert ledger.state("r") == {"a": 1}
+        assert ledger.verify() == []
 
 
 def test_what_its_parent_finished_without_keeps_no_tree(tmp_path: Path) -> None:

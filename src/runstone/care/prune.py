@@ -256,15 +256,16 @@ def _weighed(
         if need is not None and need <= 0:
             return
         looked(count)
-        found = _weigh(ledger, tree, keep_rows)
-        if keep_rows and not (found.events or found.messages or found.checkpoints):
+        found, places = _weigh(ledger, tree, keep_rows)
+        if keep_rows and not (found.events or found.messages or found.checkpoints or places):
             continue  # nothing but tombstones
         if need is not None:
             need -= found.bytes
         yield found
 
 
-def _weigh(ledger: "Ledger", tree: _Tree, keep_rows: bool) -> PlannedTree:
+def _weigh(ledger: "Ledger", tree: _Tree, keep_rows: bool) -> tuple[PlannedTree, int]:
+    """What is in a tree; also how many places: a removal that was cut off may have left some without a checkpoint."""
     rows = ledger.reader.rows
     events, payload, tombs = rows("tree_events", root=tree.pk)[0]
     messages, text = rows("tree_messages", root=tree.pk)[0]
@@ -279,4 +280,4 @@ def _weigh(ledger: "Ledger", tree: _Tree, keep_rows: bool) -> PlannedTree:
         definition_id=tree.definition_id, last_active_at=at(tree.last_active), last_active=tree.last_active,
         runs=tree.runs, events=events - tombs if keep_rows else events, messages=messages, checkpoints=checkpoints,
         blobs=blobs, bytes=size, requests=requests, cost_usd=to_usd(cost), cost_complete=not unknown,
-    )  # fmt: skip
+    ), places  # fmt: skip

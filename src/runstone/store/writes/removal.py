@@ -21,7 +21,8 @@ CHUNK = 1_000
 """Rows that one write removes at most, so that none lasts over 200 ms."""
 
 PLACES_AT_ONCE = 10_000
-"""Checkpoints go all at once up to here: of half of them somebody could go on with half a state."""
+"""What checkpoints hold goes all at once up to here. Of more the checkpoints go first, and then nobody can go on with
+half a state: a run that has places and no checkpoint is not resumed."""
 
 DAY_US = 86_400_000_000
 
@@ -161,15 +162,16 @@ def _stage_messages(batch: Batch, messages: list[Row], chunk: Chunk) -> None:
 
 
 def _stage_checkpoints(batch: Batch, head: Head, places: list[Row], count: int, chunk: Chunk) -> None:
-    """Removes all checkpoints with what they hold; of very many, some places first."""
+    """Removes all checkpoints with what they hold; of very much a chunk."""
+    if count:
+        batch.stage("delete_checkpoints", head.pk)
+        chunk.checkpoints += count
     if len(places) > PLACES_AT_ONCE:
         places = places[:CHUNK]
         for *place, _ in places:
             batch.stage("delete_place", head.pk, *place)
-    elif places or count:
+    elif places:
         batch.stage("delete_places", head.pk)
-        batch.stage("delete_checkpoints", head.pk)
-        chunk.checkpoints += count
     chunk.refs.update(ref for *_, ref in places if ref is not None)
 
 
