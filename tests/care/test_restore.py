@@ -14,6 +14,7 @@ import runstone
 from runstone.care import backup as backups
 from runstone.care.restore import restore
 from runstone.care.verify import verify
+from runstone.engine.background.folder import ExecFolder
 from runstone.errors import (
     Fenced,
     InvalidInput,
@@ -179,6 +180,33 @@ def test_a_ledger_is_replaced_only_when_that_is_said_and_is_kept_aside(tmp_path:
     back = restore(done.replaced, tmp_path / "back")
     with runstone.open(back.workspace, readonly=True) as ledger:
         assert {run.id for run in ledger.list_runs().items} == {"r", "later"}
+
+
+@pytest.mark.parametrize("there", ["ledger", "nothing", "garbage"])
+def test_what_commands_of_the_replaced_ledger_left_is_not_taken_over(tmp_path: Path, there: str) -> None:
+    workspace = filled(tmp_path / "w")
+    taken = backups.backup(workspace, tmp_path / "b.db")
+    with runstone.open(workspace.root) as ledger:
+        ledger.create_run(kind="background_agent", run_id="nightly")
+    spools = ExecFolder(workspace.folder, "nightly")
+    spools.create()
+    spools.spool(1, "stdout").write_text("of another run\n")
+    if there == "nothing":
+        workspace.database.unlink()
+    elif there == "garbage":
+        workspace.database.write_bytes(b"no ledger" * 1_000)
+    done = restore(taken.file, workspace.root, over=True)
+    assert not spools.path.exists()
+    assert done.commands is not None
+    assert (done.commands / "nightly" / "1.stdout").read_text() == "of another run\n"
+    assert (done.replaced is None) == (there == "nothing")
+
+
+def test_ledgers_that_are_replaced_in_the_same_second_are_all_kept(tmp_path: Path) -> None:
+    workspace = filled(tmp_path / "w")
+    taken = backups.backup(workspace, tmp_path / "b.db")
+    kept = {restore(taken.file, workspace.root, over=True).replaced for _ in range(3)}
+    assert len(kept) == len(list(workspace.folder.glob("ledger-replaced-*.db"))) == 3
 
 
 @pytest.mark.parametrize("readonly", [True, False])

@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from runstone import workspace as places
 from runstone.care import parts
 from runstone.care.open_files import holders
 from runstone.domain.records import Lease, ProcessRecord
+from runstone.engine.background import folder as spools
 from runstone.engine.groups import group_alive
 from runstone.engine.liveness import identity_of
 from runstone.engine.processes import is_alive
@@ -23,33 +26,69 @@ from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.workspace import Workspace
 
 _SIDES: Final = ("-wal", "-shm", "-journal")
+_SAME_SECOND: Final = 100
+"""So many ledgers may be replaced in one second; a loop that replaces more is a mistake."""
+
 _NAMED: Final = 3
 """So many of the processes that have the ledger open are named in a message."""
 
 
-def replace(workspace: Workspace, part: Path, *, over: bool, told: copy.Told) -> Path | None:
+class Aside(msgspec.Struct, frozen=True):
+    """Where what was in the place is kept; None for what was not there."""
+
+    ledger: Path | None = None
+    commands: Path | None = None
+
+
+def replace(workspace: Workspace, part: Path, *, over: bool, told: copy.Told) -> Aside:
     """Makes `part` the workspace's ledger, whole or not at all. Gives where the one before is kept.
 
     Raises `Refused` where a ledger is in the place and `over` was not said, `LedgerInUse` where something uses it.
     """
     database = workspace.database
-    aside = workspace.folder / f"ledger-replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    aside, commands = _free_names(workspace)
     if not database.exists():
-        _put(workspace, part, aside)
-        return None
+        return Aside(commands=_put(workspace, part, aside, commands))
     if not over:
         raise Refused(f"a ledger has come into {workspace.folder} meanwhile; nothing was changed")
     present = _alone(database)
     if present is None:
-        _replace_unreadable(workspace, part, aside)
+        moved = _replace_unreadable(workspace, part, aside, commands)
     else:
         with closing(present):
             require_unused(present)
             _keep(present, aside, told)
             copy.overwrite(present, part, told)
             crashpoints.point("restore.replaced")
+            moved = _move_commands(workspace, commands)
     places.protect(workspace)
-    return aside
+    return Aside(aside, moved)
+
+
+def _free_names(workspace: Workspace) -> tuple[Path, Path]:
+    """Names for the ledger and for the folder of its commands that nothing has: of a second there may be several."""
+    stamp = f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for number in range(1, _SAME_SECOND):
+        name = stamp if number == 1 else f"{stamp}-{number}"
+        ledger, commands = (
+            workspace.folder / f"ledger-{name}.db",
+            workspace.folder / f"{spools.FOLDER}-{name}",
+        )
+        if not (ledger.exists() or commands.exists()):
+            return ledger, commands
+    raise Refused(
+        f"{workspace.folder} has {_SAME_SECOND} replaced ledgers of this second; nothing was changed"
+    )
+
+
+def _move_commands(workspace: Workspace, name: Path) -> Path | None:
+    """Puts aside what commands of the ledger before have left: a run of the same id must not take it over."""
+    folder = workspace.folder / spools.FOLDER
+    try:
+        folder.rename(name)
+    except FileNotFoundError:
+        return None
+    return name
 
 
 def require_free(database: Path) -> None:
@@ -119,17 +158,24 @@ def _keep(present: SQLiteDatabase, aside: Path, told: copy.Told) -> None:
     crashpoints.point("restore.kept")
 
 
-def _put(workspace: Workspace, part: Path, aside: Path) -> None:
-    """Gives the part the ledger's name. A log without its ledger is put aside: it would be taken for the new one's."""
+def _put(workspace: Workspace, part: Path, aside: Path, commands: Path) -> Path | None:
+    """Gives the part the ledger's name. A log without its ledger is put aside: it would be taken for the new one's.
+
+    So are commands, before anybody can begin one with the new ledger. Gives where they are, if there were any.
+    """
     _move_sides(workspace, aside)
+    moved = _move_commands(workspace, commands)
     if not parts.link(part, workspace.database):
+        if moved is not None:
+            moved.rename(workspace.folder / spools.FOLDER)
         raise Refused(f"a ledger has come into {workspace.folder} meanwhile; nothing was changed")
     places.protect(workspace)
     parts.sync_folder(workspace.folder)
     crashpoints.point("restore.replaced")
+    return moved
 
 
-def _replace_unreadable(workspace: Workspace, part: Path, aside: Path) -> None:
+def _replace_unreadable(workspace: Workspace, part: Path, aside: Path, commands: Path) -> Path | None:
     """For a file that SQLite refuses to open: nobody can use it, so it may be moved and another put in its place."""
     descriptor = os.open(workspace.database, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -141,7 +187,7 @@ def _replace_unreadable(workspace: Workspace, part: Path, aside: Path) -> None:
                 f"{workspace.database} is open in {found or 'a process that cannot be seen'}"
             ) from error
         workspace.database.rename(aside)
-        _put(workspace, part, aside)
+        return _put(workspace, part, aside, commands)
     finally:
         os.close(descriptor)
 

@@ -54,6 +54,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Process groups that the original had started, and that only it may end."""
     replaced: Path | None
     """The ledger that was there before, kept aside."""
+    commands: Path | None
+    """The folder of its background commands, kept aside: a run of the same id is another one now."""
     elapsed_ms: int
 
 
@@ -90,11 +92,11 @@ def restore(
             parted = _part(part, facts, file, clock or SystemClock())
             crashpoints.point("restore.prepared")
             schema = _finish(part)
-            replaced = replace(workspace, part, over=over, told=told)
+            aside = replace(workspace, part, over=over, told=told)
     return Restored(
         workspace=workspace.root, file=file, runs=facts.runs, events=events, epoch=parted.epoch,
         from_epoch=facts.epoch, schema=schema, from_schema=facts.schema, interrupted=parted.interrupted,
-        rejected=parted.rejected, disowned=parted.disowned, replaced=replaced,
+        rejected=parted.rejected, disowned=parted.disowned, replaced=aside.ledger, commands=aside.commands,
         elapsed_ms=int((time.monotonic() - began) * 1000),
     )  # fmt: skip
 

@@ -131,5 +131,7 @@ def restore(session: Session, file: Path, folder: Path | None, replace: bool) ->
             output.note(f"{count:,} {what}", "")
     if done.replaced is not None:
         output.note(f"the ledger of before: {done.replaced}", "")
+    if done.commands is not None:
+        output.note(f"what its commands left: {done.commands}", "")
     where = f" --workspace {done.workspace}" if folder is not None else ""
     output.hint(f"see what there is: runstone{where} runs list")
