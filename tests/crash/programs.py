@@ -344,6 +344,10 @@ def _ends(ledger: runstone.Ledger) -> None:
             break
         time.sleep(0.01)
     live.cancel("as ordered").result()
+    left = ledger.start_run(run_id="left")
+    ledger.command("left", "stop", by="ana")
+    left.interrupt("as if by Ctrl-C")
+    ledger.reconcile()
     old = ledger.start_run(run_id="old", prompt="a long prompt " * 500)
     for number in range(30):
         old.emit("note.written", {"n": number})

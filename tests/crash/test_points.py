@@ -15,9 +15,9 @@ from tests.crash.world import Server, pause, require_whole, tools_alive
 
 DRIVEN = (
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
-    "Append", "AppendMessages", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess", "EndRun",
-    "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled", "RecordReuse",
-    "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
+    "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
+    "EndRun", "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
+    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
     "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces", "TidySearch",
     "UpdateRun", "YieldRun",
 )  # fmt: skip

@@ -2,18 +2,24 @@
 
 import asyncio
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 import runstone
 from runstone import Ledger, Registry
+from runstone.engine.processes import identify
 from runstone.errors import IllegalTransition
+from runstone.store.writes.boards import RequestStop
+from runstone.store.writes.journal import StartProcess
+from runstone.store.writes.lifecycle import ResumeRun, YieldRun
 from tests.engine.counted import WAIT_S, process, statuses, until
 
 
@@ -171,6 +177,86 @@ def test_what_nobody_holds_stops_at_once(ledger: Ledger, status: str) -> None:
     assert shown(ledger) == status
     command = ledger.command("r", "stop")
     assert command.status == "applied"
+    assert shown(ledger) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [(lambda run: run.complete(), "completed"), (lambda run: run.fail("it broke"), "failed")],
+)
+def test_a_stop_that_came_too_late_is_rejected_with_the_end_and_no_later_attempt_obeys_it(
+    ledger: Ledger, ends: Any, status: str
+) -> None:
+    run = ledger.start_run(run_id="r")
+    order = ledger.command("r", "stop", by="ana")
+    ends(run).result()
+    (found,) = ledger.commands.list("r")
+    assert (found.id, found.status, found.reason) == (order.id, "rejected", f"the run had {status} already")
+    types = [event.type for event in ledger.events("r")]
+    assert types.index(f"run.{status}") + 1 == types.index("command.rejected")
+    assert ledger.verify() == []
+    if status == "failed":
+        ledger.core.submit(ResumeRun("r", "again"), []).result()
+        with ledger.continue_run("r", "again") as again:
+            ledger.reconcile()
+            assert not again.stopping
+        assert shown(ledger) == "completed"
+
+
+def test_a_stop_that_was_ordered_before_its_run_was_left_is_carried_out(ledger: Ledger) -> None:
+    run = ledger.start_run(run_id="r")
+    ledger.command("r", "stop", by="ana", reason="too dear")
+    run.interrupt("lost")
+    ledger.reconcile()
+    row = ledger.get_run("r")
+    assert (row.status, row.status_reason) == ("cancelled", "too dear")
+    assert [order.status for order in ledger.commands.list("r")] == ["applied"]
+    assert [event.type for event in ledger.events("r")][-3:] == [
+        "run.interrupted", "run.cancelled", "command.applied",
+    ]  # fmt: skip
+    ledger.core.submit(ResumeRun("r", "go on after all"), []).result()
+    with ledger.continue_run("r", "go on after all") as again:
+        ledger.reconcile()
+        assert not again.stopping
+    assert shown(ledger) == "completed"
+    assert ledger.verify() == []
+
+
+@pytest.mark.parametrize("park", ["pause", "ask"])
+def test_a_stop_that_came_as_its_run_parked_is_carried_out(ledger: Ledger, park: str) -> None:
+    run = ledger.start_run(run_id="r")
+    ledger.command("r", "stop", by="ana")
+    run.pause(reason="later") if park == "pause" else run.ask("Which?", key="which")
+    ledger.reconcile()
+    assert shown(ledger) == "cancelled"
+    assert [order.status for order in ledger.commands.list("r")] == ["applied"]
+    assert ledger.inputs.list(run_id="r").items == [] if park == "ask" else True
+    assert ledger.verify() == []
+
+
+def test_a_second_stop_settles_the_first_one_too(ledger: Ledger) -> None:
+    run = ledger.start_run(run_id="r")
+    ledger.command("r", "stop", by="ana")
+    run._core.submit(YieldRun("r", 1, "lost"), []).result()
+    ledger.core.submit(RequestStop("r", "second", {}, by="ben", idempotency_key=None), []).result()
+    assert [order.status for order in ledger.commands.list("r")] == ["applied", "applied"]
+    assert ledger.verify() == []
+
+
+def test_a_stop_before_a_crash_waits_for_the_process_that_outlived_its_owner(ledger: Ledger) -> None:
+    run = ledger.start_run(run_id="r")
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as command:
+        leader = identify(command.pid)
+        ledger.core.submit(
+            StartProcess("r", 1, command.pid, msgspec.to_builtins(leader), ["sleep"]), []
+        ).result()
+        ledger.core.submit(RequestStop("r", "order", {}, by="ana", idempotency_key=None), []).result()
+        run.interrupt("lost")
+        ledger.reconcile()
+        assert shown(ledger) == "interrupted"
+        command.kill()
+        command.wait()
+    ledger.reconcile()
     assert shown(ledger) == "cancelled"
 
 

@@ -16,7 +16,7 @@ from runstone.store.batch import Batch, Cache
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
 from runstone.store.writes.asking import AskAndPark, ContinueRun
-from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
+from runstone.store.writes.boards import CarryOutStop, MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
 from runstone.store.writes.fork import ForkRun
@@ -117,6 +117,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         YieldRun("live", 1, "late"),
         RequestStop("waiting", "late", {}, by="ana", idempotency_key="late"),
         RequestStop("live", "late", {}, by="ana", idempotency_key=None),
+        CarryOutStop("halted"),
         RecordEvents("live", 1, [("phase.started", {"phase": "late"}, 1)]),
         RecordReuse("live", 1, [{"child_run_id": "live.kid", "tokens": 1}]),
         RecordHandled("live", 1, [2]),
@@ -179,6 +180,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         SaveCard("late", "nowhere", {"title": "x"}, None),
         RequestStop("ended", "late", {}, by=None, idempotency_key=None),
         MoveCommand("nothing", "applied"),
+        CarryOutStop("nobody"),
         PruneRun("live"),
         RemoveRun("live"),
         RebuildRun(doubted("live")),
@@ -217,6 +219,9 @@ def lay_out(store: Store) -> None:
     store.do(AskInput("live", 1, inputs.question("Due?", now=1, expires_s=0, default="no"), "due"))
     store.start("asking")
     store.do(AskAndPark(AskInput("asking", 1, OPEN, "parked"), None))
+    store.start("halted")
+    store.do(RequestStop("halted", "halt", {}, by="ana", idempotency_key=None))
+    store.do(YieldRun("halted", 1, "lost"))
     store.start("old")
     first, saved = Saved().changes({"n": 1})
     store.do(SaveCheckpoint("old", 1, first, label=None, after=0))

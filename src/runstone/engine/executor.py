@@ -23,7 +23,6 @@ from runstone.errors import Fenced, RunstoneError, StoreError
 from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writer import Writer
-from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.journal import DropRecords
 from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun, RecordEvents
 
@@ -260,14 +259,7 @@ class Attempt:
 
     async def _end(self, write: EndRun) -> None:
         self.ctx.handle.left()
-        head: Head = await self.engine.core.submit(write, [])
-        for command in self.engine.core.reader.commands(head.run_id):
-            if command.status in ("requested", "acknowledged"):
-                done = head.status == "cancelled"
-                moved = MoveCommand(
-                    command.id, "applied" if done else "rejected", None if done else f"it had {head.status}"
-                )
-                await self.engine.core.submit(moved, [])
+        await self.engine.core.submit(write, [])
 
     # --- how it was ended ----------------------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from runstone.store import questions
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Unseen, Writer
 from runstone.store.writes.asking import AskAndPark
-from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
 from runstone.store.writes.inputs import Asked, AskInput
@@ -320,8 +319,6 @@ class RunHandle:
     def _end(self, write: EndRun) -> Receipt:
         self._final = self._submit(write)
         self.left()
-        if self._stop_order is not None:
-            self._core.submit(MoveCommand(self._stop_order.id, "applied"), self._unseen)
         return self._final
 
     def left(self) -> None:

@@ -19,7 +19,7 @@ from runstone.engine.groups import GroupEnd, end_group, group_alive
 from runstone.engine.liveness import identity_of
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
-from runstone.store.writes.boards import MoveCommand
+from runstone.store.writes.boards import CarryOutStop, MoveCommand
 from runstone.store.writes.inputs import ExpireInputs
 from runstone.store.writes.lifecycle import InterruptRun, Owner, RenewLeases, YieldRun
 
@@ -253,7 +253,17 @@ class Supervisor:
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
             judged.append(InterruptRun(run_id, attempt, "no lease"))
         receipts = [self.core.submit(verdict, []) for verdict in judged]
-        return [run_id for receipt in receipts for run_id in receipt.result()]
+        changed = [run_id for receipt in receipts for run_id in receipt.result()]
+        return changed + self._carry_out_stops()
+
+    def _carry_out_stops(self) -> list[str]:
+        """Stops runs that nobody holds and that were ordered to: a later attempt must not be the one that obeys.
+
+        A run of which a process may still live is left to whoever takes that over, or is told again to stop it.
+        """
+        ordered = [run for (run,) in self.core.reader.rows("ordered_and_unheld") if not self._may_live(run)]
+        receipts = [(run, self.core.submit(CarryOutStop(run), [])) for run in ordered]
+        return [run for run, receipt in receipts if receipt.result()]
 
     def _judge(self, leases: list[Lease]) -> list[InterruptRun]:
         alive: dict[str, bool | None] = {}
@@ -296,6 +306,12 @@ class Supervisor:
             if record.ended_at is None and identity is not None and group_alive(identity, self.identity):
                 found.append(record.pgid)
         return found
+
+    def _may_live(self, run_id: str) -> bool:
+        """Whether a process of the run is not known to have ended; on another host it cannot be."""
+        left = [record for record in self.core.reader.processes(run_id) if record.ended_at is None]
+        known = filter(None, (identity_of(record.identity) for record in left))
+        return any(group_alive(identity, self.identity) is not False for identity in known)
 
     def _how(self, identity: ProcessIdentity) -> str:
         rebooted = identity.boot_id != self.identity.boot_id

@@ -74,6 +74,8 @@ class Cache:
         self._awaited_known = False
         self.asking: set[int] = set()
         self._asking_known = False
+        self.ordered: set[int] = set()
+        self._ordered_known = False
 
     def clear(self) -> None:
         self.heads.clear()
@@ -84,6 +86,8 @@ class Cache:
         self._awaited_known = False
         self.asking.clear()
         self._asking_known = False
+        self.ordered.clear()
+        self._ordered_known = False
 
     def awaited_children(self, db: Database) -> set[int]:
         """Children that some parked run waits for (or did), so that most ends need no query."""
@@ -98,6 +102,13 @@ class Cache:
             self.asking |= {pk for (pk,) in db.rows("asking_runs")}
             self._asking_known = True
         return self.asking
+
+    def ordered_runs(self, db: Database) -> set[int]:
+        """Runs that have an open order (or had one), so that most ends need no query."""
+        if not self._ordered_known:
+            self.ordered |= {pk for (pk,) in db.rows("ordered_runs")}
+            self._ordered_known = True
+        return self.ordered
 
     def keep(self, head: Head) -> Head:
         self.heads[head.run_id] = head

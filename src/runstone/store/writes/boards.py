@@ -7,7 +7,7 @@ from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, NotFound, RevisionConflict
 from runstone.store.base import Write
 from runstone.store.batch import Batch
-from runstone.store.writes import inputs, lineage, waits
+from runstone.store.writes import inputs, lineage, orders, waits
 from runstone.store.writes.lifecycle import end_attempt
 
 CARD_STATUSES = ("todo", "in_progress", "blocked", "done")
@@ -144,19 +144,13 @@ def _compare(what: str, name: str, have: int, asked: int | None) -> None:
         raise RevisionConflict(f"{what} {name} is at revision {have}, not {asked}", revision=have)
 
 
-COMMAND_FIELDS = (
-    "pk", "command_id", "run", "verb", "payload_json", "idempotency_key", "status", "requested_by", "reason",
-    "requested_at", "acknowledged_at", "ended_at",
-)  # fmt: skip
-
-
 class RequestStop(Write):
     """Orders a run to stop. Where nobody holds the run it takes effect in this transaction; else its owner sees it.
 
     The value is the command's status. A run that has ended refuses the order.
     """
 
-    __slots__ = ("by", "command_id", "idempotency_key", "payload", "reason", "run_id")
+    __slots__ = ("by", "command_id", "idempotency_key", "payload", "run_id")
 
     def __init__(
         self,
@@ -172,7 +166,6 @@ class RequestStop(Write):
         self.payload = payload
         self.by = by
         self.idempotency_key = idempotency_key
-        self.reason = payload.get("reason")
 
     def decide(self, batch: Batch) -> tuple[str, str]:
         head = batch.head(self.run_id)
@@ -184,32 +177,70 @@ class RequestStop(Write):
             raise IllegalTransition(
                 f"run {head.run_id} is {head.status} already", run_id=head.run_id, status=head.status
             )
-        parked = not head.live
-        cards = lineage.cards_of(batch, head) if parked else []
-        woken = waits.met_by(batch, head) if parked else []
-        questions = inputs.open_of(batch, head) if parked else []
+        parked = None if head.live else _Parked(batch, head)
         order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}
         batch.record(head, "command.requested", order)
-        if parked:
-            inputs.withdraw(batch, head, questions)
-            batch.stage("delete_waits", head.pk)
-            reason = self.reason or f"stopped by {self.by or 'a person'}"
-            end_attempt(
-                batch,
-                head,
-                "run.cancelled",
-                {"reason": reason, "by": self.by, "cascade": self.payload.get("cascade")},
-            )
-            lineage.release_cards(batch, cards)
+        if parked is not None:
+            parked.stop(batch, _stop_payload(self.by, self.payload))
             batch.record(head, "command.applied", {"command_id": self.command_id, "verb": "stop"})
-            waits.wake(batch, woken)
-        status, done_at = ("applied", batch.now) if parked else ("requested", None)
+        else:
+            batch.cache.ordered.add(head.pk)
+        status, done_at = ("requested", None) if parked is None else ("applied", batch.now)
         batch.stage(
             "save_command",
             batch.number("commands"), self.command_id, head.pk, "stop", codec.encode(self.payload).decode(),
             self.idempotency_key, status, self.by, None, batch.now, done_at, done_at,
         )  # fmt: skip
         return self.command_id, status
+
+
+class CarryOutStop(Write):
+    """Carries out a stop that was ordered while a run had an owner, and that finds none any more.
+
+    It came in the moment in which the run parked, or its owner died before he had obeyed. The value says whether the
+    run was stopped.
+    """
+
+    __slots__ = ("run_id",)
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def decide(self, batch: Batch) -> bool:
+        head = batch.head(self.run_id)
+        if head.live or head.status in runs.ENDED:
+            return False
+        parked = _Parked(batch, head)
+        if not parked.orders:
+            return False
+        order = dict(zip(orders.FIELDS, parked.orders[0], strict=True))
+        parked.stop(batch, _stop_payload(order["requested_by"], codec.decode(order["payload_json"])))
+        return True
+
+
+class _Parked:
+    """What hangs on a run that nobody holds. Reads only, until it is stopped."""
+
+    def __init__(self, batch: Batch, head: Head) -> None:
+        self.head = head
+        self.cards = lineage.cards_of(batch, head)
+        self.woken = waits.met_by(batch, head)
+        self.questions = inputs.open_of(batch, head)
+        self.orders = orders.open_of(batch, head)
+
+    def stop(self, batch: Batch, payload: dict[str, Any]) -> None:
+        inputs.withdraw(batch, self.head, self.questions)
+        batch.stage("delete_waits", self.head.pk)
+        end_attempt(batch, self.head, "run.cancelled", payload)
+        lineage.release_cards(batch, self.cards)
+        orders.settle(batch, self.head, self.orders)
+        waits.wake(batch, self.woken)
+
+
+def _stop_payload(by: str | None, order: dict[str, Any]) -> dict[str, Any]:
+    """What `run.cancelled` says of the order."""
+    reason = order.get("reason") or f"stopped by {by or 'a person'}"
+    return {"reason": reason, "by": by, "cascade": order.get("cascade")}
 
 
 class MoveCommand(Write):
@@ -226,7 +257,7 @@ class MoveCommand(Write):
         rows = batch.read("command_by_id", command_id=self.command_id)
         if not rows:
             raise NotFound(f"there is no command {self.command_id}")
-        order = dict(zip(COMMAND_FIELDS, rows[0], strict=True))
+        order = dict(zip(orders.FIELDS, rows[0], strict=True))
         if order["status"] in ("applied", "rejected", self.status):
             return False
         order |= {"status": self.status, "reason": self.reason}
@@ -236,5 +267,5 @@ class MoveCommand(Write):
         if self.reason:
             payload["reason"] = self.reason
         batch.record(batch.head_at(order["run"]), f"command.{self.status}", payload)
-        batch.stage("save_command", *(order[name] for name in COMMAND_FIELDS))
+        batch.stage("save_command", *(order[name] for name in orders.FIELDS))
         return True

@@ -6,10 +6,10 @@ import msgspec
 
 from runstone.domain import runs
 from runstone.domain.runs import Head
-from runstone.errors import InvalidInput, OrphanAlive, RunIsLive, RunMismatch
+from runstone.errors import IllegalTransition, InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
-from runstone.store.writes import inputs, limits, lineage, texts, waits
+from runstone.store.writes import inputs, limits, lineage, orders, texts, waits
 
 
 class NewRun(msgspec.Struct, kw_only=True):
@@ -201,6 +201,7 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
     """Stages `run.resumed` unless the run is pending already."""
     if head.status == "pending" and options is None:
         return
+    _check_whole(batch, head)
     payload: dict[str, Any] = {"reason": reason, "from": head.status}
     if options is not None:
         payload["options"] = options
@@ -209,6 +210,16 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
         return
     batch.stage("delete_waits", head.pk)
     batch.record(head, "run.resumed", payload)
+
+
+def _check_whole(batch: Batch, head: Head) -> None:
+    """Raises `IllegalTransition` for a run whose removal was cut off between its checkpoints and what they hold."""
+    if head.attempt and batch.read("half_removed", run=head.pk)[0][0]:
+        raise IllegalTransition(
+            f"run {head.run_id} was being removed, and a part of its saved state is gone",
+            hint=f"finish that: runstone runs rm {head.root_run_id}",
+            run_id=head.run_id,
+        )
 
 
 class ResumeRun(Write):
@@ -240,8 +251,9 @@ class EndRun(Write):
     """Ends the open attempt and the run: `run.completed`, `run.failed` or `run.cancelled`.
 
     Only the owner writes it (`attempt` is the fence); a person's stop of a run that nobody holds comes with None. In
-    the same transaction: the attempt's row, the lease, the card's claim, parents that wait, open questions, children
-    that the code did not ask for again (`claimed` is the set of keys that it did), and events of its own (`before`).
+    the same transaction: the attempt's row, the lease, the card's claim, parents that wait, open questions and orders,
+    children that the code did not ask for again (`claimed` is the set of keys that it did), and events of its own
+    (`before`).
     """
 
     __slots__ = ("attempt", "before", "blob", "claimed", "event_type", "payload", "run_id", "size")
@@ -275,6 +287,7 @@ class EndRun(Write):
         leftover = waits.unclaimed(batch, head, self.claimed) if self.claimed is not None else []
         cards = lineage.cards_of(batch, head)
         questions = inputs.open_of(batch, head)
+        ordered = orders.open_of(batch, head)
         for event_type, payload in self.before:
             batch.record(head, event_type, payload)
         inputs.withdraw(batch, head, questions)
@@ -284,6 +297,7 @@ class EndRun(Write):
         end_attempt(batch, head, self.event_type, payload)
         texts.of_ended_run(batch, head, (payload.get("error") or {}).get("message"))
         lineage.release_cards(batch, cards, done=head.status == "completed")
+        orders.settle(batch, head, ordered)
         for child in leftover:
             batch.record(child, "run.superseded", {})
         waits.wake(batch, woken)

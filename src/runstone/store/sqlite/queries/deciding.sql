@@ -106,6 +106,18 @@ SELECT id, command_id, run, verb, payload_json, idempotency_key, status, request
   ended_at
 FROM commands WHERE run = :run AND idempotency_key = :idempotency_key
 
+-- name: half_removed
+-- Whether there are places that no checkpoint leads to: the removal of very many was cut off.
+SELECT EXISTS (SELECT 1 FROM places WHERE run = :run) AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE run = :run)
+
+-- name: ordered_runs
+SELECT DISTINCT run FROM commands WHERE status IN ('requested', 'acknowledged')
+
+-- name: open_orders_of
+SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
+  ended_at
+FROM commands WHERE run = :run AND status IN ('requested', 'acknowledged') ORDER BY id
+
 -- name: lease_of
 SELECT attempt, owner, expires_at FROM leases WHERE run = :run
 
