@@ -17,9 +17,9 @@ DRIVEN = (
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
     "EndRun", "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
-    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop", "ResumeRun",
-    "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces", "TidySearch",
-    "UpdateRun", "YieldRun",
+    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop",
+    "ResumeRun", "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces",
+    "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
     "WithdrawInputs",

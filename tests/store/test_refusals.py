@@ -322,8 +322,8 @@ def test_every_write_class_has_its_refusal() -> None:
 
 
 REPAIRS = {
-    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildSums", "ReleaseClaim", "RestoreNumbers",
-    "RestoreThread", "SettleWaits",
+    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildSums", "ReleaseClaim",
+    "RestoreNumbers", "RestoreThread", "SettleWaits",
 }  # fmt: skip
 """They change what is wrong, and refuse nothing."""
 

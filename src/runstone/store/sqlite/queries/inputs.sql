@@ -45,9 +45,6 @@ SELECT DISTINCT run FROM inputs WHERE status = 'open'
 -- name: input_statuses
 SELECT input_id, status FROM inputs WHERE input_id IN (SELECT value FROM json_each(:inputs))
 
--- name: delete_inputs
-DELETE FROM inputs WHERE run IN (VALUES (?))
-
 -- name: waits_for_person
 -- Whether a parked run, with all that it waits for, stands still until a person answers.
 WITH RECURSIVE awaited (id) AS (

@@ -132,9 +132,6 @@ ORDER BY seq
 -- Events that carry a definition, the newest first.
 SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed') ORDER BY seq DESC
 
--- name: children_of
-SELECT id FROM runs WHERE parent = :run ORDER BY id
-
 -- name: checkpoints_of
 SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
 
@@ -143,7 +140,7 @@ SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoi
 -- first, so that no older value is read.
 SELECT p.path, p.item, p.codec, p.value, p.value_ref, b.codec, b.data
 FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
-JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
+CROSS JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
 LEFT JOIN blobs b ON b.digest = p.value_ref
 
 -- name: threads_list
@@ -196,17 +193,6 @@ FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'ack
 -- Runs with an open order that nobody holds: it came as they parked, or their owner died before he had obeyed.
 SELECT DISTINCT r.run_id FROM commands c JOIN runs r ON r.id = c.run
 WHERE c.status IN ('requested', 'acknowledged') AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
-
--- name: due_runs
--- Parked runs whose timer has come.
-SELECT run_id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= :now AND status = 'waiting' ORDER BY wake_at LIMIT 500
-
--- name: next_wake
-SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND status = 'waiting'
-
--- name: ready_below
--- Runs of a tree that were woken and that nobody has claimed.
-SELECT r.run_id FROM runs r WHERE r.root = :root AND r.status = 'pending' AND r.attempt > 0
 
 -- name: search_texts
 -- Newest first by the index's own order, so that a word of every second text is found as fast as a rare one.

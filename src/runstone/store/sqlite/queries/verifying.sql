@@ -89,9 +89,6 @@ GROUP BY s.run, s.tool HAVING sum(n) OR sum(f)
 -- name: blob_page
 SELECT id, digest, codec, data FROM blobs WHERE id > :after ORDER BY id LIMIT :limit
 
--- name: pruned_floor
-SELECT max(seq) FROM events WHERE run = :run AND type = 'run.pruned'
-
 -- name: wrong_lineage
 -- Runs whose parent, root and depth are not what the ids that they name lead to.
 SELECT r.run_id FROM runs r LEFT JOIN runs p ON p.run_id = r.parent_run_id LEFT JOIN runs t ON t.id = r.root

@@ -71,9 +71,6 @@ DELETE FROM leases WHERE (run, attempt) IN (VALUES (?, ?))
 -- One statement for all attempts of a process.
 UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE leases.owner = given.column2
 
--- name: extend_lease
-UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE leases.run = given.column2
-
 -- name: insert_process
 INSERT INTO processes (run, attempt, pgid, identity_json, command_json, started_at) VALUES (?, ?, ?, ?, ?, ?)
 

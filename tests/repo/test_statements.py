@@ -1,0 +1,53 @@
+"""Nothing is kept that nobody uses: each named statement is asked for, and each kind of write is made."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from runstone.store import statements
+
+SRC = Path(__file__).resolve().parents[2] / "src" / "runstone"
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in SRC.rglob("*.py")}
+
+
+def nodes() -> Iterator[ast.AST]:
+    for tree in trees().values():
+        yield from ast.walk(tree)
+
+
+def test_each_named_statement_is_used() -> None:
+    """By its name, or by one that is put together: `f"{kind}_rows"` uses all that end so."""
+    plain = {node.value for node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    made = [re.compile(pattern(node)) for node in nodes() if isinstance(node, ast.JoinedStr)]
+    names = set(statements.load("runstone.store.sqlite"))
+    unused = {name for name in names - plain if not any(one.fullmatch(name) for one in made)}
+    assert unused == set()
+
+
+def pattern(text: ast.JoinedStr) -> str:
+    """What an f-string may be; one without a part of a name of its own may be anything, and uses nothing."""
+    fixed = [part.value for part in text.values if isinstance(part, ast.Constant)]
+    if not re.search(r"[a-z]_|_[a-z]", "".join(map(str, fixed))):
+        return r"(?!)"
+    return "".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in text.values)
+
+
+def test_each_kind_of_write_is_made_somewhere() -> None:
+    """Also as the base of another one."""
+    kinds = {
+        node.name
+        for path, tree in trees().items()
+        if path.parent == SRC / "store" / "writes"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Write" for base in node.bases)
+    }
+    assert len(kinds) > 40
+    used = {node.id for node in nodes() if isinstance(node, ast.Name)}
+    used |= {node.attr for node in nodes() if isinstance(node, ast.Attribute)}
+    assert kinds - used == set()
