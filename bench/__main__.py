@@ -13,6 +13,7 @@ TABLES = {
     "workflow": "A workflow of 1,000 children",
     "reuse": "What a resume runs again",
     "size": "Reading at size",
+    "checkpoints": "Checkpoints",
 }
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 from runstone import reports
 from runstone import workspace as places
@@ -55,6 +55,8 @@ from runstone.store.writes.asking import ContinueRun
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
 
 if TYPE_CHECKING:
+    from runstone.care.export import Exported
+    from runstone.care.import_ import Imported
     from runstone.care.thinning import Thinned
     from runstone.domain.state_diff import StateDiff
 
@@ -476,7 +478,7 @@ class Ledger:
 
     def wait(self, run_id: str, timeout: float | None = None) -> AgentRun:
         """Waits until the run has ended or is parked for a person, and gives it; after `timeout` seconds as it is."""
-        return Waiter(self._reader, self._signals).wait(run_id, timeout)
+        return Waiter(self._reader, self._signals, self.workspace.folder).wait(run_id, timeout)
 
     def reconcile(self) -> list[str]:
         """Marks runs of dead owners interrupted; gives the ids that changed."""
@@ -498,6 +500,35 @@ class Ledger:
         from runstone.care.thinning import thin
 
         return thin(self, run_id, keep=keep, keep_labelled=keep_labelled, dry_run=dry_run)
+
+    def export(
+        self,
+        target: str | os.PathLike[str] | IO[bytes],
+        runs: Sequence[str] | None = None,
+        *,
+        subtree: bool = True,
+        redact: bool = False,
+        force: bool = False,
+    ) -> "Exported":
+        """Writes runs with all that belongs to them as lines, to a file or a binary stream; without `runs` everything.
+
+        `.zst` and `.gz` compress. `subtree=False` takes the named runs alone. Values are in it as they were given;
+        `redact` masks them, and then it is for reading only. Raises `NotFound`, and `InvalidInput` if the file exists.
+        """
+        from runstone.care.export import export
+
+        place: Any = Path(target) if isinstance(target, str | os.PathLike) else target
+        return export(self, place, runs, subtree=subtree, redact=redact, force=force)
+
+    def import_(self, source: str | os.PathLike[str] | IO[bytes]) -> "Imported":
+        """Takes in the runs of an export that are not here; ids and `seq` stay. What was running is interrupted here.
+
+        Raises `InvalidExport`, and `ImportConflict` for what is here with another content; nothing has changed then.
+        """
+        from runstone.care.import_ import import_
+
+        place: Any = Path(source) if isinstance(source, str | os.PathLike) else source
+        return import_(self, place)
 
     def remove(self, run_id: str) -> int:
         """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended.
@@ -529,9 +560,10 @@ class Ledger:
             if self._supervisor is not None:
                 self._supervisor.close(timeout=timeout)
         finally:
+            # Readers first: SQLite empties its log as the last connection goes, if that one may write.
+            self._reader.close()
             if self._writer is not None:
                 self._writer.close(timeout)
-            self._reader.close()
 
     def __enter__(self) -> Self:
         return self

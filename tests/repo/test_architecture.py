@@ -33,6 +33,7 @@ ORDER = (
         "redacting",
         "reports",
         "repricing",
+        "states",
         "trust",
     ),
     ("execution", "watching"),  # engine and ledger put together: run, resume, plan

@@ -28,25 +28,25 @@ def decompress(number: int, data: bytes) -> bytes:
     """The raw bytes. Raises `UnknownCodec` or `StoreCorrupt`."""
     if codec.check_codec(number) == codec.PLAIN:
         return bytes(data)
+    one = zstd.ZstdDecompressor()  # a value is one frame; `zstd.decompress` looks for more, and copies
     try:
-        return zstd.decompress(data)
+        raw = one.decompress(data)
     except zstd.ZstdError as error:
         raise StoreCorrupt(f"a compressed value is damaged: {error}") from error
+    if not one.eof or one.unused_data:
+        raise StoreCorrupt("a compressed value is damaged: it is not one whole frame")
+    return raw
 
 
-def pack(data: bytes) -> tuple[str, int, int, bytes]:
-    """(digest, codec, size, stored bytes) of raw bytes. Raises `ValueTooLarge` above 64 MB."""
+def pack(data: bytes, stored: tuple[int, bytes] | None = None) -> tuple[str, int, int, bytes]:
+    """(digest, codec, size, stored bytes) of raw bytes, which may be compressed already. Raises `ValueTooLarge`."""
     if len(data) > codec.MAX_VALUE_BYTES:
         raise ValueTooLarge(
             f"the value has {len(data):,} bytes; at most {codec.MAX_VALUE_BYTES:,} can be stored",
             hint="write it to a file and store the file's name and hash",
         )
-    return (codec.digest(data), *_sized(data))
-
-
-def _sized(data: bytes) -> tuple[int, int, bytes]:
-    number, stored = compress(data)
-    return number, len(data), stored
+    number, packed = compress(data) if stored is None else stored
+    return codec.digest(data), number, len(data), packed
 
 
 def unpack(digest: str, number: int, data: bytes) -> bytes:
