@@ -6,6 +6,7 @@ locked while somebody writes it, so that the next backup knows what a killed one
 
 import os
 import re
+import shlex
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +131,8 @@ def _target(workspace: Workspace, file: Path | None, force: bool) -> Path:
     if file.is_dir():
         raise InvalidInput(f"{file} is a folder; name the file in it: {file / 'ledger.db'}")
     if not file.parent.is_dir():
-        raise InvalidInput(f"there is no folder {file.parent}", hint=f"make it: mkdir -p {file.parent}")
+        make = shlex.join(["mkdir", "-p", str(file.parent)])
+        raise InvalidInput(f"there is no folder {file.parent}", hint=f"make it: {make}")
     if file.resolve().parent == workspace.folder.resolve() and file.name.startswith(places.DATABASE):
         raise InvalidInput(f"{file} is the ledger itself, or one of its own files; name another")
     if file.exists() and not force:

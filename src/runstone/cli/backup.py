@@ -1,6 +1,6 @@
 """`backup` and `restore`."""
 
-import sys
+import shlex
 from pathlib import Path
 
 import click
@@ -10,32 +10,8 @@ from runstone.care import backup as backups
 from runstone.care import restore as restoring
 from runstone.cli import text
 from runstone.cli.command import Command, with_session
-from runstone.cli.output import Output
+from runstone.cli.percent import Percent
 from runstone.cli.session import Session
-
-
-class _Progress:
-    """One line on a terminal that says how far the copy is; nothing elsewhere."""
-
-    def __init__(self, output: Output, word: str) -> None:
-        self._shown = output.text and not output.quiet and sys.stderr.isatty()
-        self._word = word
-        self._last = ""
-
-    def __call__(self, done: int, of: int) -> None:
-        line = f"{self._word} {done * 100 // max(1, of)} %" + (", checking" if done == of else "")
-        if self._shown and line != self._last:
-            sys.stderr.write(f"\r{line}")
-            sys.stderr.flush()
-            self._last = line
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._last:
-            sys.stderr.write("\r" + " " * len(self._last) + "\r")
-            sys.stderr.flush()
 
 
 @click.command(cls=Command)
@@ -66,16 +42,19 @@ def backup(session: Session, file: Path | None, force: bool, keep: int | None, c
     if file is not None and str(file) == "-":
         raise click.UsageError("a backup is checked before it is given away: name a file, then send that")
     workspace = places.locate(session.workspace, create=False)
-    with _Progress(session.output, "copied") as progress:
-        taken = backups.backup(workspace, file, force=force, full=checks == "full", keep=keep, told=progress)
+    with Percent(session.output, "copied") as meter:
+        taken = backups.backup(
+            workspace, file, force=force, full=checks == "full", keep=keep, told=meter.copied
+        )
     output = session.output
     if not output.text:
         output.document(taken)
         return
     output.line(text.clean_lines(str(taken.file))[0])
+    content = f"{text.counted(taken.runs, 'run')}, {text.counted(taken.events, 'event')}"
     output.note(
-        f"{text.size(taken.bytes)}, {taken.runs:,} runs, {taken.events:,} events up to position "
-        f"{taken.last_position:,}, {taken.checked} check passed, {text.duration(taken.elapsed_ms)}",
+        f"{text.size(taken.bytes)}, {content} up to position {taken.last_position:,}, "
+        f"{taken.checked} check passed, {text.duration(taken.elapsed_ms)}",
         "",
     )
     for old in taken.removed:
@@ -83,7 +62,7 @@ def backup(session: Session, file: Path | None, force: bool, keep: int | None, c
     if taken.left_out:
         names = ", ".join(str(path.relative_to(workspace.root)) for path in taken.left_out)
         output.note(f"not in it: {names}")
-    output.hint(f"to restore it: runstone restore {taken.file} --to DIR")
+    output.hint(f"to restore it: runstone restore {shlex.quote(str(taken.file))} --to DIR")
 
 
 @click.command(cls=Command)
@@ -111,27 +90,25 @@ def restore(session: Session, file: Path, folder: Path | None, replace: bool) ->
     """
     if folder is not None and session.workspace is not None:
         raise click.UsageError("--to and --workspace name the same thing: give one")
-    with _Progress(session.output, "restored") as progress:
-        done = restoring.restore(file, folder or session.root(), over=replace, told=progress)
+    with Percent(session.output, "restored") as meter:
+        done = restoring.restore(file, folder or session.root(), over=replace, told=meter.copied)
     output = session.output
     if not output.text:
         output.document(done)
         return
     output.line(text.clean_lines(str(done.workspace))[0])
-    output.note(
-        f"{done.runs:,} runs, {done.events:,} events, new epoch {done.epoch}, {text.duration(done.elapsed_ms)}",
-        "",
-    )
-    for count, what in (
-        (len(done.interrupted), "runs were under way: they are interrupted here"),
-        (done.rejected, "open orders are rejected"),
-        (done.disowned, "process groups are left to the original"),
+    content = f"{text.counted(done.runs, 'run')}, {text.counted(done.events, 'event')}"
+    output.note(f"{content}, new epoch {done.epoch}, {text.duration(done.elapsed_ms)}", "")
+    for count, noun, what in (
+        (len(done.interrupted), "run", "under way before, interrupted here"),
+        (done.rejected, "open order", "rejected"),
+        (done.disowned, "process group", "left to the original"),
     ):
         if count:
-            output.note(f"{count:,} {what}", "")
+            output.note(f"{text.counted(count, noun)}: {what}", "")
     if done.replaced is not None:
         output.note(f"the ledger of before: {done.replaced}", "")
     if done.commands is not None:
         output.note(f"what its commands left: {done.commands}", "")
-    where = f" --workspace {done.workspace}" if folder is not None else ""
+    where = f" --workspace {shlex.quote(str(done.workspace))}" if folder is not None else ""
     output.hint(f"see what there is: runstone{where} runs list")

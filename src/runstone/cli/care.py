@@ -95,9 +95,11 @@ def _sum_up(output: Output, folder: Path, findings: list[Finding], done: Repair 
     if not findings:
         return output.note(f"{folder}: nothing is wrong", "")
     if done is None:
-        output.note(f"{folder}: {len(findings)} findings, {able} of them repairable", "")
+        output.note(f"{folder}: {text.counted(len(findings), 'finding')}, {able} of them repairable", "")
     else:
-        output.note(f"{folder}: {len(findings) - len(left)} of {len(findings)} findings repaired", "")
+        output.note(
+            f"{folder}: {len(findings) - len(left)} of {text.counted(len(findings), 'finding')} repaired", ""
+        )
         for reason in done.refused:
             output.note(f"not done: {reason}")
         if done.backup is not None:
@@ -111,10 +113,13 @@ def _sum_up(output: Output, folder: Path, findings: list[Finding], done: Repair 
 
 def _say_leftovers(output: Output, left: dict[str, int]) -> None:
     if left.get("blobs"):
-        size = f"{left['blob_bytes'] / 1e6:.1f} MB"
-        output.note(f"{left['blobs']} values ({size}) are not referred to any more; no damage")
+        size = text.size(left["blob_bytes"])
+        output.note(
+            f"{text.counted(left['blobs'], 'value')} ({size}) that nothing refers to any more; no damage"
+        )
     if left.get("orders"):
-        output.note(f"{left['orders']} orders are open to runs that have ended; --repair rejects them")
+        orders = text.counted(left["orders"], "order")
+        output.note(f"{orders} still open to runs that have ended; --repair rejects them")
 
 
 @click.command(cls=Command)

@@ -51,8 +51,14 @@ def doctor(session: Session, everything: bool) -> int:
             _line(output, check)
         counts = Counter(check.severity for check in found)
         place = root if workspace is None else workspace.folder
-        output.note(f"{place}: " + ", ".join(f"{counts[one]} {one}" for one in SEVERITIES if counts[one]), "")
+        output.note(
+            f"{place}: " + ", ".join(_counted(counts[one], one) for one in SEVERITIES if counts[one]), ""
+        )
     return exit_codes.ERROR if any(check.severity == "problem" for check in found) else exit_codes.OK
+
+
+def _counted(number: int, severity: str) -> str:
+    return f"{number:,} ok" if severity == "ok" else text.counted(number, severity)
 
 
 def _there(check: Check, named: str | None) -> Check:

@@ -92,7 +92,7 @@ def rm(session: Session, run: tuple[str, ...], yes: bool) -> None:
     if not output.text:
         return output.document({"removed": removed})
     for one, number in removed.items():
-        output.note(f"removed {text.short_id(one)}: {number} {'run' if number == 1 else 'runs'}", "")
+        output.note(f"removed {text.short_id(one)}: {text.counted(number, 'run')}", "")
     return None
 
 

@@ -1,4 +1,4 @@
-"""How far something long is, on one line of a terminal."""
+"""How far something long is, on one line of a terminal: the one meter of all commands."""
 
 import sys
 
@@ -8,7 +8,7 @@ from runstone.cli.output import Output
 class Percent:
     """One line that is written over and over, and gone at the end; nothing where stderr is no terminal."""
 
-    def __init__(self, output: Output, what: str) -> None:
+    def __init__(self, output: Output, what: str = "") -> None:
         self._shown = output.text and not output.quiet and sys.stderr.isatty()
         self._what = what
         self._last = ""
@@ -17,6 +17,10 @@ class Percent:
         """Shows `done` of `of`."""
         if of:
             self.say(f"{self._what}: {done} of {of} ({done * 100 // of} %)")
+
+    def copied(self, done: int, of: int) -> None:
+        """Shows how much of a file is copied; what is copied is checked."""
+        self.say(f"{self._what} {done * 100 // max(1, of)} %" + (", checking" if done == of else ""))
 
     def say(self, line: str) -> None:
         """Shows the line."""

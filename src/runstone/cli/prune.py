@@ -23,6 +23,7 @@ from runstone.cli import exit_codes, prune_tables, text
 from runstone.cli.arguments import labels_of
 from runstone.cli.command import Command, with_session
 from runstone.cli.output import Output
+from runstone.cli.percent import Percent
 from runstone.cli.session import Session
 from runstone.ledger import Ledger
 
@@ -59,32 +60,6 @@ class Size(click.ParamType[int]):
             self.fail(f"{value!r} is no size such as 2GB, 500MB or 1.5GiB", param, ctx)
         unit = _SIZES[found[2]] if not found[3] else 1024 ** list(_SIZES).index(found[2])
         return round(float(found[1]) * unit)
-
-
-class _Progress:
-    """One line on a terminal that says how far it is; nothing elsewhere."""
-
-    def __init__(self, output: Output) -> None:
-        self._shown = output.text and not output.quiet and sys.stderr.isatty()
-        self._last = ""
-
-    def say(self, line: str) -> None:
-        if self._shown and line != self._last:
-            sys.stderr.write("\r" + line + " " * (len(self._last) - len(line)))
-            sys.stderr.flush()
-            self._last = line
-
-    def weighed(self, count: int) -> None:
-        self.say(f"looked at {count:,} trees")
-
-    def removed(self, taken: Taken) -> None:
-        self.say(f"removed {taken.runs:,} runs, {taken.events:,} events, {taken.messages:,} messages")
-
-    def end(self) -> None:
-        if self._last:
-            sys.stderr.write("\r" + " " * len(self._last) + "\r")
-            sys.stderr.flush()
-            self._last = ""
 
 
 @click.command("prune", cls=Command)
@@ -143,6 +118,8 @@ def prune_(
     runstone prune --max-size 2GB --older-than 1d    the oldest, until 2 GB are enough
     runstone prune --older-than 7d --keep-rows       what was said and done, but not that it was done
     """
+    if options["per"] and options["keep"] is None:
+        raise click.UsageError("--per goes with --keep")
     policy = Policy(**{**options, "labels": labels_of(options["labels"])})
     if not (policy.says_anything or old_backups):
         error = click.UsageError("say what may go")
@@ -167,14 +144,12 @@ def prune_(
 
 
 def _plan(session: Session, ledger: Ledger, policy: Policy | None, keep_rows: bool) -> PrunePlan:
-    progress = _Progress(session.output)
-    try:
+    with Percent(session.output) as meter:
         # Without a limit or filter only copies are asked for: of no tree may more than all be kept.
         return plan_prune(
-            ledger, policy or Policy(keep=sys.maxsize), keep_rows=keep_rows, looked=progress.weighed
-        )
-    finally:
-        progress.end()
+            ledger, policy or Policy(keep=sys.maxsize), keep_rows=keep_rows,
+            looked=lambda count: meter.say(f"looked at {count:,} trees"),
+        )  # fmt: skip
 
 
 def _show(output: Output, plan: PrunePlan, old_backups: bool) -> None:
@@ -196,14 +171,17 @@ def _show(output: Output, plan: PrunePlan, old_backups: bool) -> None:
 
 
 def _carry_out(session: Session, ledger: Ledger, plan: PrunePlan, old_backups: bool) -> int:
-    progress = _Progress(session.output)
-    try:
-        done = prune(ledger, plan, progress=progress.removed)
-    finally:
-        progress.end()
+    with Percent(session.output) as meter:
+        done = prune(ledger, plan, progress=lambda taken: meter.say(f"removed {_told(taken)}"))
     copies = remove_copies(old_copies(ledger)) if old_backups else 0
     _tell(session.output, plan, done, copies)
     return exit_codes.OK
+
+
+def _told(taken: Taken) -> str:
+    names = ("run", "event", "message", "checkpoint", "value")
+    numbers = (taken.runs, taken.events, taken.messages, taken.checkpoints, taken.blobs)
+    return ", ".join(text.counted(number, name) for number, name in zip(numbers, names, strict=True))
 
 
 def _tell(output: Output, plan: PrunePlan, done: Pruned, copies: int) -> None:
@@ -216,9 +194,8 @@ def _tell(output: Output, plan: PrunePlan, done: Pruned, copies: int) -> None:
     taken, before, now = done.taken, plan.space.file_bytes, done.space.file_bytes
     what = "stripped" if plan.keep_rows else "removed"
     output.note(
-        f"{what} {taken.trees:,} {'tree' if taken.trees == 1 else 'trees'}: {taken.runs:,} runs, "
-        f"{taken.events:,} events, {taken.messages:,} messages, {taken.checkpoints:,} checkpoints, "
-        f"{taken.blobs:,} values; the ledger has {text.size(now)}, it had {text.size(before)}",
+        f"{what} {text.counted(taken.trees, 'tree')}: {_told(taken)}; "
+        f"the ledger has {text.size(now)}, it had {text.size(before)}",
         "",
     )
     if copies:

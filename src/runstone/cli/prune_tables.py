@@ -43,9 +43,10 @@ def trees(plan: PrunePlan, now: datetime) -> Table:
 
 def sums(plan: PrunePlan) -> Table:
     """What goes, all in all."""
-    table = Table((Column(""), Column("", right=True), Column("", rank=1)), [])
+    table = Table((Column(""), Column("", right=True), Column("", rank=1, least=10)), [])
     total, first, last = plan.total, plan.trees[0], plan.trees[-1]
-    when = f"last active {text.moment(first.last_active_at)} to {text.moment(last.last_active_at)}"
+    days = [f"{tree.last_active_at.astimezone():%Y-%m-%d}" for tree in (first, last)]
+    when = f"last active {' to '.join(dict.fromkeys(days))}"
     table.add("trees", f"{len(plan.trees):,}", when)
     table.add("runs", f"{total('runs'):,}", "their rows stay" if plan.keep_rows else "")
     for name in ("events", "messages", "checkpoints"):

@@ -135,6 +135,11 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def money(picousd: int) -> str:
     """`$0`, `$0.0042`, `$0.15`, `$12.30`; never rounded down to nothing."""
     usd = picousd / 1e12
