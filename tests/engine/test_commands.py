@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runstone.domain.redaction import Redactor
 from runstone.engine import process_table
 from runstone.engine.command_output import CONTINUES, LINE_BYTES, Lines, Result, Tail
 from runstone.engine.command_spec import CommandSpec
@@ -34,6 +35,7 @@ from runstone.errors import (
 )
 
 WAIT_S = 20.0
+SECRET = "ghp_aB3dE5gH7jK9mN1pQ3sT5vX7zA9bC1dE3fG5"
 
 
 class Recorder:
@@ -337,6 +339,35 @@ def test_a_long_line_comes_in_marked_pieces() -> None:
     assert all(line.endswith(CONTINUES) for line in lines[:-1])
     assert all(len(line.removesuffix(CONTINUES).encode()) <= LINE_BYTES for line in lines)
     assert "".join(line.removesuffix(CONTINUES) for line in lines) == text
+
+
+@pytest.mark.parametrize("at", [-41, -40, -24, -3, 0])
+@pytest.mark.parametrize("whole", [True, False], ids=["at once", "in chunks"])
+def test_no_piece_of_a_long_line_ends_within_a_secret(at: int, whole: bool) -> None:
+    said = f"password: {SECRET[4:]} {SECRET}"
+    data = "é".encode() * (LINE_BYTES // 2)
+    data = data[: len(data) + 2 * at] + f" {said} ".encode() + data + b"\n"
+    redactor = Redactor()
+    lines = Lines(clean=redactor.text)
+    size = len(data) if whole else 999
+    pieces = [text for i in range(0, len(data), size) for text in lines.feed(data[i : i + size])]
+    assert len(pieces) >= 2
+    assert "".join(text.removesuffix(CONTINUES) for text in pieces) == data.decode().rstrip("\n")
+    assert all(len(text.encode()) > LINE_BYTES // 2 for text in pieces[:-1])
+    shown = "".join(map(redactor.text, pieces))
+    assert all(SECRET[n : n + 8] not in shown for n in range(len(SECRET) - 8))
+
+
+def test_what_an_error_quotes_is_cleaned_before_it_is_cut() -> None:
+    recorder = Recorder()
+    code = f"import sys; sys.stderr.write('password={SECRET[4:]}' + 'x' * 1990); sys.exit(3)"
+    with pytest.raises(CommandFailed) as failed:
+        call(python(code), None, recorder)
+    assert "[redacted:password]" in failed.value.details["stderr"]
+    assert SECRET[-8:] not in str(failed.value.details)
+    with pytest.raises(CommandResultInvalid) as invalid:
+        call(python(f"print('token=' + '{SECRET}' * 6)", result="json"), None, recorder)
+    assert SECRET[-8:] not in str(invalid.value)
 
 
 @given(

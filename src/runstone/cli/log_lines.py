@@ -25,8 +25,9 @@ class LogLine(NamedTuple):
     @property
     def piece(self) -> str | None:
         """The text of a piece of a long line that goes on in the next one; None for the end of a line."""
-        whole = self.text.endswith(CONTINUES) and len(self.text.encode()) >= LINE_BYTES
-        return self.text.removesuffix(CONTINUES) if whole else None
+        # A line may end like the mark by chance; a piece is long, though secrets were taken out of it.
+        long = self.text.endswith(CONTINUES) and len(self.text.encode()) >= LINE_BYTES // 2
+        return self.text.removesuffix(CONTINUES) if long else None
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` and `--jsonl` show it."""

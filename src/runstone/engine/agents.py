@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runstone.domain.redaction import Lines
 from runstone.domain.secrets import revealed
 from runstone.engine.commands import CommandResult, run_command
 from runstone.engine.groups import group_alive
@@ -48,11 +47,6 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
         await core.submit(StartProcess(ctx.run_id, ctx.attempt, pgid, identity, command), [])
         leaders.append(leader)
 
-    streams = {name: Lines(core.redactor) for name in ("stdout", "stderr")}
-
-    async def on_lines(lines: list[tuple[str, str]]) -> None:
-        await ctx.handle.messages([(name, streams[name](line)) for name, line in lines])
-
     environ = {**os.environ, "RUNSTONE_RUN_ID": ctx.run_id, "RUNSTONE_WORKSPACE": str(ctx.workspace)}
     code: int | None = None
     signal: int | None = None
@@ -63,9 +57,10 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
                 entry.command,
                 value,
                 on_started=on_started,
-                on_lines=on_lines,
+                on_lines=ctx.handle.messages,
                 environ=environ,
                 root=ctx.workspace,
+                redactor=core.redactor,
             ),
         )
         code = result.exit_code

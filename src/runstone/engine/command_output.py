@@ -13,7 +13,12 @@ LINE_BYTES: Final = 64 * 1024
 """A longer line is delivered in pieces of this size, so that a program without newlines needs no more memory."""
 CONTINUES: Final = " …[continues]"
 """Ends every piece of a long line but the last."""
+LOOK_BYTES: Final = 4 * 1024
+"""By so much a piece may be shorter, so that no secret is cut in two: neither half would be known for one."""
+Clean = Callable[[str], str]
+"""Takes secrets out of a text."""
 ResultKind = Literal["json", "text", "last_line_json"]
+_SHOWN: Final = 200
 _TAIL_LINES: Final = 20
 _TAIL_CHARS: Final = 2_000  # an error row holds 4 KB of text, and a character may take several bytes
 
@@ -22,12 +27,16 @@ _TAIL_CHARS: Final = 2_000  # an error row holds 4 KB of text, and a character m
 class Lines:
     """Cuts a stream of bytes into lines of text; nothing is lost, and what is no UTF-8 is replaced."""
 
-    __slots__ = ("_limit", "_rest")
+    __slots__ = ("_clean", "_limit", "_look", "_rest")
 
-    def __init__(self, limit: Callable[[bytes], int] = lambda line: LINE_BYTES) -> None:
-        """`limit(line)` says how long a line that begins like this may be."""
+    def __init__(
+        self, limit: Callable[[bytes], int] = lambda line: LINE_BYTES, *, clean: Clean | None = None
+    ) -> None:
+        """`limit(line)` says how long a line that begins like this may be. No cut tears what `clean` takes out."""
         self._rest = b""
         self._limit = limit
+        self._clean = clean
+        self._look = 0 if clean is None else LOOK_BYTES
 
     @property
     def pending(self) -> int:
@@ -37,16 +46,27 @@ class Lines:
     def feed(self, chunk: bytes) -> list[str]:
         """The lines, and pieces of long lines, that `chunk` completes."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        texts = [text for line in lines for text in _pieces(line, self._limit)]
-        while len(self._rest) > LINE_BYTES and len(self._rest) > (limit := self._limit(self._rest)):
-            piece, self._rest = _cut(self._rest, limit)
-            texts.append(_text(piece) + CONTINUES)
-        return texts
+        texts = [text for line in lines for text in self._pieces(line.removesuffix(b"\r"))]
+        pieces, self._rest = self._cut_off(self._rest, self._look)
+        return texts + pieces
 
     def finish(self) -> list[str]:
         """The last line, if no newline ended it."""
         rest, self._rest = self._rest, b""
-        return _pieces(rest, self._limit) if rest else []
+        return self._pieces(rest.removesuffix(b"\r")) if rest else []
+
+    def _pieces(self, line: bytes) -> list[str]:
+        texts, line = self._cut_off(line, 0)
+        return [*texts, _text(line)]
+
+    def _cut_off(self, line: bytes, more: int) -> tuple[list[str], bytes]:
+        """The pieces of what is longer than the limit by over `more` bytes, and the rest."""
+        texts: list[str] = []
+        while len(line) > LINE_BYTES + more and len(line) > (limit := self._limit(line)) + more:
+            at = _place(line, limit, self._clean)
+            texts.append(_text(line[:at]) + CONTINUES)
+            line = line[at:]
+        return texts, line
 
 
 @final
@@ -70,9 +90,12 @@ class Tail:
 class Result:
     """Keeps what the result can be read from: stdout up to a value's bound, and beyond that its end."""
 
-    __slots__ = ("_data", "_dropped", "_kind", "_limit")
+    __slots__ = ("_clean", "_data", "_dropped", "_kind", "_limit")
 
-    def __init__(self, kind: ResultKind, limit: int = MAX_VALUE_BYTES) -> None:
+    def __init__(
+        self, kind: ResultKind, limit: int = MAX_VALUE_BYTES, *, clean: Clean = lambda text: text
+    ) -> None:
+        self._clean = clean
         self._data = bytearray()
         self._dropped = False
         self._kind = kind
@@ -122,8 +145,10 @@ class Result:
                 if line and self._kind == "last_line_json":
                     break
             end = start - 1
-        last = _text(bytes(self._data[-200:])).strip().rpartition("\n")[2]
-        raise CommandResultInvalid(f"the output has no JSON result; it ends with: {last}")
+        last = _text(bytes(self._data[-LOOK_BYTES:])).strip().rpartition("\n")[2]
+        raise CommandResultInvalid(
+            f"the output has no JSON result; it ends with: {self._clean(last)[-_SHOWN:]}"
+        )
 
     def _start_of_last_line(self) -> int:
         end = len(self._data)
@@ -137,21 +162,23 @@ class Result:
             self._dropped = True
 
 
-def _pieces(line: bytes, limit_of: Callable[[bytes], int]) -> list[str]:
-    texts: list[str] = []
-    line = line.removesuffix(b"\r")
-    while len(line) > LINE_BYTES and len(line) > (limit := limit_of(line)):
-        piece, line = _cut(line, limit)
-        texts.append(_text(piece) + CONTINUES)
-    return [*texts, _text(line)]
+def _place(line: bytes, limit: int, clean: Clean | None) -> int:
+    """Where to cut: at the limit, or before it, where both parts without secrets are the whole without secrets."""
+    first = _character_start(line, limit)
+    for back in (0, 100, 300, 1000, 2000, LOOK_BYTES - 100) if clean is not None else ():
+        at = _character_start(line, limit - back)
+        left, right = _text(line[at - LOOK_BYTES : at]), _text(line[at : at + LOOK_BYTES])
+        if clean is not None and clean(left + right) == clean(left) + clean(right):
+            return at
+    return first
 
 
-def _cut(line: bytes, limit: int) -> tuple[bytes, bytes]:
-    """Cut at the limit, or up to three bytes before where a character would be torn."""
-    at = limit
-    while at > limit - 3 and line[at] & 0xC0 == 0x80:
+def _character_start(line: bytes, at: int) -> int:
+    """The place, or up to three bytes before it, where a character would be torn."""
+    least = at - 3
+    while at > least and line[at] & 0xC0 == 0x80:
         at -= 1
-    return line[:at], line[at:]
+    return at
 
 
 def _text(data: bytes) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar, final
 
 import msgspec
 
+from runstone.domain import redaction
+from runstone.domain.redaction import Redactor
 from runstone.engine.command_output import LINE_BYTES, Lines, Result, Tail
 from runstone.engine.command_spec import CommandSpec
 from runstone.engine.gate import GatedProcess
@@ -53,14 +55,15 @@ async def run_command(
     on_lines: Heard,
     environ: Mapping[str, str],
     root: Path | None = None,
+    redactor: Redactor | None = None,
 ) -> CommandResult:
     """Run a command on the input `value` and return its result; `root` is the folder that its `cwd` starts from.
 
     `on_started(leader, pgid)` is awaited before the program runs. `on_lines([(stream, text), ...])` gets every line
     of "stdout" and "stderr" in batches; while it is awaited no more is read than buffers hold. If either raises, or
     this call is cancelled, the command's processes are ended first. `environ` is all that the command inherits, less
-    the names that no shell can hold (`A-B`). Raises CommandError and its subclasses, and ProcessesUnreadable where
-    a process could not be watched.
+    the names that no shell can hold (`A-B`). Lines and errors come without secrets, the result as it is. Raises
+    CommandError and its subclasses, and ProcessesUnreadable where a process could not be watched.
     """
     call = spec.fill(value, environ=environ, root=root or Path.cwd())
     identify(os.getpid())  # refuses here, before there is a process, where nobody could end it later
@@ -79,7 +82,7 @@ async def run_command(
             if leader is not None:
                 _at_work.discard(leader)
         raise
-    return await _Run(spec, child, leader, on_lines).work(call.stdin)
+    return await _Run(spec, child, leader, on_lines, redactor or Redactor()).work(call.stdin)
 
 
 @final
@@ -87,7 +90,12 @@ class _Run:
     """One command under way."""
 
     def __init__(
-        self, spec: CommandSpec, child: GatedProcess, leader: ProcessIdentity, on_lines: Heard
+        self,
+        spec: CommandSpec,
+        child: GatedProcess,
+        leader: ProcessIdentity,
+        on_lines: Heard,
+        redactor: Redactor,
     ) -> None:
         self._spec = spec
         self._child = child
@@ -96,7 +104,8 @@ class _Run:
         self._delivery = asyncio.Lock()
         self._heard = 0
         self._heard_after_exit = 0
-        self._result = Result(spec.result)
+        self._redactor = redactor
+        self._result = Result(spec.result, clean=redactor.text)
         self._tail = Tail()
         self._exit = asyncio.create_task(child.process.wait())
         self._listeners = {
@@ -161,16 +170,16 @@ class _Run:
                 return
 
     async def _listen(self, name: str, stream: asyncio.StreamReader) -> None:
-        lines = Lines()
+        lines, clean = Lines(clean=self._redactor.text), redaction.Lines(self._redactor)
         while chunk := await stream.read(LINE_BYTES):
             self._heard += len(chunk)
             self._heard_after_exit += len(chunk) if self._exit.done() else 0
             if name == "stdout":
                 self._result.feed(chunk)
-            await self._deliver(name, lines.feed(chunk))
+            await self._deliver(name, [clean(line) for line in lines.feed(chunk)])
             if self._heard_after_exit > _OUTSIDER_BYTES:
                 break
-        await self._deliver(name, lines.finish())
+        await self._deliver(name, [clean(line) for line in lines.finish()])
 
     async def _deliver(self, name: str, texts: list[str]) -> None:
         if not texts:

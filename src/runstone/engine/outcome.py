@@ -22,7 +22,10 @@ _TRACE_CHARACTERS = 20_000
 
 def error_of(error: BaseException | str, redactor: Redactor) -> dict[str, Any]:
     """{code, type, message, hint?, caused_by?, traceback?} of an exception, as JSON, without secrets."""
-    return redactor.value(_told(error))
+    told = redactor.value(_told(error))
+    if "traceback" in told:  # cut last: half a secret is not known for one
+        told["traceback"] = told["traceback"][-_TRACE_CHARACTERS:]
+    return told
 
 
 def _told(error: BaseException | str) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def _told(error: BaseException | str) -> dict[str, Any]:
         told["hint"] = error.hint
     if caused_by := sorted(set(_children(error, 0))):
         told["caused_by"] = caused_by
-    told["traceback"] = _clean("".join(traceback.format_exception(error)))[-_TRACE_CHARACTERS:]
+    told["traceback"] = _clean("".join(traceback.format_exception(error)))
     return told
 
 

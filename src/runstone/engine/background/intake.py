@@ -90,7 +90,7 @@ class Intake:
         self._thread = core.reader.run(run_id).worker_thread_id or f"{run_id}.thread"
         self._saved: Saved | None = None
         self._tools: dict[str, str] = {}
-        self._spools = {name: Spool(folder.spool(launch, name), name) for name in STREAMS}
+        self._spools = {name: Spool(folder.spool(launch, name), name, core.redactor.text) for name in STREAMS}
         self._counts = {name: _Count() for name in STREAMS}
         self._folder = folder
         self._warned = False
@@ -100,7 +100,9 @@ class Intake:
         """What the watchers before this one had heard that its end is told with."""
         last = self.core.reader.last_event(self.run_id, "output.completed", self.launch)
         if last is not None:
-            self.completion = Completion(last.get("summary"), last.get("result"))
+            kept = self._folder.completed(self.launch)
+            result = last.get("result") if kept is None else codec.decode(kept)
+            self.completion = Completion(last.get("summary"), result)
         for message in self.core.reader.last_messages(self._thread, _RECALLED):
             texts = (message.text or "").split("\n")
             if isinstance(message.extra, dict) and message.extra.get("stream") == "stderr":
@@ -306,7 +308,10 @@ class _Parts:
             self.writes.append(UpdateRun(run_id, changes, attempt))
         elif isinstance(line, CompleteLine):
             summary = None if line.summary is None else codec.clip(redactor.text(line.summary))
-            self._event("output.completed", {"summary": summary, "result": line.result}, 0)
+            # The event is what people see; the result stays as given. It is written first: a watcher that dies in
+            # between leaves the line to the next one, who writes it again.
+            intake._folder.write_completed(intake.launch, codec.encode(line.result))
+            self._event("output.completed", {"summary": summary, "result": redactor.value(line.result)}, 0)
             intake.completion = Completion(summary, line.result)
         elif isinstance(line, AskLine):
             return self._ask(line)

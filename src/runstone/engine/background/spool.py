@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runstone.domain.lines import KEY, MAX_LINE_BYTES
-from runstone.engine.command_output import LINE_BYTES, Lines
+from runstone.engine.command_output import LINE_BYTES, Clean, Lines
 
 CHUNK_BYTES: Final = 256 * 1024
 """Read at a time: the most of a stream that a watcher holds besides an unfinished line."""
@@ -38,8 +38,10 @@ class Heard(NamedTuple):
 class Spool:
     """One stream of one attempt. `offset` is what the ledger has."""
 
-    def __init__(self, path: Path, stream: str) -> None:
+    def __init__(self, path: Path, stream: str, clean: Clean | None = None) -> None:
+        """`clean` takes secrets out: no piece of a long line ends within one."""
         self.stream = stream
+        self._clean = clean
         self.path = path
         self.offset = 0
         """Up to here all is in the ledger."""
@@ -47,7 +49,7 @@ class Spool:
         """The command opened the file anew and cut it (`> /dev/stderr`): lines may be missing."""
         self._at = len(HEADER)
         self._given_back = _BLOCK
-        self._lines = Lines(_limit)
+        self._lines = Lines(_limit, clean=self._clean)
         self._file = -1
 
     def read(self) -> Heard | None:
@@ -81,7 +83,7 @@ class Spool:
         """Goes on from what the ledger has, at first and after a write of which nobody knows whether it was stored."""
         self.offset, self.cut = offset, cut
         self._at = offset if cut else max(offset, len(HEADER))
-        self._lines = Lines(_limit)
+        self._lines = Lines(_limit, clean=self._clean)
 
     @property
     def backlog(self) -> int:
@@ -109,7 +111,7 @@ class Spool:
         """From the file's new beginning. What the ledger has of it stays the offset that the next write expects."""
         self.cut = True
         self._at, self._given_back = 0, _BLOCK
-        self._lines = Lines(_limit)
+        self._lines = Lines(_limit, clean=self._clean)
 
 
 def _limit(line: bytes) -> int:
