@@ -463,6 +463,41 @@ def collect(workspace: str) -> None:
         say(done=True, blobs=removal.taken.blobs)
 
 
+def thin(workspace: str, run_id: str, keep: str) -> None:
+    """Removes old checkpoints of a run."""
+    with runstone.open(workspace) as ledger:
+        done = ledger.thin_checkpoints(run_id, keep=int(keep))
+    say(done=True, removed=len(done.removed), rows=done.rows, blobs=done.blobs)
+
+
+def thin_and_collect(workspace: str, run_id: str) -> None:
+    """Removes old checkpoints and loose values, round after round, until the workspace holds a file named `stop`."""
+    with runstone.open(workspace) as ledger:
+        while not (Path(workspace) / "stop").exists():
+            done = ledger.thin_checkpoints(run_id, keep=2)
+            space.sweep(ledger, Removal(ledger))
+            say(removed=len(done.removed))
+    say(done=True)
+
+
+def save_states(workspace: str, run_id: str) -> None:
+    """Saves a long state that keeps coming back, until it is killed or the workspace holds a file named `stop`."""
+    with runstone.open(workspace) as ledger:
+        run = ledger.start_run(run_id=run_id)
+        number = 0
+        while not (Path(workspace) / "stop").exists():
+            number += 1
+            run.checkpoint(state_number(number)).result()
+            say(saved=number)
+    say(done=True)
+
+
+def state_number(number: int) -> dict[str, Any]:
+    """A state whose long value is one of three, so that what was let go is soon written again."""
+    long = random.Random(number % 3).randbytes(3_000).hex()
+    return {"at": number, "long": long, "turns": list(range(number % 7))}
+
+
 # --- starting them ---------------------------------------------------------------------------------------
 
 
@@ -508,6 +543,9 @@ PROGRAMS = {
     "prune_old": prune_old,
     "recreate": recreate,
     "collect": collect,
+    "thin": thin,
+    "thin_and_collect": thin_and_collect,
+    "save_states": save_states,
     "serve": serve,
 }
 
