@@ -29,7 +29,7 @@ PLAIN, ZSTD = 0, 1
 """Codecs of stored blobs. A number above these is a later version's: `UnknownCodec`, never a guess."""
 
 _SHALLOW = 2 * MAX_DEPTH
-"""No shorter JSON is nested too deep."""
+"""No shorter JSON is nested too deep; nor is any with fewer brackets than `MAX_DEPTH`, which are counted fast."""
 
 _MAX_BITS = 14_280
 """Python refuses to read integers of more than 4,300 digits."""
@@ -43,11 +43,22 @@ def encode(value: Any) -> bytes:
     """JSON bytes of `value`. Raises `NotJournalable`, naming the place of what is not JSON."""
     try:
         data = _encoder.encode(value)
-        if _decoder.decode(data) == value and (len(data) <= _SHALLOW or not _is_deep(value)):
+        if _decoder.decode(data) == value and not (_may_be_deep(data) and _is_deep(value)):
             return data
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         pass  # the walk below finds the place and says what is wrong with it
     return _encoder.encode(_convert(value, "$", 0))
+
+
+def encode_items(items: list[Any]) -> list[bytes]:
+    """`encode` of each item of a list: checked together, which takes a third less."""
+    try:
+        found = [*map(_encoder.encode, items)]
+        if _decoder.decode(b"[%b]" % b",".join(found)) == items and not any(map(_may_be_deep, found)):
+            return found
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        pass  # the item that is no JSON is found below
+    return [encode(item) for item in items]
 
 
 def utf8(text: str, what: str) -> bytes:
@@ -129,6 +140,10 @@ def _scalar(value: Any, place: str) -> Any:
     if isinstance(value, str):
         return _text(str.__str__(value), place)
     raise NotJournalable(f"{place} is a {type(value).__name__}, which JSON does not have")
+
+
+def _may_be_deep(data: bytes) -> bool:
+    return len(data) > _SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH
 
 
 def _is_deep(value: Any) -> bool:

@@ -65,8 +65,7 @@ class Saved:
     def _changed_list(self, path: str, value: list[Any], places: list[Place]) -> list[str]:
         before, count = self.names.get(path, []), self.counts.get(path, 0)
         names = []
-        for index, item in enumerate(value):
-            data = codec.encode(item)
+        for index, data in enumerate(codec.encode_items(value)):
             name = _name(data)
             names.append(name)
             if index >= count or before[index] != name:
