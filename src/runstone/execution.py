@@ -12,7 +12,7 @@ import msgspec
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
-from runstone.domain.runs import LIVING, RESUMABLE
+from runstone.domain.runs import RESUMABLE
 from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
 from runstone.engine.ambient import AMBIENT, COMMAND
@@ -31,6 +31,7 @@ from runstone.errors import (
     RunFailed,
     RunMismatch,
 )
+from runstone.feeds import settled
 from runstone.ledger import Ledger, new_run
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
@@ -170,7 +171,7 @@ async def _resume_command(run_id: str, ledger: Ledger) -> Any:
     """Has a background command watched or started again, and waits for its end; it goes on if nobody waits any more."""
     await asyncio.to_thread(ledger.supervisor.settle, run_id)
     run = await asyncio.to_thread(ledger.resume_exec, run_id)
-    while run.status in LIVING:
+    while not settled(ledger.reader, ledger.workspace.folder, run):
         run = await asyncio.to_thread(ledger.wait, run_id, _LOOK_S)
     if run.status != "completed":
         raise outcome_of(run)

@@ -4,11 +4,13 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from runstone.domain.records import AgentRun, RunEvent, at
 from runstone.domain.runs import ENDED
 from runstone.engine.asking import waits_for_person
+from runstone.engine.background.keeping import stands_still
 from runstone.engine.core import POLL_S, Signals
 from runstone.errors import InvalidCursor
 from runstone.store.reads import Reader
@@ -123,12 +125,21 @@ def _marker(event_type: str, payload: dict[str, Any], position: int) -> RunEvent
     )  # fmt: skip
 
 
-class Waiter:
-    """Waits for one run, woken by commits and by polling other processes'."""
+def settled(reader: Reader, folder: Path | None, run: AgentRun) -> bool:
+    """Whether nothing more comes of this look at a run until somebody does something. `folder` is the workspace's."""
+    if run.status == "waiting" and waits_for_person(reader, run.id):
+        return True
+    still = stands_still(folder, run, time.time())
+    return run.status in SETTLED if still is None else still
 
-    def __init__(self, reader: Reader, signals: Signals) -> None:
+
+class Waiter:
+    """Waits for one run, woken by commits and by polling other processes'. `folder` is the workspace's."""
+
+    def __init__(self, reader: Reader, signals: Signals, folder: Path | None) -> None:
         self._reader = reader
         self._signals = signals
+        self._folder = folder
 
     def wait(self, run_id: str, timeout: float | None) -> AgentRun:
         """The run, once it is settled; after `timeout` seconds as it is."""
@@ -140,10 +151,9 @@ class Waiter:
                 changed.clear()
                 run = self._reader.run(run_id)
                 left = 1.0 if until is None else until - time.monotonic()
-                asks = run.status == "waiting" and waits_for_person(self._reader, run_id)
-                if run.status in SETTLED or asks or left <= 0:
+                if left <= 0 or settled(self._reader, self._folder, run):
                     return run
-                # A lease that runs out changes nothing in the file, so look now and then anyway.
+                # An owner or a keeper that dies changes nothing in the file, so look now and then anyway.
                 changed.wait(min(1.0, left))
         finally:
             self._signals.unsubscribe(number)

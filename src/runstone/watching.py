@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
             if not Watcher(ledger.core, ledger.supervisor, run_id, channel).run():
                 return BUSY
         except KeeperGone:
+            ledger.reconcile()  # what nobody is left to start reads interrupted from now on
             return GONE
         except NotFound:
             pass  # the run was removed

@@ -129,8 +129,8 @@ def test_spending_shows_own_only_where_it_differs_from_the_subtree() -> None:
 
 
 def test_the_next_step_fits_the_status() -> None:
-    assert run_detail.next_step(run(status="interrupted")) == "go on with it: runstone resume 0000abcd"
-    assert run_detail.next_step(run(status="completed")) is None
+    assert run_detail.next_step(run(status="interrupted"), still=True) == "go on with it: runstone resume 0000abcd"
+    assert run_detail.next_step(run(status="completed"), still=True) is None
 
 
 def test_a_plan_counts_what_it_reuses_and_says_how_sure_it_is() -> None:

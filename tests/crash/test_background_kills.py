@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import runstone
 from runstone import background
 from runstone.engine import process_table, processes
+from runstone.engine.background import keeping
 from runstone.ledger import Ledger
 from tests.engine.background.commands import (
     command_of,
@@ -176,6 +178,91 @@ def test_all_killed_and_resumed_keeps_every_line_and_starts_again(ledger: Ledger
     assert ended(ledger, run.id).status == "completed"
     assert printed(ledger, run.id) == spooled + NUMBERS
     assert not list(processes_of(tmp_path)) or eventually(lambda: not list(processes_of(tmp_path)))
+
+
+def test_who_waits_goes_on_waiting_between_two_watchers(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second watcher is held back, so that the moment between the two lasts as long as it is looked at."""
+    first, go = tmp_path / "first", tmp_path / "go"
+    held = f'mkdir {first} 2>&- || while [ ! -e {go} ]; do sleep 0.02; done; exec "$@"'
+    real = background.watcher_command
+    monkeypatch.setattr(
+        background, "watcher_command", lambda *about: ["/bin/sh", "-c", held, "sh", *real(*about)]
+    )
+    run = ledger.exec(slowly())
+    begun(ledger, run.id)
+    kill(watcher_of(ledger, run.id))
+    ledger.reconcile()
+    assert ledger.get_run(run.id).status == "interrupted"
+    before = time.monotonic()
+    ledger.wait(run.id, 0.5)
+    assert time.monotonic() - before >= 0.5, "it did not wait for the next watcher"
+    go.touch()
+    assert ledger.wait(run.id, 30).status == "completed"
+    assert printed(ledger, run.id) == NUMBERS
+
+
+@pytest.mark.parametrize("who", ["keeper", "both"])
+def test_a_restart_that_nobody_is_left_to_make_is_not_waited_for(
+    ledger: Ledger, tmp_path: Path, who: str
+) -> None:
+    run = ledger.exec(["sh", "-c", "echo once; exit 3"], restart={"max": 3, "delay_s": 3600})
+    reading(ledger, run.id, "waiting")
+    eventually(lambda: len(list(processes_of(tmp_path))) == 2)
+    kill(*(pid for pid, line in processes_of(tmp_path) if who == "both" or "keeper.py" in line))
+    if who == "both":
+        assert ledger.wait(run.id, 30).status == "waiting", (
+            "who only reads changes nothing, and does not wait for ever"
+        )
+        assert ledger.reconcile() == [run.id]
+    left = reading(ledger, run.id, "interrupted")
+    assert "its keeper was killed" in (left.status_reason or "")
+    assert left.attempt == 1
+    eventually(lambda: not list(processes_of(tmp_path)))
+    assert ledger.resume_exec(run.id).attempt == 2
+    reading(ledger, run.id, "waiting")
+    assert printed(ledger, run.id) == ["once", "once"]
+    assert ledger.verify() == []
+
+
+def test_a_command_whose_keeper_and_watcher_died_before_it_ran_is_found_by_a_resume(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, real = tmp_path / "go", background.watcher_command
+    held = f'while [ ! -e {go} ]; do sleep 0.02; done; exec "$@"'
+    monkeypatch.setattr(
+        background, "watcher_command", lambda *about: ["/bin/sh", "-c", held, "sh", *real(*about)]
+    )
+    run = ledger.exec(["echo", "ran"], wait_s=0.1)
+    assert run.status == "pending"
+    assert ledger.reconcile() == [], "its keeper lives"
+    kill(*(pid for pid, line in processes_of(tmp_path)))
+    assert ledger.reconcile() == [], "it may be about to get one"
+    monkeypatch.setattr(keeping, "_STARTING_S", 0.0)
+    assert ledger.reconcile() == [run.id]
+    assert ledger.get_run(run.id).status == "interrupted"
+    go.touch()
+    ledger.resume_exec(run.id)
+    assert ended(ledger, run.id).status == "completed"
+    assert printed(ledger, run.id) == ["ran"]
+    assert ledger.verify() == []
+
+
+def test_the_result_of_an_adopted_command_is_as_given_and_its_event_is_redacted(ledger: Ledger) -> None:
+    secret = "sk-ant-api03-" + "a1B2" * 20
+    line = f'{{"runstone": "complete", "summary": "uses {secret}", "result": {{"key": "{secret}"}}}}'
+    run = ledger.exec(
+        ["sh", "-c", f"echo '{line}'; while [ ! -e go ]; do sleep 0.05; done"], cwd=ledger.workspace.root
+    )
+    eventually(lambda: "output.completed" in [event.type for event in ledger.events(run.id).items])
+    kill(watcher_of(ledger, run.id))
+    eventually(lambda: ledger.get_run(run.id).attempt == 2)
+    (ledger.workspace.root / "go").touch()
+    assert ended(ledger, run.id).status == "completed"
+    assert ledger.result(run.id) == {"key": secret}
+    assert not [event for event in ledger.events(run.id).items if secret in str(event.payload)]
+    assert secret not in (ledger.get_run(run.id).summary or "")
 
 
 def test_a_command_that_ended_while_nobody_watched_is_not_executed_again(ledger: Ledger) -> None:

@@ -209,7 +209,7 @@ def _conclude(output: Output, ledger: Ledger, run: AgentRun, *, own_code: bool, 
     if run.status == "completed" or stopped:
         return code
     outcome = outcome_of(run)
-    outcome.hint = next_step(run) or outcome.hint
+    outcome.hint = next_step(run, still=True) or outcome.hint
     return report(outcome, output, code)
 
 

@@ -10,10 +10,9 @@ from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.live import watch as watch_run
 from runstone.cli.output import Output
-from runstone.cli.progress import SETTLED, closing_line, look
+from runstone.cli.progress import closing_line, look, settled
 from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
-from runstone.cli.settling import Settling
 from runstone.domain.records import AgentRun, RunEvent
 from runstone.ledger import Ledger
 
@@ -78,14 +77,14 @@ def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
 
     What is read after a look is at least as new as the look.
     """
-    changed, settling = threading.Event(), Settling(ledger)
+    changed = threading.Event()
     number = ledger.signals.subscribe(None, changed.set)
     try:
         while True:
             changed.clear()
             run = ledger.get_run(run_id)
             yield run
-            if settling.over(run):
+            if settled(ledger, run):
                 return
             changed.wait(_LOOK_S)
     finally:
@@ -93,9 +92,9 @@ def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
 
 
 def say_ended(run: AgentRun, output: Output) -> None:
-    """A note on how the run stands, and what goes on with it."""
+    """A note on how the run stands, from which nothing more comes by itself, and what goes on with it."""
     if output.text:
-        step = next_step(run)
+        step = next_step(run, still=True)
         output.note(f"the run is {run.status}" + (f"; {step}" if step else ""))
 
 
@@ -128,7 +127,8 @@ def watch(session: Session, run: str, timeout: float | None) -> int:
             output.line(*closing_line(look(ledger, run_id)))
         awaited = ledger.inputs.awaited(run_id)
         asked = ledger.inputs.below(run_id) if awaited else []
-    step = questions.hint_of(asked[0]) if asked else next_step(record)
-    if step and (awaited or record.status in SETTLED):
+        still = settled(ledger, record)
+    step = questions.hint_of(asked[0]) if asked else next_step(record, still=still)
+    if step and (awaited or still):
         output.hint(step)
     return exit_codes.NEEDS_INPUT if awaited else exit_codes.of_status(record.status)

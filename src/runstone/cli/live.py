@@ -5,15 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from runstone.cli.output import Output
-from runstone.cli.progress import SETTLED, Progress, live_lines, look, plain_lines
-from runstone.cli.settling import Settling
+from runstone.cli.progress import Progress, live_lines, look, plain_lines, settled
 from runstone.domain.records import AgentRun, RunEvent
 from runstone.errors import NotFound
+from runstone.feeds import SETTLED
 from runstone.ledger import Ledger
 
 _LOOK_S: Final = 0.25
@@ -156,10 +155,11 @@ def watch(ledger: Ledger, run_id: str, output: Output, timeout: float | None) ->
     def left() -> float:
         return _LOOK_S if limit is None else min(_LOOK_S, max(0.0, limit - time.monotonic()))
 
-    settling = Settling(ledger)
+    def done() -> bool:
+        return settled(ledger, ledger.get_run(run_id)) or left() == 0
+
     if output.mode == "jsonl":
-        settled = partial(_settled, ledger, run_id, settling)
-        for event in tree_events(ledger, run_id, lambda: settled() or left() == 0, after=ledger.cursor()):
+        for event in tree_events(ledger, run_id, done, after=ledger.cursor()):
             output.document(event)
         return ledger.get_run(run_id)
     view = view_of(output)
@@ -167,16 +167,10 @@ def watch(ledger: Ledger, run_id: str, output: Output, timeout: float | None) ->
         while True:
             run = ledger.wait(run_id, timeout=left())
             view.show(look(ledger, run_id))
-            if settling.over(run) or left() == 0:
+            if settled(ledger, run) or left() == 0:
                 return run
-            if run.status in SETTLED:
-                time.sleep(left())  # `wait` does not wait then
     finally:
         view.close()
-
-
-def _settled(ledger: Ledger, run_id: str, settling: Settling) -> bool:
-    return settling.over(ledger.get_run(run_id))
 
 
 def tree_events(ledger: Ledger, run_id: str, done: Callable[[], bool], *, after: str) -> Iterator[RunEvent]:

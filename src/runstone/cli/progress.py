@@ -1,17 +1,14 @@
 """How a run gets on: taken from the ledger as one record, and laid out by pure functions."""
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from runstone import feeds
 from runstone.cli import run_tables, text
 from runstone.cli.subjects import subject
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import AgentRun, PhaseState, RunTelemetry
-from runstone.domain.runs import ENDED
 from runstone.ledger import Ledger
-
-SETTLED: Final = ENDED | {"paused", "awaiting_user", "interrupted"}
-"""Statuses in which a run goes on only if somebody does something."""
 
 _SHOWN = 6  # running children that are named below the table
 _BAR = 12
@@ -66,6 +63,11 @@ def look(ledger: Ledger, run_id: str) -> Progress:
     phases = ledger.phases(run_id) if run.kind == "workflow" else []
     at_work = [(child, subject(ledger, child)) for child in running[:_SHOWN]]
     return Progress(run, phases, children, len(running), at_work, telemetry, datetime.now(UTC))
+
+
+def settled(ledger: Ledger, run: AgentRun) -> bool:
+    """Whether nothing more comes of this look at a run until somebody does something."""
+    return feeds.settled(ledger.reader, ledger.workspace.folder, run)
 
 
 def counts_of(phase: PhaseState) -> Counts:

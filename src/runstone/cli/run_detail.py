@@ -194,17 +194,17 @@ def _tools(telemetry: RunTelemetry) -> str:
     )
 
 
-def next_step_of(detail: RunDetail) -> str | None:
+def next_step_of(detail: RunDetail, *, still: bool) -> str | None:
     """As `next_step`; for a run that asks, how to answer it."""
     asked = next((one for one in detail.questions if one.status == "open"), None)
-    return next_step(detail.run) if asked is None else questions.hint_of(asked)
+    return next_step(detail.run, still=still) if asked is None else questions.hint_of(asked)
 
 
-def next_step(run: AgentRun) -> str | None:
-    """The command that helps on with a run that stands still."""
+def next_step(run: AgentRun, *, still: bool) -> str | None:
+    """The command that helps on with a run; `still`: nothing more comes of it by itself."""
     short = text.short_id(run.id)
     if is_background(run):
-        return _next_step_of_command(run.status, short)
+        return _next_step_of_command(run.status, short, still=still)
     return {
         "interrupted": f"go on with it: runstone resume {short}",
         "failed": f"see what a resume would do: runstone plan {short}, then: runstone resume {short}",
@@ -215,10 +215,12 @@ def next_step(run: AgentRun) -> str | None:
     }.get(run.status)
 
 
-def _next_step_of_command(status: str, short: str) -> str | None:
+def _next_step_of_command(status: str, short: str, *, still: bool) -> str | None:
     if status == "completed":
         return None
-    if status in ("pending", "running", "waiting"):
+    if not still:
         return f"follow it: runstone runs logs -f {short}"
+    if status in ("pending", "waiting"):
+        return f"its keeper was killed, and nobody else starts it; go on with it: runstone resume {short}"
     again = "go on with it" if status in ("interrupted", "paused") else "start it again"
     return f"{again}: runstone resume {short}"

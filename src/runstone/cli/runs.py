@@ -12,6 +12,7 @@ from runstone.cli import event_lines, questions, run_detail, run_sections, run_t
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.living import living
+from runstone.cli.progress import settled
 from runstone.cli.run_detail import RunDetail
 from runstone.cli.run_tables import RunRow
 from runstone.cli.session import Session
@@ -142,6 +143,7 @@ def show(session: Session, run: str) -> None:
     output = session.output
     with session.reading() as ledger:
         detail = read_detail(ledger, ledger.resolve(run))
+        still = settled(ledger, detail.run)
     if not output.text:
         return output.document(detail)
     now = datetime.now(UTC)
@@ -150,7 +152,7 @@ def show(session: Session, run: str) -> None:
         output.line("")
         output.line(Cell(title, "head"))
         output.table(table)
-    if (step := run_detail.next_step_of(detail)) is not None:
+    if (step := run_detail.next_step_of(detail, still=still)) is not None:
         output.hint(step)
     return None
 

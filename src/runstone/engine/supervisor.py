@@ -252,9 +252,15 @@ class Supervisor:
             self.core.submit(ExpireInputs(), []).result()
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
             judged.append(InterruptRun(run_id, attempt, "no lease"))
+        judged += self._unkept()
         receipts = [self.core.submit(verdict, []) for verdict in judged]
         changed = [run_id for receipt in receipts for run_id in receipt.result()]
         return changed + self._carry_out_stops()
+
+    def _unkept(self) -> list[InterruptRun]:
+        from runstone.engine.background.keeping import unkept  # it follows commands; most processes have none
+
+        return list(unkept(self.core))
 
     def _carry_out_stops(self) -> list[str]:
         """Stops runs that nobody holds and that were ordered to: a later attempt must not be the one that obeys.

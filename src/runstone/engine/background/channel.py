@@ -31,6 +31,12 @@ class Channel:
         self.open = True
         """Whether the keeper lives."""
 
+    def require(self) -> None:
+        """Raises `KeeperGone` if the keeper was killed."""
+        self.wait(0)
+        if not self.open:
+            raise KeeperGone("the keeper of the command was killed")
+
     def say(self, **told: Any) -> None:
         """Tells the keeper; nothing happens if it is gone."""
         with suppress(OSError):

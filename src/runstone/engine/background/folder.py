@@ -4,10 +4,13 @@
     stdin            what the command reads, where something was given
     N.stdout ...     what the command of attempt N printed and was not taken over yet (spool files)
     N.exit.json      how it ended, written by the keeper
+    N.completed      the result of its `complete` line, as given: events are redacted
+    keeper           locked by the keeper as long as it lives
 
 It is removed when the run has completed. Until then a resume may need it.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -18,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from runstone.engine.background.keeper import KEEPER
 from runstone.errors import StoreIO
 
 FOLDER: Final = "exec"
@@ -105,6 +109,37 @@ class ExecFolder:
             return msgspec.json.decode((self.path / f"{launch}.exit.json").read_bytes(), type=Exit)
         return None
 
+    def kept(self) -> bool | None:
+        """Whether a keeper of the run lives; None where this process cannot tell."""
+        try:
+            descriptor = os.open(self.path / KEEPER, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None  # a file system without locks
+        finally:
+            os.close(descriptor)
+        return False
+
+    def write_completed(self, launch: int, result: bytes) -> None:
+        """Keeps the result that the command of that attempt gave, until it has ended. Raises `StoreIO`."""
+        try:
+            _write(self.path / f"{launch}.completed", result)
+        except OSError as error:
+            raise StoreIO(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def completed(self, launch: int) -> bytes | None:
+        """The result that the command of that attempt gave."""
+        with suppress(OSError):
+            return (self.path / f"{launch}.completed").read_bytes()
+        return None
+
     def launches(self) -> list[int]:
         """The attempts whose commands left spool files, in their order."""
         try:
@@ -119,7 +154,7 @@ class ExecFolder:
 
     def clear(self, launch: int) -> None:
         """Removes what an attempt left, when all of it is in the ledger."""
-        for name in (*STREAMS, "exit.json", "started"):
+        for name in (*STREAMS, "exit.json", "started", "completed"):
             (self.path / f"{launch}.{name}").unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -27,6 +27,9 @@ _RESTORED: Final = (
     signal.SIGXFSZ,
     signal.SIGCHLD,
 )
+KEEPER: Final = "keeper"
+"""The file that a keeper locks as long as it lives, so that others know whether somebody brings the run on."""
+
 _HEADER: Final = b"runstone\n"
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 30.0
@@ -336,9 +339,17 @@ class Keeper:
             return
 
 
+def _hold(folder: str) -> None:
+    """Takes the keepers' lock, which the end of this process gives back; the command does not inherit it."""
+    descriptor = os.open(os.path.join(folder, KEEPER), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):  # a file system without locks: then nobody can tell
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
 def main() -> None:
     """Keeps the command of the folder that is named."""
     folder = sys.argv[1]
+    _hold(folder)  # before the starter goes on: from then on the run has a keeper
     if os.fork():
         os._exit(0)  # the starter has no child that it would have to wait for
     if os.getsid(0) == os.getpid():

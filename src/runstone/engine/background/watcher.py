@@ -95,6 +95,7 @@ class Watcher:
                         ResumeRun(self.run_id, "restarted by its policy", expect=expect), []
                     ).result()
                     return
+                self.channel.require()  # a restart that nobody is left to make is not waited for
                 changed.wait(min(left, _LOOK_S))
                 changed.clear()
         finally:
@@ -104,6 +105,7 @@ class Watcher:
 
     def _begin(self, standing: Begin) -> bool:
         """Starts the command as the next attempt, behind its gate until its process is in the ledger."""
+        self.channel.require()
         for process in standing.gone:
             self._end(process)
             self.core.submit(EndProcess(self.run_id, process.attempt, process.pgid, None, None), []).result()

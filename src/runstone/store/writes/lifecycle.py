@@ -396,10 +396,11 @@ class InterruptRun(Write):
 
     `attempt` is the one that the observer judged; a newer one is left alone. `lease_expired` asks again inside the
     transaction, so that a renewal in the last moment counts. The attempt's time ends when its owner was last heard of:
-    `last_seen_at`, or its last event after that. `living` are process groups of the run that outlived him.
+    `last_seen_at`, or its last event after that. `living` are process groups of the run that outlived him. A run of
+    another `status` than `running` is one that nobody is left to bring on.
     """
 
-    __slots__ = ("attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id")
+    __slots__ = ("attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id", "status")
 
     def __init__(
         self,
@@ -410,8 +411,10 @@ class InterruptRun(Write):
         lease_expired: bool = False,
         last_seen_at: int | None = None,
         living: list[int] | None = None,
+        status: str = "running",
     ) -> None:
         self.living = living
+        self.status = status
         self.run_id = run_id
         self.attempt = attempt
         self.reason = reason
@@ -420,7 +423,7 @@ class InterruptRun(Write):
 
     def decide(self, batch: Batch) -> list[str]:
         head = batch.head(self.run_id)
-        if head.attempt != self.attempt or head.status != "running":
+        if head.attempt != self.attempt or head.status != self.status:
             return []
         if self.lease_expired:
             lease = batch.read("lease_of", run=head.pk)
