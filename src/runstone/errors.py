@@ -6,6 +6,7 @@
     │   ├── InvalidEvent        the event type or its payload breaks the catalogue
     │   ├── InvalidLine         a line of the line protocol breaks its rules
     │   ├── InvalidDefinition   a workflow or agent definition is wrong; names the place
+    │   ├── InvalidExport       the file is no export, or was cut off or changed; names the line
     │   ├── InvalidCursor       the cursor belongs to other filters or another ledger
     │   ├── ValueTooLarge       over the bound of its field
     │   ├── AmbiguousId         a short id fits several runs
@@ -19,6 +20,8 @@
     │   ├── Fenced              a newer attempt owns the run
     │   ├── RunIsLive           another owner holds a live lease
     │   ├── OrphanAlive         processes of the last attempt still live on another host
+    │   ├── ImportConflict      a run, thread or card of the file is here with another content
+    │   ├── CommandConflict     another order was given under the same idempotency key
     │   ├── RevisionConflict    the card or board changed since it was read
     │   ├── BudgetReached       the run is at its cap; nothing new starts
     │   ├── DefinitionChanged   the definition changed and the policy says refuse
@@ -88,6 +91,13 @@ class InvalidLine(InvalidInput):
 
     code = "invalid_line"
     hint = "correct the program that wrote it; see docs/how-to/line-protocol.md"
+
+
+class InvalidExport(InvalidInput):
+    """The file is no export, or it was cut off or changed."""
+
+    code = "invalid_export"
+    hint = "export it again where it came from: runstone export --all -o FILE"
 
 
 class InvalidDefinition(InvalidInput):
@@ -206,6 +216,20 @@ class OrphanAlive(Refused):
 
     code = "orphan_alive"
     hint = "end them on the host that the message names, or resume there"
+
+
+class ImportConflict(Refused):
+    """A run, thread or card of the file is here with another content; nothing of it was changed."""
+
+    code = "import_conflict"
+    hint = "import the file into a workspace of its own: runstone --workspace DIR import FILE"
+
+
+class CommandConflict(Refused):
+    """Another order was given to the run under the same idempotency key; this one was not."""
+
+    code = "command_conflict"
+    hint = "give the order under a key of its own"
 
 
 class RevisionConflict(Refused):

@@ -24,18 +24,24 @@ DRIVEN = (
 NOT_DRIVEN = {
     "WithdrawInputs",
     "BeginEpoch",
+    "CloseThread",
     "DisownProcess",
     "EndCommand",
     "ForkRun",
+    "ImportBoards",
+    "ImportMessages",
+    "ImportTree",
     "InterruptRun",
     "NoteCommandEnd",
     "PauseParked",
     "RepriceRequests",
     "SaveThread",
     "SetSuperseded",
+    "StoreBlobs",
     "TakeOutput",
 }
-"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py, that of
+"""Those of the reconciler are crashed at by the campaign, those of `restore` in tests/care/test_restore.py,
+those of `import` in tests/care/test_export.py, that of
 `reprice` in tests/test_reports.py, those of background commands in test_background_kills.py; the others change one row
 more than those above."""
 

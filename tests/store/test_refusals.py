@@ -9,10 +9,12 @@ import pytest
 
 from runstone.domain import codec, inputs
 from runstone.domain.history import History
+from runstone.domain.runs import Head
 from runstone.domain.state import Saved
 from runstone.errors import InvalidInput, RunstoneError
 from runstone.store.base import Write
 from runstone.store.batch import Batch, Cache
+from runstone.store.blobs import pack
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
 from runstone.store.writes.asking import AskAndPark, ContinueRun
@@ -20,6 +22,14 @@ from runstone.store.writes.boards import CarryOutStop, MoveCommand, RequestStop,
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
 from runstone.store.writes.fork import ForkRun
+from runstone.store.writes.importing import (
+    CloseThread,
+    ImportBoards,
+    ImportMessages,
+    ImportTree,
+    RunRows,
+    StoreBlobs,
+)
 from runstone.store.writes.inputs import AnswerInput, AskInput, ExpireInputs, TakeAnswer, WithdrawInputs
 from runstone.store.writes.journal import (
     DropRecords,
@@ -143,6 +153,12 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         EndRun("live", 1, "run.failed", {"error": {"message": "late"}}),
         RequestStop("asking", "late", {}, by="ana", idempotency_key=None),
         BeginEpoch("late", {}),
+        StoreBlobs([pack(b"late" * 3_000)]),
+        ImportMessages(("late", None, "live", 1, 2, 1), [("late", 1, "user", "live", 1, 2, "late", None, None, None)],
+                       [("late", [])]),
+        CloseThread("talk", 99),
+        ImportBoards([("late", None, "Late", 1, 1, 1)],
+                     [("late", "late", "Late", "todo", 0, None, None, None, "{}", None, 1, 1, 1)], []),
         DisownProcess("live", 1, 76, "late"),
         RepriceRequests([NewCost(1, 5), NewCost(2, 5)], "late"),
         TakeOutput("live", 1, 1, [PRINTED], [AppendMessages("talk", [NewMessage("output", "late", 0)], run_id="live")]),
@@ -199,6 +215,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         WithdrawInputs("live", 9, ["open"]),
         TakeAnswer("nothing", 1),
         DisownProcess("nobody", 1, 76, "late"),
+        ImportTree([RunRows(head=Head(pk=0, run_id="live", kind="subagent"), rows={})], [], present=frozenset(),
+                   reason="late"),
         TakeOutput("live", 9, 1, [PRINTED], []),
         TakeOutput("live", None, 1, [PRINTED], []),
         TakeOutput("live", 1, 1, [msgspec.structs.replace(PRINTED, expected=5)], []),

@@ -13,6 +13,7 @@ from runstone.cli.definitions import agents, workflows
 from runstone.cli.doctor import doctor
 from runstone.cli.exec import exec_
 from runstone.cli.execute import plan, resume, run
+from runstone.cli.export import export, import_
 from runstone.cli.inputs import inputs
 from runstone.cli.prune import prune_
 from runstone.cli.threads import threads
@@ -65,6 +66,8 @@ _NOUNS: tuple[click.Command, ...] = (
         doctor,
         backup,
         restore,
+        export,
+        import_,
         prune_,
         completion,
     ),

@@ -194,6 +194,13 @@ class SQLiteDatabase:
         except apsw.Error as error:
             raise typed(error) from error
 
+    def each(self, name: str, **params: Any) -> Iterator[Row]:
+        """Rows of a statement one after the other, for a connection of one's own: they are not held in memory."""
+        try:
+            yield from self.raw.execute(self._sql[name], params or None)
+        except apsw.Error as error:
+            raise typed(error) from error
+
     def insert(self, name: str, rows: list[Row]) -> None:
         start, left = 0, len(rows)
         while left:

@@ -1,0 +1,115 @@
+"""`export` and `import`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from runstone.care import export as exports
+from runstone.care import import_ as imports
+from runstone.cli import text
+from runstone.cli.command import Command, with_session
+from runstone.cli.percent import Percent
+from runstone.cli.session import Session
+
+
+@click.command(cls=Command)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--all", "everything", is_flag=True, help="Every run, with all boards and threads.")
+@click.option(
+    "--subtree/--only",
+    default=True,
+    help="With all runs below those that are named (default), or without them.",
+)
+@click.option(
+    "-o", "--out", "file", default="-", metavar="FILE|-", type=click.Path(path_type=Path, dir_okay=True),
+    help="The file to make; .zst and .gz are compressed. Without it the lines go to stdout.",
+)  # fmt: skip
+@click.option(
+    "--redact", is_flag=True, help="Mask secrets in values, too. Such an export is for reading only."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@with_session
+def export(session: Session, runs: tuple[str, ...], file: Path, **options: bool) -> None:
+    """Write runs as JSON Lines, with events, values, messages, checkpoints and questions.
+
+    The file can be read by people and programs, and taken in by another ledger: runstone import FILE. Inputs, results
+    and states are in it as they were given.
+
+    \b
+    runstone export 3fa9 -o audit.jsonl        a run with all below it
+    runstone export --all -o all.jsonl.zst     everything
+    runstone export 3fa9 | jq -r .record       to look at it
+    """
+    everything = options["everything"]
+    if everything == bool(runs):
+        raise click.UsageError("name runs, or everything with --all (see them: runstone runs list)")
+    if everything and not options["subtree"]:
+        raise click.UsageError("--all and --only exclude each other")
+    output, streamed = session.output, str(file) == "-"
+    target: Path | IO[bytes] = sys.stdout.buffer if streamed else file
+    with session.reading() as ledger, Percent(output, "exported") as meter:
+        chosen = None if everything else [ledger.resolve(run) for run in runs]
+        done = exports.export(
+            ledger,
+            target,
+            chosen,
+            subtree=options["subtree"],
+            redact=options["redact"],
+            force=options["force"],
+            told=_quiet if streamed and sys.stdout.isatty() else meter,
+        )
+    if streamed:
+        return
+    if not output.text:
+        output.document(done)
+        return
+    output.line(text.clean_lines(str(file))[0])
+    parts = ((done.runs, "run"), (done.events, "event"), (done.messages, "message"))
+    content = ", ".join(text.counted(count, noun) for count, noun in parts)
+    output.note(f"{text.size(done.bytes)}, {content}, {text.duration(done.elapsed_ms)}", "")
+    if options["redact"]:
+        output.note("secrets in it are masked: it is for reading, and cannot be imported", "")
+    else:
+        output.hint(f"to take it in elsewhere: runstone --workspace DIR import {shlex.quote(str(file))}")
+
+
+@click.command("import", cls=Command)
+@click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path))
+@with_session
+def import_(session: Session, file: Path) -> None:
+    """Take in the runs of an export; those that are here already are left as they are.
+
+    The file is checked and compared first: if it was changed or cut off, or a run is here with another content,
+    nothing is changed. What was running when it was exported is interrupted here, and can be resumed.
+
+    \b
+    runstone import audit.jsonl
+    runstone --workspace ../elsewhere import all.jsonl.zst
+    ssh host runstone export --all | runstone import -
+    """
+    output, streamed = session.output, str(file) == "-"
+    source: Path | IO[bytes] = sys.stdin.buffer if streamed else file
+    with session.changing(create=True) as ledger, Percent(output, "imported") as meter:
+        done = imports.import_(ledger, source, told=meter)
+    if not output.text:
+        output.document(done)
+        return
+    for count, noun, what in (
+        (done.runs, "run", "came in"),
+        (done.present, "run", "here already"),
+        (done.messages, "message", "came in"),
+        (done.cards, "card", "came in"),
+        (done.interrupted, "run", "under way before, interrupted here"),
+        (done.rejected, "open order", "rejected"),
+        (done.disowned, "process group", "left to the original"),
+    ):
+        if count or (noun, what) == ("run", "came in"):
+            output.note(f"{text.counted(count, noun)}: {what}", "")
+    output.hint("see what there is: runstone runs list")
+
+
+def _quiet(done: int, of: int) -> None:
+    """No meter among lines that go to the same terminal."""

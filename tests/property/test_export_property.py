@@ -1,0 +1,62 @@
+"""Random ledgers: what was exported and imported proves itself, and is exported equal from then on."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+
+from runstone.care.backup import BackupFile
+from runstone.ledger import Ledger
+from tests.property.test_model import MEMORY, LedgerMachine
+
+CAMPAIGN = os.environ.get("HYPOTHESIS_PROFILE") == "campaign"
+
+
+class ExportMachine(LedgerMachine):
+    """The commands of the model; at their end the ledger goes through two others."""
+
+    def teardown(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="runstone-export-", dir=MEMORY))
+        try:
+            place = BackupFile(root=self.folder, file=self.folder / "ledger.db")
+            with Ledger(place, readonly=True) as ledger:
+                ledger.export(folder / "a")
+                wanted = spent(ledger)
+            take(folder, "b", folder / "a", wanted)
+            take(folder, "c", folder / "b", wanted)
+            assert lines(folder / "b") == lines(folder / "c")
+        finally:
+            shutil.rmtree(folder)
+            super().teardown()
+
+
+def take(folder: Path, name: str, file: Path, wanted: dict[str, Any]) -> None:
+    """Imports the file into an empty ledger, and exports that one."""
+    place = BackupFile(root=folder, file=folder / f"{name}.db")
+    with Ledger(place) as ledger:
+        ledger.import_(file)
+        assert ledger.verify() == []
+        assert spent(ledger) == wanted
+        runs = len(wanted)
+        again = ledger.import_(file)
+        assert (again.runs, again.present, again.messages) == (0, runs, 0)
+        ledger.export(folder / name)
+
+
+def spent(ledger: Ledger) -> dict[str, Any]:
+    """What each run had spent with all below it."""
+    ids = [run.id for run in ledger.list_runs(limit=500).items]
+    return {run_id: ledger.telemetry(run_id).subtree.to_dict() for run_id in sorted(ids)}
+
+
+def lines(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines()[1:]
+
+
+TestExport = ExportMachine.TestCase
+TestExport.settings = settings(
+    max_examples=300 if CAMPAIGN else 12, stateful_step_count=30, deadline=None, print_blob=True
+)
