@@ -45,7 +45,7 @@ def usage(
     params |= {name: chosen(name, filters.pop(name, None)) for name in ("provider", "model")}
     if filters:
         raise InvalidInput(f"there is no filter {next(iter(filters))!r}")
-    pairs = [[_path(name), value] for name, value in (labels or {}).items()]
+    pairs = [[_path(name), value] for name, value in _labels(labels).items()]
     params["labels"] = codec.encode(pairs).decode() if pairs else None
     with reader.db.snapshot():  # a run that is removed meanwhile is in one of the two, never in both
         params["runs"] = None if run_id is None else _subtree(reader, run_id)
@@ -82,17 +82,27 @@ def _day(number: int) -> str:
 
 
 def _asked(by: Sequence[str] | str) -> list[str]:
-    asked = list(dict.fromkeys([by] if isinstance(by, str) else by))
-    for one in asked:
-        if one not in GROUPS and not (
-            isinstance(one, str) and len(one) > len(LABEL) and one.startswith(LABEL)
-        ):
+    given = [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
+    for one in given:
+        label = isinstance(one, str) and len(one) > len(LABEL) and one.startswith(LABEL)
+        if one not in GROUPS and not label:
             raise InvalidInput(
                 f"usage is summed by {', '.join(GROUPS)} or label:NAME, not {codec.shown(one)}"
             )
+    asked = list(dict.fromkeys(given))
     if sum(one.startswith(LABEL) for one in asked) > _LABELS_MAX:
         raise InvalidInput(f"usage is summed by at most {_LABELS_MAX} labels at a time")
     return asked
+
+
+def _labels(labels: dict[str, str] | None) -> dict[str, str]:
+    if labels is None:
+        return {}
+    if not isinstance(labels, dict) or not all(
+        isinstance(one, str) for pair in labels.items() for one in pair
+    ):
+        raise InvalidInput(f"labels are an object of texts, not {codec.shown(labels)}")
+    return labels
 
 
 def _path(label: str) -> str:
@@ -124,7 +134,7 @@ def chosen(name: str, value: Filter) -> str | None:
     """A filter's values as a JSON list; None where there is no filter."""
     if value is None:
         return None
-    values = [value] if isinstance(value, str) else list(value)
+    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
     return codec.encode([asked_id(name, one) for one in values]).decode()
 
 
