@@ -46,7 +46,13 @@ def find(start: Path | None = None) -> Workspace | None:
 
 
 def _at(root: Path) -> Workspace | None:
-    return Workspace(root.resolve()) if (root / FOLDER / DATABASE).is_file() else None
+    try:
+        return Workspace(root.resolve()) if (root / FOLDER / DATABASE).is_file() else None
+    except PermissionError as error:
+        raise StoreReadOnly(
+            f"{root / FOLDER} belongs to somebody else, and you may not read it",
+            hint="ask its owner, or name another workspace with --workspace DIR",
+        ) from error
 
 
 def locate(path: str | os.PathLike[str] | None, *, create: bool) -> Workspace:

@@ -5,7 +5,10 @@ import resource
 import signal
 import stat
 import subprocess
+import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,10 @@ from runstone.care import backup as backups
 from runstone.care import parts
 from runstone.care.restore import restore
 from runstone.care.verify import verify
-from runstone.errors import InvalidInput, StoreBusy, StoreCorrupt, StoreError, StoreFull
+from runstone.errors import InvalidInput, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from runstone.store.sqlite import copy
 from runstone.testing.crash import crash_environment
-from runstone.workspace import Workspace
+from runstone.workspace import Workspace, locate
 from tests.care.copying import (
     WRITER,
     acknowledged,
@@ -31,6 +35,9 @@ from tests.care.copying import (
 
 WRITERS, RATE = 4, 600
 
+EVENTS = 60_000
+"""A file of some 20 MB: the writers have hundreds of turns while it is copied."""
+
 
 def filled(folder: Path, events: int = 2_000) -> Workspace:
     with runstone.open(folder) as ledger, ledger.start_run(run_id="r") as run:
@@ -39,7 +46,7 @@ def filled(folder: Path, events: int = 2_000) -> Workspace:
 
 
 def test_a_backup_under_writes_is_a_prefix_of_the_ledger(tmp_path: Path, record_property) -> None:  # type: ignore[no-untyped-def]
-    workspace = filled(tmp_path / "w", 200_000)
+    workspace = filled(tmp_path / "w", EVENTS)
     said = [tmp_path / f"said-{number}" for number in range(WRITERS)]
     for file in said:
         file.touch()
@@ -188,6 +195,46 @@ def test_a_damaged_ledger_is_not_passed_off_as_a_backup(tmp_path: Path) -> None:
     with pytest.raises(StoreCorrupt):
         backups.backup(workspace)
     assert list((workspace.folder / "backups").iterdir()) == []
+
+
+def test_who_may_only_read_the_folder_can_back_it_up_and_who_may_not_is_told() -> None:
+    with tempfile.TemporaryDirectory() as name:  # not pytest's folder, which is nobody else's
+        root, folder = Path(name), Path(name, ".runstone")
+        with runstone.open(root) as ledger:
+            ledger.start_run(run_id="r").complete().result()
+        for path in (root, folder, *folder.iterdir()):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+        def readable() -> None:
+            with closing(copy.open_file(folder / "ledger.db")) as db:
+                assert copy.facts(db).runs == 1
+
+        def forbidden() -> None:
+            with pytest.raises(StoreReadOnly, match="belongs to somebody else"):
+                locate(root, create=False)
+
+        try:
+            assert as_another_user(readable)
+            folder.chmod(0o000)
+            assert as_another_user(forbidden)
+        finally:
+            for path in (root, folder):
+                path.chmod(0o700)
+
+
+def as_another_user(look: Callable[[], None]) -> bool:
+    """Whether `look` succeeds in a process that may do no more than others may; root may read and write anything."""
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            if not os.geteuid():
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            look()
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def test_a_backup_of_an_older_schema_is_taken_as_it_is(tmp_path: Path) -> None:

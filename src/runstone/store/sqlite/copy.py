@@ -36,18 +36,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_file(path: Path) -> SQLiteDatabase:
     """A ledger's file, read as it is, also from a folder that cannot be written. Raises `StoreError` subclasses."""
-    db = SQLiteDatabase(path, readonly=True)
     try:
-        db.query("PRAGMA schema_version")  # the first look at the file: SQLite opens it only now
-    except StoreError as error:
-        db.close()
+        db = SQLiteDatabase(path, readonly=True)
+        db.query("PRAGMA schema_version")  # the first look at the file, at the latest
+        return db
+    except StoreError:
         if _beside(path, "-wal").exists() or os.access(path.parent, os.W_OK):
             raise
-        del (
-            error
-        )  # without its two files SQLite reads a ledger only where it could make them, or if nobody writes
-        return SQLiteDatabase(path, immutable=True)
-    return db
+    # Without its two files SQLite reads a ledger only where it could make them, or if nobody writes.
+    return SQLiteDatabase(path, immutable=True)
 
 
 def facts(db: SQLiteDatabase) -> Facts:
