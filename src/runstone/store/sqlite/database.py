@@ -46,7 +46,9 @@ def typed(error: apsw.Error) -> errors.StoreError:
     """The `StoreError` that says what the driver's error means."""
     for kind, mine in _ERRORS:
         if isinstance(error, kind):
-            return mine(f"{(mine.__doc__ or '').strip().splitlines()[0]} ({error})")
+            told = (mine.__doc__ or "").strip().splitlines()[0]
+            # A copy that the file system cut off has the code of its error, and no text.
+            return mine(told if str(error).endswith("not an error") else f"{told} ({error})")
     return errors.StoreError(f"SQLite refused the statement: {error}")
 
 
