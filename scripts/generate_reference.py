@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: errors, events, the Python API, the command line and the line protocol.
+"""Writes docs/reference from the code: errors, events, the Python API, the command line, exports and the line protocol.
 
 A test compares the pages with the code, so that nothing can be missing there or described wrongly.
 """
@@ -17,7 +17,7 @@ import click
 
 import runstone
 from runstone import errors, inputs, notebooks
-from runstone.domain import events, lines, records
+from runstone.domain import events, exported, lines, records
 from runstone.engine import context
 from runstone.store import writer
 
@@ -241,11 +241,32 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     )
 
 
+KINDS = {"i": "integer", "s": "text", "j": "JSON", "b": "digest", "r": "run id", "o": "owner"}
+
+
+def export_page() -> Iterator[str]:
+    """One row per record of an export."""
+    yield "# The lines of an export"
+    yield (
+        "`runstone export` writes JSON Lines: one object a line. The first is the header, with `runstone_export` (the "
+        f"version of this format, {exported.VERSION}), `schema` and `epoch` of the ledger, `made_at`, `what` was asked "
+        "for, and whether values are `redacted`. Each other line has `record`, and those of a run have `run`, its id. "
+        "Fields without a value are left out; times are microseconds since 1970, costs 1e-12 US dollars."
+    )
+    rows = []
+    for record, columns in exported.RECORDS.items():
+        told = [f"`{one.name}` ({KINDS[one.kind]}{', optional' if one.optional else ''})" for one in columns]
+        rows.append([f"`{record}`", exported.ABOUT[record], ", ".join(told)])
+    yield table(["record", "meaning", "fields"], rows)
+    yield "A digest is the SHA-256 of a value that a line `blob` has."
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
     "python.md": python_page,
+    "export.md": export_page,
 }
 SCHEMAS: dict[str, Callable[[], object]] = {"line-protocol.schema.json": lines.schema}
 FILES = [*PAGES, *SCHEMAS]
