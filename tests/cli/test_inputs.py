@@ -12,6 +12,7 @@ import runstone
 from runstone.cli import questions
 from runstone.domain.inputs import InputRequest
 from runstone.errors import InvalidAnswer
+from runstone.testing.clock import FakeClock
 from tests.cli.conftest import Shell, Typed
 from tests.cli.records import NOW
 from tests.cli.test_terminal import Window
@@ -156,6 +157,29 @@ def test_a_second_answer_is_shown_the_first(asking: Typed) -> None:
     said = asking("inputs", "answer", input_id, "dev", "--by", "bo", code=1)
     assert 'by ana already: "main"' in said.stderr
     assert f"runstone inputs show {input_id}" in said.stderr
+
+
+def test_a_run_whose_question_nobody_answered_says_so_before_anybody_goes_on(tmp_path: Path) -> None:
+    clock = FakeClock()  # long ago
+    with (
+        runstone.open(tmp_path, clock=clock) as ledger,
+        ledger.start_run(run_id="late", agent_id="a") as run,
+    ):
+        run.ask("Now?", expires_s=5)
+    typed = Typed(tmp_path)
+    for words in (("runs", "list"), ("runs", "tree", "late")):
+        assert "nobody answered in time; go on: runstone resume late" in typed(*words).stdout
+    assert "expired" in typed("runs", "show", "late").stdout
+    assert typed("inputs", "list").stdout == ""
+    with runstone.open(tmp_path):  # writes down what has become of it
+        assert "nobody answered" not in typed("runs", "list").stdout
+
+
+def test_a_noun_without_a_verb_shows_its_commands_as_they_are_laid_out(asking: Typed) -> None:
+    said = asking("inputs", code=2)
+    assert said.stdout == ""
+    assert said.stderr.startswith("Usage: ")
+    assert "\n  answer  Answer the question INPUT.\n" in said.stderr
 
 
 # --- in processes of their own --------------------------------------------------------------------------------------

@@ -15,6 +15,10 @@ from runstone.cli.text import escape_json
 from runstone.errors import RunstoneError
 
 DEBUG = "RUNSTONE_DEBUG"
+_NO_COMMAND: tuple[type[Exception], ...] = (
+    getattr(click.exceptions, "NoArgsIsHelpError", click.exceptions.NoSuchOption),
+)
+"""A noun without its verb, whose message is the whole help; click before 8.2 prints that itself."""
 
 
 class Problem(NamedTuple):
@@ -83,7 +87,9 @@ def report(error: BaseException, output: Output, code: int | None = None) -> int
         problem = problem._replace(exit_code=code)
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
-    if output.text:
+    if output.text and isinstance(error, _NO_COMMAND):
+        sys.stderr.write(problem.detail + "\n")  # the help, as it is laid out
+    elif output.text:
         output.message(f"error: {problem.detail}", "bad")
         if problem.hint:
             output.message(f"hint: {problem.hint}")

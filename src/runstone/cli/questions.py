@@ -9,6 +9,7 @@ from runstone.cli import text
 from runstone.cli.output import to_json
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.inputs import InputRequest
+from runstone.domain.records import AgentRun
 from runstone.errors import InvalidAnswer
 
 STATUS = {
@@ -101,6 +102,13 @@ def note_of(asked: InputRequest) -> Cell:
     """An open question in a line about its run, with the id to type."""
     choices = f" ({choices_of(asked)})" if asked.choices else ""
     return Cell(f"? {text.clean(asked.message)}{choices} [input {text.short_id(asked.id)}]", "warn")
+
+
+def missed(run: AgentRun, now: datetime) -> Cell | None:
+    """A line about a run whose question nobody answered in time, until a process goes on with it; else None."""
+    if run.status != "awaiting_user" or run.wake_at is None or run.wake_at > now:
+        return None
+    return Cell(f"? nobody answered in time; go on: runstone resume {text.short_id(run.id)}", "warn")
 
 
 def by_run(open_: Iterable[InputRequest]) -> dict[str, InputRequest]:

@@ -210,6 +210,7 @@ def next_step(run: AgentRun, *, still: bool) -> str | None:
         "failed": f"see what a resume would do: runstone plan {short}, then: runstone resume {short}",
         "cancelled": f"go on with it: runstone resume {short}",
         "paused": f"go on with it: runstone resume {short}",
+        "awaiting_user": f"nobody answered in time; go on with it: runstone resume {short}",
         "running": f"follow it: runstone runs watch {short}",
         "waiting": f"follow it: runstone runs watch {short}",
     }.get(run.status)

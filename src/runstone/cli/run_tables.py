@@ -130,7 +130,9 @@ def tree_table(
             Cell(name_of(run, subjects.get(run.id, "")), "" if guide else "strong", guide), status_cell(run.status),
             Cell(run.phase or "", "dim"), Cell(text.short_id(run.id), "dim"), elapsed(run, now),
             str(run.attempt), spent, text.cost(node.subtree), own_part(node.own, node.subtree),
-            questions.note_of(asked[run.id]) if asked and run.id in asked else note_of(node),
+            questions.note_of(asked[run.id])
+            if asked and run.id in asked
+            else questions.missed(run, now) or note_of(node),
         )  # fmt: skip
     if len(lines) > limit:
         table.add(f"… {len(lines) - limit} more", *[""] * 9)

@@ -126,8 +126,9 @@ def _rows(ledger: Ledger, page: Page[AgentRun], spent: Spent) -> list[RunRow]:
 
 
 def _about(ledger: Ledger, run: AgentRun, asked: dict[str, InputRequest]) -> str:
-    """What it asks a person, else what it is about."""
-    return questions.note_of(asked[run.id]).text if run.id in asked else subject(ledger, run)
+    """What it asks a person, or that nobody answered; else what it is about."""
+    told = questions.note_of(asked[run.id]) if run.id in asked else questions.missed(run, datetime.now(UTC))
+    return subject(ledger, run) if told is None else told.text
 
 
 def _with_totals(run: AgentRun, spent: Spent) -> dict[str, Any]:

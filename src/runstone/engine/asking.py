@@ -127,8 +127,9 @@ def awaiting(reader: Reader, run_id: str) -> AwaitingInput:
     if not found:  # answered in this moment
         return AwaitingInput(f"run {run_id} waits for an answer", run_id=run_id)
     first, more = found[0], f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    until = f" until {first.expires_at:%Y-%m-%d %H:%M:%S} UTC" if first.expires_at is not None else ""
     return AwaitingInput(
-        f"run {run_id} waits for an answer: {codec.clip(first.message, 300)}{more}",
+        f"run {run_id} waits for an answer{until}: {codec.clip(first.message, 300)}{more}",
         run_id=run_id,
         input_id=first.id,
         hint=f"answer it: runstone inputs answer {first.id}, then go on: runstone resume {run_id}",
