@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,15 @@ def test_a_child_comes_before_its_parent_and_counts_once(source: Path, tmp_path:
         assert ledger.verify() == []
 
 
+def test_a_parked_run_without_what_it_waited_for_is_interrupted(source: Path, tmp_path: Path) -> None:
+    with runstone.open(source, readonly=True) as ledger:
+        ledger.export(source / "waiting.jsonl", ["waiting"], subtree=False, force=True)
+    assert taken(tmp_path, source / "waiting.jsonl").interrupted == 1
+    with runstone.open(tmp_path) as ledger:
+        assert ledger.get_run("waiting").status == "interrupted"
+        assert ledger.verify() == []
+
+
 def sealed(data: list[bytes]) -> bytes:
     """Lines with an end that fits them, as somebody makes it who wants to deceive."""
     end = json.loads(data[-1])
@@ -245,6 +255,13 @@ BROKEN: dict[str, tuple[Callable[[list[bytes]], bytes], str]] = {
     "a value is not there": (
         lambda data: sealed([line for line in data if b"Find the walrus" not in line or b'"blob"' not in line]),
         "does not come before it"),
+    "a time is no date": (
+        lambda data: sealed(
+            [re.sub(rb'"created_at":\d+', b'"created_at":-5', line) if b'"thread"' in line else line for line in data]),
+        "created_at is no time"),
+    "a line is nested too deep": (
+        lambda data: sealed([*data[:7], b'{"record":' + b"[" * 90_000 + b"]" * 90_000 + b"}", *data[7:]]),
+        "line 8: it is no JSON"),
     "a run is there twice": (
         lambda data: sealed([*data[:-1], *data[1:find(data, b'"tree"', b'"own"')], data[-1]]), "behind the rest"),
 }  # fmt: skip
@@ -264,6 +281,18 @@ def test_a_file_that_is_not_whole_is_refused_by_its_line_and_changes_nothing(
     assert told in str(refused.value)
     assert "line" in str(refused.value)
     assert content(tmp_path) == before
+
+
+def test_what_no_ledger_takes_is_the_fault_of_the_file(source: Path, tmp_path: Path) -> None:
+    data = swapped(b'"status":"todo"', b'"status":"lost"', b'"card"')(
+        (source / "all.jsonl").read_bytes().splitlines()
+    )
+    (tmp_path / "x.jsonl").write_bytes(data)
+    with runstone.open(tmp_path) as ledger:
+        with pytest.raises(InvalidExport, match="what a ledger refuses"):
+            ledger.import_(tmp_path / "x.jsonl")
+        assert ledger.boards.list() == []
+        assert ledger.verify() == []
 
 
 @pytest.mark.parametrize("what", ["run", "behind", "thread", "card"])

@@ -12,8 +12,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from runstone.care.export_file import Block, ExportFile, TreeRows
+from runstone.domain import exported
 from runstone.domain.exported import Line
-from runstone.errors import ImportConflict, Refused
+from runstone.errors import ImportConflict, InvalidExport, Refused, StoreError
 from runstone.store.base import Row, Write
 from runstone.store.blobs import pack
 from runstone.store.writes.importing import (
@@ -87,7 +88,12 @@ class _Work:
         self.done = Imported(from_epoch=header.epoch, made_at=header.made_at)
 
     def _do(self, write: Write) -> Any:
-        return self._writer.submit(write, []).result(None)
+        try:
+            return self._writer.submit(write, []).result(None)
+        except StoreError as error:
+            if error.code != StoreError.code:
+                raise  # the disk, or the ledger: not what the file has
+            raise InvalidExport(f"the file has what a ledger refuses: {error}") from error
 
     # --- comparing -----------------------------------------------------------------------------------------------
 
@@ -226,7 +232,10 @@ class _Work:
     def _message(self, block: Block, line: Line) -> tuple[str, list[Row]]:
         values = {ref: self._file.blob(block, ref) for ref in (line["text_ref"], line["extra_ref"]) if ref}
         ref = line["text_ref"]
-        body = line["text"] or "" if ref is None else values[ref].decode()
+        try:
+            body = line["text"] or "" if ref is None else values[ref].decode()
+        except UnicodeDecodeError:
+            raise exported.wrong(line.number, "the text of the message is no text") from None
         return body, [pack(data) for data in values.values()]
 
     def _send(

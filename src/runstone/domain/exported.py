@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.history import LATEST
 from runstone.domain.runs import Head
 from runstone.errors import InvalidExport
 
@@ -205,7 +206,7 @@ def read_header(data: bytes) -> Header:
     """The first line. Raises `InvalidExport` for another file, and for an export that cannot be taken."""
     try:
         found = _plain.decode(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or type(found.get("runstone_export")) is not int:
         raise wrong(
@@ -225,7 +226,7 @@ def read(number: int, data: bytes) -> Line:
     try:
         fields = _fields.decode(data)
         record = _plain.decode(fields.pop("record", b"null"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise wrong(number, f"it is no JSON object ({error})") from None
     if not isinstance(record, str) or record not in RECORDS:
         raise wrong(number, f"there is no record {codec.shown(record)}")
@@ -248,9 +249,11 @@ def _value(number: int, column: Column, raw: Any) -> Any:
         if column.kind == "j":
             return bytes(raw).decode()
         value: Any = _plain.decode(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise wrong(number, f"{column.name} cannot be read ({error})") from None
     whole = column.kind == "i"
+    if whole and column.name.endswith("at") and type(value) is int and not 0 <= value <= LATEST:
+        raise wrong(number, f"{column.name} is no time: {value}")
     fits = type(value) is int and int(value).bit_length() <= 63 if whole else type(value) is str
     if not fits:
         raise wrong(number, f"{column.name} is {codec.shown(value)}, not {'an integer' if whole else 'text'}")
