@@ -424,7 +424,8 @@ def test_a_repair_killed_at_any_boundary_and_run_again_ends_the_same(
     shutil.copytree(folder, whole)
     assert run_repair(whole, None).stdout == "0\n"
     expected = ends_at(world.dump(whole))
-    for count in range(1, 100):
+    # A kill before a commit leaves what the write before it had left: of these some will do.
+    for count in range(1, 100, 4 if side == "writer.before_commit" else 1):
         cut = tmp_path / f"cut-{count}"
         shutil.copytree(folder, cut)
         killed = run_repair(cut, f"{side}:{count}")

@@ -283,12 +283,13 @@ def test_a_log_without_its_ledger_is_not_taken_for_the_restored_ones(tmp_path: P
 def test_killed_at_any_point_the_place_has_the_old_or_the_new_ledger(tmp_path: Path, fresh: bool) -> None:
     with holder(tmp_path / "source") as (_, _):
         file = backups.backup(Workspace(tmp_path / "source")).file
-    points = [
+    staged = [
         f"{kind}.{side}_commit"
         for kind in ("BeginEpoch", "DisownProcess", "InterruptRun")
         for side in ("before", "after")
     ]
-    points += ["restore.prepared", *([] if fresh else ["restore.kept"]), "restore.replaced"]
+    # Until the copy is ready nothing has come near the place: whether a ledger is there matters afterwards only.
+    points = [*([] if fresh else [*staged, "restore.kept"]), "restore.prepared", "restore.replaced"]
     for number, point in enumerate(points):
         root = tmp_path / f"{number}"
         if not fresh:

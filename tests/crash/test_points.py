@@ -53,6 +53,14 @@ REPAIRS = {
 
 OTHER = ("migrate.before_commit", "migrate.after_commit", "writer.after_begin")
 POINTS = [f"{name}.{side}_commit" for name in DRIVEN for side in ("before", "after")] + list(OTHER)
+FEW = (
+    [f"{name}.after_commit" for name in DRIVEN]
+    + [f"{name}.before_commit" for name in DRIVEN[::3]]
+    + list(OTHER)
+)
+"""What is crashed at each time. A kill before a commit leaves what the write before it had left, so that of these a
+third will do; the campaign takes all."""
+
 SLICES = 6
 
 
@@ -81,7 +89,7 @@ def test_every_kind_of_write_passes_its_points(tmp_path: Path, record_property) 
 @pytest.mark.parametrize("number", range(SLICES))
 def test_a_crash_at_each_boundary_loses_nothing(tmp_path: Path, number: int) -> None:
     with Server() as server:
-        for index, point in enumerate(POINTS):
+        for index, point in enumerate(FEW):
             if index % SLICES == number:
                 crash_at(server, tmp_path / f"{index}", point)
 

@@ -17,7 +17,8 @@ OLD = ["old-1", "old-2"]
 WRITES = 400
 """More than a prune of this ledger needs; the loop ends with the first one that is through."""
 
-PLACES = ("writer.before_commit", "writer.after_commit")
+PLACE = "writer.after_commit"
+"""A kill before a commit leaves what the write before it had left: the campaign takes those, too."""
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,14 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("mode", ["remove", "keep"])
-@pytest.mark.parametrize("place", PLACES)
 def test_a_kill_at_any_write_leaves_what_lives_and_counts_what_was_spent_once(
-    template: Path, tmp_path: Path, server: Server, place: str, mode: str, record_property: Any
+    template: Path, tmp_path: Path, server: Server, mode: str, record_property: Any
 ) -> None:
+    record_property("told", kill_at_each_write(template, tmp_path, server, PLACE, mode))
+
+
+def kill_at_each_write(template: Path, tmp_path: Path, server: Server, place: str, mode: str) -> str:
+    """Says what was hit."""
     with runstone.open(template, readonly=True) as ledger:
         before, cost = retained.rows_of(ledger, LIVE), retained.spent(ledger)
     left: set[int] = set()
@@ -60,9 +65,7 @@ def test_a_kill_at_any_write_leaves_what_lives_and_counts_what_was_spent_once(
     else:
         raise AssertionError(f"it needs more than {WRITES} writes")
     assert mode == "keep" or len(left) > 2, "it was killed within trees, too"
-    record_property(
-        "told", f"killed at {count - 1} writes; runs of the old trees that were left: {sorted(left)}"
-    )
+    return f"killed at {count - 1} writes; runs of the old trees that were left: {sorted(left)}"
 
 
 def require_sound(ledger: runstone.Ledger, before: dict[str, list[Any]], cost: dict[str, Any]) -> None:
