@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 import runstone
+from runstone import config
 from runstone.care import backup as backups
 from runstone.care.doctor import (
     Check,
@@ -401,6 +402,35 @@ def test_settings_are_read_and_not_run(
     toml.chmod(0o600)
     toml.write_text("modules = [")
     assert one(workspace, "settings.file").severity == "problem"
+
+
+def test_redaction_that_is_off_weakened_or_broken_is_said(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSTONE_STATE_DIR", str(tmp_path / "state"))
+    assert one(workspace, "settings.redaction").severity == "ok"
+    toml = workspace.root / "runstone.toml"
+    told = {}
+    for trusted in (False, True):
+        for table in ("enabled = false", 'allow = ["x+"]', 'names = ["pin"]', 'allow = ["("]'):
+            toml.write_text(f"[redaction]\n{table}\n")
+            toml.chmod(0o600)
+            if trusted:
+                config.trust(workspace.root)
+            told[table, trusted] = one(workspace, "settings.redaction")
+    assert [check.severity for check in told.values()] == [
+        "note", "note", "ok", "problem", "warning", "note", "ok", "problem",
+    ]  # fmt: skip
+    assert "not heeded" in told["enabled = false", False].text
+    assert "as they are" in told["enabled = false", True].text
+
+
+def test_texts_that_a_failing_hook_replaced_are_counted(workspace: Workspace) -> None:
+    assert found(workspace, "settings.hook") == []
+    with runstone.open(workspace.root, redact=lambda text: text[9:1:0]) as ledger:
+        ledger.threads.append("private", "user", "said")
+    check = one(workspace, "settings.hook")
+    assert (check.severity, check.command) == ("warning", "runstone threads show private")
 
 
 def test_variables_that_matter_are_said() -> None:

@@ -54,11 +54,13 @@ class Redactor:
         self.enabled = enabled
         self.notes = notes
         """What of the settings is not heeded, a sentence each."""
+        self.allowed = len(allow := tuple(allow))
+        """How many patterns let something pass."""
         self.hook_failures = 0
         """How many texts were replaced whole because the hook failed on them."""
         self._names = Names(tuple(names))
         self._patterns = tuple(patterns)
-        self._allow = tuple(allow)
+        self._allow = allow
         self._hook = hook
         self._own = bool(self._patterns) or hook is not None
         self._known: dict[str, str] = {}

@@ -22,6 +22,7 @@ def examine(workspace: Workspace | None, root: Path, clock: Clock | None = None)
     found = list(_each(("versions", versions.check_versions), ("machine", machine.check_machine)))
     found += _each(("environment", lambda: settings.check_environment(os.environ)))
     found += _each(("settings", lambda: settings.check_settings(root)))
+    found += _each(("settings.redaction", lambda: settings.check_redaction(root)))
     if workspace is None:
         return [
             *found,
@@ -56,6 +57,7 @@ def _of_open_ledger(workspace: Workspace, db: SQLiteDatabase, clock: Clock) -> I
     yield from _each(
         ("file", lambda: file.check_file(db)),
         ("ghosts", lambda: ghosts.check_ghosts(reader, workspace, clock.now())),
+        ("settings.hook", lambda: settings.check_hook(db)),
         ("disk", lambda: disk.check_disk(db)),
         ("machine.clock", lambda: [machine.check_clock(clock.now(), newest)]),
         ("backups", lambda: file.check_backups(workspace, clock.now(), newest)),

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from runstone import trust
+from runstone import redacting, trust
 from runstone.care.doctor.check import Check, note, ok, problem, warning
-from runstone.errors import ConfigNotTrusted
+from runstone.errors import ConfigNotTrusted, RunstoneError
+from runstone.store.sqlite.database import SQLiteDatabase
+from runstone.store.sqlite.inspect import rows_within
 
 FILE: Final = "runstone.toml"
 _KNOWN: Final = (
@@ -20,6 +22,8 @@ _KNOWN: Final = (
     "RUNSTONE_INPUT",
     "RUNSTONE_FD",
 )
+_LOOK_S: Final = 2.0
+_COUNTED: Final = 100
 _TESTING: Final = ("RUNSTONE_CRASH_AT",)
 
 
@@ -48,6 +52,41 @@ def check_settings(root: Path) -> Iterator[Check]:
         )
     if file.stat().st_mode & stat.S_IROTH:
         yield note("settings.mode", f"everyone may read {FILE}; keep no secrets in it", f"chmod o-r {quoted}")
+
+
+def check_redaction(root: Path) -> Iterator[Check]:
+    """Whether secrets are taken out of what is written here, as far as the file says: a caller may turn it off, too."""
+    file = shlex.quote(str(root / FILE))
+    try:
+        found = redacting.redactor_of(root, True)
+    except RunstoneError as error:
+        told = f"nobody can write here, as the table [{redacting.TABLE}] is wrong: {error}"
+        yield problem("settings.redaction", told, f"less {file}")
+        return
+    for unheeded in found.notes:
+        yield note("settings.redaction", unheeded, f"less {file}")
+    if not found.enabled:
+        yield warning(
+            "settings.redaction", f"secrets are written as they are: {FILE} turns it off", f"less {file}"
+        )
+    elif found.allowed:
+        told = f"{FILE} lets {found.allowed} patterns of what looks like a secret pass"
+        yield note("settings.redaction", told, f"less {file}")
+    elif not found.notes:
+        yield ok("settings.redaction", "secrets are taken out of what people are shown")
+
+
+def check_hook(db: SQLiteDatabase) -> Iterator[Check]:
+    """Texts that were replaced whole, as the function that a caller gave to take secrets out failed on them."""
+    rows = rows_within(db, _LOOK_S, "search_texts", query='"redacted hook_failed"', limit=_COUNTED)
+    if not rows:
+        return
+    run_id, thread_id = rows[0][1], rows[0][2]
+    place = (
+        f"runs show {shlex.quote(run_id)}" if run_id is not None else f"threads show {shlex.quote(thread_id)}"
+    )
+    told = f"{len(rows)}{'+' * (len(rows) == _COUNTED)} texts hold [redacted:hook_failed]: a redact= function failed"
+    yield warning("settings.hook", told, f"runstone {place}")
 
 
 def check_environment(variables: Mapping[str, str]) -> Iterator[Check]:
