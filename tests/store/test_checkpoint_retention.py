@@ -162,33 +162,40 @@ def test_the_newest_checkpoint_and_a_run_that_is_not_there_are_refused(tmp_path:
             ledger.state("r", 1)
 
 
-def test_a_removed_checkpoint_is_never_shown_from_what_is_left_of_it(tmp_path: Path) -> None:
-    """A read that overlaps with a retention gives the whole state, or says that it is gone."""
-    with runstone.open(tmp_path) as ledger:
-        run = ledger.start_run(run_id="r")
-        for number in range(300):
-            run.checkpoint({"n": number, "twice": number})
-        ledger.flush()
-        wrong: list[Any] = []
-        seen = threading.Event()
+def test_a_removed_checkpoint_is_never_shown_from_what_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retention that comes between the two halves of a read: the read is of one moment."""
+    with runstone.open(tmp_path) as ledger, runstone.open(tmp_path) as other:
+        with ledger.start_run(run_id="r") as run:
+            for number in range(1, 10):
+                run.checkpoint({"n": number, "items": [number, "same"]}).result()
+        rows = ledger.reader.rows
+        came = []
 
-        def read() -> None:
-            while not seen.is_set():
-                for number in range(1, 300, 7):
-                    try:
-                        state = ledger.state("r", number)
-                    except NotFound:
-                        continue
-                    if state != {"n": number - 1, "twice": number - 1}:
-                        wrong.append((number, state))
+        def late(name: str, /, **params: Any) -> Any:
+            if name == "state_at" and not came:
+                came.append(other.thin_checkpoints("r", keep=1).removed)
+            return rows(name, **params)
 
-        reading = threading.Thread(target=read)
-        reading.start()
-        for keep in range(290, 0, -10):
-            ledger.thin_checkpoints("r", keep=keep)
-        seen.set()
-        reading.join()
-        assert wrong == []
+        monkeypatch.setattr(ledger.reader, "rows", late)
+        assert ledger.state("r", 5) == {"n": 5, "items": [5, "same"]}
+        assert came == [tuple(range(1, 9))]
+        with pytest.raises(NotFound):
+            ledger.state("r", 5)
+
+
+def test_a_ledger_is_whole_where_items_are_newer_than_the_length_of_their_list(tmp_path: Path) -> None:
+    with runstone.open(tmp_path) as ledger, ledger.start_run(run_id="r") as run:
+        for state in ([1, 2], [3, 2], [3, 4], [3, 5]):
+            run.checkpoint({"items": state}).result()
+        ledger.thin_checkpoints("r", keep=2)
+        assert ledger.verify() == []
+        raw = apsw.Connection(str(tmp_path / ".runstone" / "ledger.db"))
+        raw.execute("DELETE FROM places WHERE item = 0")
+        raw.close()
+        (found,) = [one.text for one in ledger.verify() if one.code == "checkpoint_unreadable"]
+        assert "checkpoint 3 of run r" in found, "the first that is there, not one that was removed"
 
 
 def test_saves_go_on_while_a_retention_works(tmp_path: Path) -> None:
