@@ -180,6 +180,60 @@ def test_no_redaction_changes_what_is_reused(tmp_path: Path, later: dict[str, An
         assert sum(event.type == "child.reused" for event in ledger.events("r", limit=1000).items) == 4
 
 
+TICKETS = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import runstone
+
+folder = Path(sys.argv[1])
+names = runstone.Registry()
+
+def note(word):
+    with (folder / "done").open("a") as file:
+        file.write(word + "\\n")
+    return word
+
+@names.agent("leaf")
+async def leaf(ctx, input):
+    return note(input["said"][-3:])
+
+@names.workflow("w")
+async def w(ctx, input):
+    found = await ctx.map("leaf", [{"said": f"employee=E77 of T-{n}"} for n in (1, 2)], title=lambda one: one["said"])
+    found.append(await ctx.step("see employee=E77 of T-1", note, "T-1"))
+    found.append(await ctx.ask("Is T-1 done by employee=E77?", choices=["yes", "no"], expires_s=0, default="yes"))
+    if "DIE" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+with runstone.open(folder) as ledger:
+    print(asyncio.run(runstone.run("w", ledger=ledger, registry=names, run_id="r")))
+"""
+
+
+@pytest.mark.parametrize("at_first", [False, True], ids=["added", "taken away"])
+def test_patterns_that_change_between_a_kill_and_the_resume_change_nothing_that_is_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_first: bool
+) -> None:
+    def start(table: str, **more: str) -> subprocess.CompletedProcess[str]:
+        settings(tmp_path, table, monkeypatch)
+        command = [sys.executable, "-c", TICKETS, str(tmp_path)]
+        return subprocess.run(
+            command, env={**os.environ, **more}, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    table = '[redaction]\npatterns = [{name = "ticket", regex = "T-[0-9]+"}]\nnames = ["employee"]\n'
+    assert start(table if at_first else "", DIE="1").returncode == -signal.SIGKILL
+    again = start("" if at_first else table)
+    assert again.stdout == "['T-1', 'T-2', 'T-1', 'yes']\n", again.stderr
+    assert sorted((tmp_path / "done").read_text().split()) == ["T-1", "T-1", "T-2"]
+    with runstone.open(tmp_path) as ledger:
+        (asked,) = ledger.inputs.list(status=None).items
+        assert ("[redacted:ticket]" in asked.message) is at_first
+        titles = " ".join(str(node.run.title) for node in ledger.tree("r").walk())
+        assert ("E77" in titles) is not at_first
+
+
 # --- settings -----------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runstone.domain import runs
-from runstone.store import lists
+from runstone.store import lists, questions
 from runstone.store.reads import Reader
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.testing.clock import FakeClock
@@ -44,7 +44,8 @@ def plan_of_list(db: SQLiteDatabase, filters: dict[str, Any], **more: Any) -> li
 def plan_of(db: SQLiteDatabase, name: str) -> list[str]:
     sql = db.sql(name)
     params = {
-        word: "[]" if word in ("runs", "roots", "claimed") else 1 for word in re.findall(r":(\w+)", sql)
+        word: "[]" if word in ("runs", "roots", "claimed", "inputs") else 1
+        for word in re.findall(r":(\w+)", sql)
     }
     return [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
 
@@ -124,15 +125,19 @@ POINT_READS = [
     "messages_after", "messages_last",
     "threads_list", "last_checkpoint", "checkpoints_of", "state_at", "board_by_id", "card_by_id", "one_card",
     "cards_of_board", "cards_claimed_by", "command_by_id", "command_by_key", "commands_of", "open_commands",
-    "open_orders_of", "ordered_and_unheld", "half_removed", "phase_events", "reused_by", "texts_of_run", "totals_of_many",
+    "open_orders_of", "ordered_and_unheld", "half_removed", "phase_events", "reused_by", "texts_of_run",
+    "totals_of_many",
     "old_events", "old_messages", "old_texts", "old_places", "last_type", "left_events", "old_mentions",
     "old_mentioned_texts", "old_journal", "old_commands", "old_inputs", "old_processes", "old_usage", "own_tools",
-    "checkpoint_count", "journal_count", "standing_of_tree", "runs_of_tree", "tree_events", "tree_messages",
+    "input_by_id", "open_inputs_of", "due_inputs", "any_due_input", "inputs_asked_before", "asking_runs",
+    "open_inputs_below", "answered_roots", "input_statuses", "checkpoint_count", "journal_count",
+    "standing_of_tree", "runs_of_tree", "tree_events", "tree_messages",
     "tree_checkpoints", "tree_places", "tree_spent", "blob", "spent",
 ]  # fmt: skip
 
 BIG = ("runs", "r", "events", "e", "messages", "m", "usage", "u", "o", "journal", "j", "blobs", "b", "places", "p",
-       "totals", "t", "attempts", "a", "texts", "x", "cards", "c", "threads", "waits", "w", "processes")  # fmt: skip
+       "totals", "t", "attempts", "a", "texts", "x", "cards", "c", "threads", "waits", "w", "processes",
+       "inputs", "i")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", POINT_READS)
@@ -175,6 +180,23 @@ def test_removing_a_run_looks_at_its_own_rows_only(db: SQLiteDatabase, statement
     """Foreign keys are checked by searches: a reference without an index would read its table through for each run."""
     plan = [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {db.sql(statement)}", (1,))]
     assert not [step for step in plan if step.startswith("SCAN") and step.split()[1] in BIG], plan
+
+
+@pytest.mark.parametrize("run", [None, "r"])
+@pytest.mark.parametrize("status", [None, "open", "answered", "expired", "withdrawn"])
+def test_a_page_of_questions_goes_along_an_index(
+    db: SQLiteDatabase, status: str | None, run: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explained = Explained(db)
+    reader = Reader(lambda: explained, FakeClock())  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(reader, "pk", lambda run_id: 1)
+    questions.page(reader, status=status, run_id=run, after=0, limit=50)
+    assert not [step for step in explained.plan if step.startswith("SCAN i") and "USING" not in step]
+    # Those that nobody has written down as expired yet come from another place of the index: few, and sorted.
+    assert status == "expired" or not [step for step in explained.plan if "TEMP B-TREE" in step], (
+        explained.plan
+    )
+    assert status is None or [step for step in explained.plan if "inputs_by_" in step], explained.plan
 
 
 @pytest.mark.parametrize("filters", [{}, {"parent_id": "p"}, {"agent_id": "a"}])
