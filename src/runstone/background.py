@@ -118,8 +118,9 @@ def _known(ledger: "Ledger", run_id: str, arguments: list[str]) -> AgentRun | No
     run = ledger.get_run(run_id)
     if not is_background(run) or (ledger.input(run_id) or {}).get("command") != arguments:
         raise RunMismatch(f"run {run_id} exists with another command", run_id=run_id)
-    begun = run.status != "pending" or run.attempt > 0
-    return run if begun else None  # its starter may have been killed: of two keepers one gets the run
+    # Its starter may have been killed: of two keepers one gets the run.
+    begun = run.attempt > 0 or run.status not in ("pending", "interrupted")
+    return run if begun else None
 
 
 def _started(run: AgentRun) -> AgentRun:

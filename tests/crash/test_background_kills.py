@@ -15,6 +15,8 @@ import pytest
 
 import runstone
 from runstone import background
+from runstone.cli import following
+from runstone.cli.output import Output
 from runstone.engine import process_table, processes
 from runstone.engine.background import keeping
 from runstone.ledger import Ledger
@@ -180,8 +182,8 @@ def test_all_killed_and_resumed_keeps_every_line_and_starts_again(ledger: Ledger
     assert not list(processes_of(tmp_path)) or eventually(lambda: not list(processes_of(tmp_path)))
 
 
-def test_who_waits_goes_on_waiting_between_two_watchers(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_waits_goes_on_waiting_between_two_watchers_and_is_told_if_that_takes_long(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second watcher is held back, so that the moment between the two lasts as long as it is looked at."""
     first, go = tmp_path / "first", tmp_path / "go"
@@ -198,6 +200,10 @@ def test_who_waits_goes_on_waiting_between_two_watchers(
     before = time.monotonic()
     ledger.wait(run.id, 0.5)
     assert time.monotonic() - before >= 0.5, "it did not wait for the next watcher"
+    monkeypatch.setattr(following, "_UNRECORDED_S", 0.0)
+    look = following.looks(ledger, run.id, Output())
+    assert [next(look).status, next(look).status] == ["interrupted"] * 2
+    assert "not recorded at the moment" in capsys.readouterr().err
     go.touch()
     assert ledger.wait(run.id, 30).status == "completed"
     assert printed(ledger, run.id) == NUMBERS
@@ -217,7 +223,7 @@ def test_a_restart_that_nobody_is_left_to_make_is_not_waited_for(
         )
         assert ledger.reconcile() == [run.id]
     left = reading(ledger, run.id, "interrupted")
-    assert "its keeper was killed" in (left.status_reason or "")
+    assert "its keeper is gone" in (left.status_reason or "")
     assert left.attempt == 1
     eventually(lambda: not list(processes_of(tmp_path)))
     assert ledger.resume_exec(run.id).attempt == 2
@@ -226,8 +232,9 @@ def test_a_restart_that_nobody_is_left_to_make_is_not_waited_for(
     assert ledger.verify() == []
 
 
-def test_a_command_whose_keeper_and_watcher_died_before_it_ran_is_found_by_a_resume(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["resumed", "asked for again"])
+def test_a_command_whose_keeper_and_watcher_died_before_it_ran_runs_when_it_is(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     go, real = tmp_path / "go", background.watcher_command
     held = f'while [ ! -e {go} ]; do sleep 0.02; done; exec "$@"'
@@ -243,7 +250,10 @@ def test_a_command_whose_keeper_and_watcher_died_before_it_ran_is_found_by_a_res
     assert ledger.reconcile() == [run.id]
     assert ledger.get_run(run.id).status == "interrupted"
     go.touch()
-    ledger.resume_exec(run.id)
+    if how == "resumed":
+        ledger.resume_exec(run.id)
+    else:
+        ledger.exec(["echo", "ran"], run_id=run.id)
     assert ended(ledger, run.id).status == "completed"
     assert printed(ledger, run.id) == ["ran"]
     assert ledger.verify() == []

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -27,7 +28,7 @@ from runstone.domain.records import AgentRun
 from runstone.engine.ambient import AMBIENT
 from runstone.engine.gate import find_program
 from runstone.engine.outcome import outcome_of
-from runstone.errors import CommandError, IllegalTransition, ValueTooLarge
+from runstone.errors import CommandNotFound, IllegalTransition, ValueTooLarge
 from runstone.ledger import Ledger
 
 _TITLE: Final = 80
@@ -65,7 +66,7 @@ _WAIT_S: Final = 10.0
     type=Duration(),
     default=1.0,
     metavar="DURATION",
-    help="Wait so long before it is started again, and each time twice as long; else 1s.",
+    help="Wait so long before it is started again, each time twice as long, up to 10m if less; else 1s.",
 )
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="End it after 90s, 30m, 2h.")
 @click.option("--exit-code", "own_code", is_flag=True, help="End with the command's own exit code.")
@@ -129,9 +130,11 @@ def _restart(times: int, delay_s: float) -> dict[str, Any] | None:
 def _require_program(name: str, cwd: str, environment: dict[str, str]) -> None:
     try:
         find_program(name, environment=environment, cwd=cwd)
-    except CommandError as error:
+    except CommandNotFound as error:
         hint = "a script in this folder is started as ./NAME, a line of shell as: sh -c 'LINE'"
-        raise type(error)(str(error), hint=hint) from None
+        if not os.path.isdir(cwd):
+            hint = "name a folder that exists: --cwd DIR"
+        raise CommandNotFound(str(error), hint=hint) from None
 
 
 def _read_stdin() -> bytes:
@@ -181,7 +184,8 @@ def _attached(
 ) -> int:
     """Follows the command to its end; Ctrl-C orders a stop of it, a second one leaves it to itself."""
     output.note(f"run {run.id}")
-    for message in followed(ledger, run.id, after, told=lambda: _order_stop(output, ledger, run.id, pressed)):
+    told = partial(_order_stop, output, ledger, run.id, pressed)
+    for message in followed(ledger, run.id, output, after, told=told):
         _print(output, list(entries([message])))
     ended = ledger.get_run(run.id)
     output.status(*closing_line(look(ledger, run.id)))

@@ -1,6 +1,7 @@
 """`runs events | watch`: what happens, also while it happens."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import click
@@ -19,6 +20,9 @@ from runstone.ledger import Ledger
 _PAGE = 500
 _LOOK_S = 0.5
 """An owner that dies changes nothing in the file, so look now and then without being told."""
+
+_UNRECORDED_S = 5.0
+"""The next watcher of a command has usually begun in a fraction of that; on a full disk none can."""
 
 
 @click.command(cls=Command)
@@ -54,7 +58,7 @@ def events(session: Session, run: str, after: int, limit: int, follow: bool) -> 
 
 def _follow_events(ledger: Ledger, run_id: str, after: int, output: Output) -> None:
     no_single_document(output)
-    for _ in looks(ledger, run_id):
+    for _ in looks(ledger, run_id, output):
         for event in events_after(ledger, run_id, after):
             after = event.seq
             if output.text:
@@ -72,12 +76,12 @@ def events_after(ledger: Ledger, run_id: str, after: int | None) -> Iterator[Run
         after = page.next_cursor
 
 
-def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
+def looks(ledger: Ledger, run_id: str, output: Output) -> Iterator[AgentRun]:
     """The run, again and again, as soon as anything was written, until nothing more can come of it.
 
-    What is read after a look is at least as new as the look.
+    What is read after a look is at least as new as the look. A warning says if nobody owns it for long.
     """
-    changed = threading.Event()
+    changed, recorded_at = threading.Event(), time.monotonic()
     number = ledger.signals.subscribe(None, changed.set)
     try:
         while True:
@@ -86,6 +90,13 @@ def looks(ledger: Ledger, run_id: str) -> Iterator[AgentRun]:
             yield run
             if settled(ledger, run):
                 return
+            if run.status != "interrupted":
+                recorded_at = time.monotonic()
+            elif time.monotonic() - recorded_at > _UNRECORDED_S:
+                output.warning(
+                    "what it prints is not recorded at the moment; see what is wrong: runstone doctor"
+                )
+                recorded_at = float("inf")
             changed.wait(_LOOK_S)
     finally:
         ledger.signals.unsubscribe(number)

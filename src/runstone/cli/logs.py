@@ -83,7 +83,7 @@ def _follow(ledger: Ledger, run: AgentRun, wanted: Wanted, output: Output) -> in
     else:
         for entry in select(ledger, run, wanted, up_to=after):
             print_entry(entry, output, timestamps=wanted.timestamps)
-    for message in followed(ledger, run.id, after):
+    for message in followed(ledger, run.id, output, after):
         if wanted.since is None or message.timestamp >= wanted.since:
             for entry in log_lines.entries([message], wanted.stream):
                 print_entry(entry, output, timestamps=wanted.timestamps)
@@ -93,13 +93,13 @@ def _follow(ledger: Ledger, run: AgentRun, wanted: Wanted, output: Output) -> in
 
 
 def followed(
-    ledger: Ledger, run_id: str, after: int = 0, *, told: Callable[[], None] = lambda: None
+    ledger: Ledger, run_id: str, output: Output, after: int = 0, *, told: Callable[[], None] = lambda: None
 ) -> Iterator[Message]:
     """Messages of a run's thread after `after`, then as they come from any process, until nothing more can come.
 
     `told` is called now and then, at least twice a second.
     """
-    for run in looks(ledger, run_id):
+    for run in looks(ledger, run_id, output):
         told()
         for message in messages_after(ledger, run, after):
             after = message.seq

@@ -222,6 +222,6 @@ def _next_step_of_command(status: str, short: str, *, still: bool) -> str | None
     if not still:
         return f"follow it: runstone runs logs -f {short}"
     if status in ("pending", "waiting"):
-        return f"its keeper was killed, and nobody else starts it; go on with it: runstone resume {short}"
+        return f"its keeper is gone, and nobody else starts it; go on with it: runstone resume {short}"
     again = "go on with it" if status in ("interrupted", "paused") else "start it again"
     return f"{again}: runstone resume {short}"

@@ -86,6 +86,7 @@ def test_delays_double_up_to_ten_minutes() -> None:
     assert [policy.delay_after(number) for number in (1, 2, 3)] == [1.0, 2.0, 4.0]
     assert policy.delay_after(90) == LONGEST_DELAY_S
     assert policy.delay_after(101) is None
+    assert [Restart(delay_s=3600.0).delay_after(number) for number in (1, 2)] == [3600.0, 3600.0]
 
 
 @pytest.mark.parametrize("given", [{"on": "always"}, {"max": -1}, {"delay_s": -1}, {"times": 3}, "failure"])

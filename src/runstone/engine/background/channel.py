@@ -11,7 +11,7 @@ from runstone.errors import RunstoneError
 
 
 class KeeperGone(RunstoneError):
-    """The keeper of the command was killed."""
+    """The keeper of the command is gone."""
 
     code = "keeper_gone"
     hint = "go on with the run: runstone resume RUN"
@@ -32,10 +32,10 @@ class Channel:
         """Whether the keeper lives."""
 
     def require(self) -> None:
-        """Raises `KeeperGone` if the keeper was killed."""
+        """Raises `KeeperGone` if the keeper does not live."""
         self.wait(0)
         if not self.open:
-            raise KeeperGone("the keeper of the command was killed")
+            raise KeeperGone("the keeper of the command is gone")
 
     def say(self, **told: Any) -> None:
         """Tells the keeper; nothing happens if it is gone."""
@@ -52,7 +52,7 @@ class Channel:
                     del self._told[index]
                     return answer[word]
             if not self.open:
-                raise KeeperGone("the keeper of the command was killed")
+                raise KeeperGone("the keeper of the command is gone")
             self.wait(None)
 
     def ring(self) -> None:

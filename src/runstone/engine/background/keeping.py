@@ -15,8 +15,8 @@ _STARTING_S: Final = 5.0
 """So long a run is given, from its creation or its resume on, until its keeper is there."""
 
 _REASONS: Final = {
-    "pending": "its keeper was killed before the command ran",
-    "waiting": "its keeper was killed while it waited to be started again",
+    "pending": "its keeper is gone, and the command has not run",
+    "waiting": "its keeper is gone, and nobody is left to start it again",
 }
 
 

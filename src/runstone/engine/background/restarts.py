@@ -11,7 +11,7 @@ LONGEST_DELAY_S: Final = 600.0
 
 
 class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`on` failure, at most `max` times, after `delay_s` seconds, which double each time up to ten minutes."""
+    """`on` failure, at most `max` times, after `delay_s` seconds, which double each time, up to ten minutes if less."""
 
     on: Literal["failure", "never"] = "failure"
     max: int = 3
@@ -36,4 +36,4 @@ class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Seconds to wait after so many failed tries before the next one; None: no further try."""
         if self.on == "never" or failures > self.max:
             return None
-        return min(LONGEST_DELAY_S, self.delay_s * 2.0 ** min(failures - 1, 30))
+        return min(max(LONGEST_DELAY_S, self.delay_s), self.delay_s * 2.0 ** min(failures - 1, 30))
