@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 import runstone
-from runstone import errors, inputs, notebooks
+from runstone import commands, errors, inputs, notebooks
 from runstone.domain import events, exported, lines, records
 from runstone.engine import context
 from runstone.store import writer
@@ -147,7 +147,7 @@ def given() -> Iterator[tuple[str, type]]:
     yield "`ledger.threads`", notebooks.Threads
     yield "`ledger.boards`", notebooks.Boards
     yield "`ledger.inputs`", inputs.Inputs
-    yield "`ledger.commands`", notebooks.Commands
+    yield "`ledger.commands`", commands.Commands
     for name, kind in vars(records).items():
         if inspect.isclass(kind) and kind.__module__ == records.__name__ and kind is not records.Record:
             yield f"`{name}`", kind

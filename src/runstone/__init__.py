@@ -20,7 +20,7 @@ from runstone.errors import (
     SecretMissing,
     Suspended,
 )
-from runstone.execution import fork, plan, resume, run
+from runstone.execution import fork, plan, resumable, resume, run
 from runstone.ledger import Ledger, open
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "fork",
     "open",
     "plan",
+    "resumable",
     "resume",
     "run",
     "usage_from",

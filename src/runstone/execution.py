@@ -150,10 +150,13 @@ async def resume(
     slots: int = SLOTS,
     park_after_s: float | None = None,
     secrets: Source | None = None,
+    attempt: int | None = None,
 ) -> Any:
     """Goes on with a run, without doing finished work again, and gives its result.
 
-    A completed run gives its stored result; a live one is waited for. `budget` replaces the run's. Values of secrets
+    A completed run gives its stored result; a live one is waited for. With `attempt`, the number of the last one as the
+    caller saw it, a run in which another has begun since is only waited for: of two callers that saw the same run, one
+    goes on with it, and both get what comes of it. `budget` replaces the run's. Values of secrets
     are not stored, so they are given anew: `secrets`, or the environment. Raises as `run`
     does, and `DefinitionChanged` where the policy refuses a changed definition.
     """
@@ -164,7 +167,19 @@ async def resume(
         registry=registry or default_registry(), policy=policy or ResumePolicy(), root_id=run_id, ended={},
         vault=vault,
     )  # fmt: skip
-    return await _resume(ledger, tree, budget, slots, park_after_s)
+    return await _resume(ledger, tree, budget, slots, park_after_s, seen=attempt)
+
+
+def resumable(ledger: Ledger) -> list[AgentRun]:
+    """Top-level runs that are interrupted, then those that an answer or an order lets go on and that nobody has taken.
+
+    At most 1,000 of each, the oldest first. Runs that people have stopped or paused are not among them.
+    """
+    found = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+    queued = [
+        run_id for name in ("answered_roots", "ordered_roots") for (run_id,) in ledger.reader.rows(name)
+    ]
+    return [*found, *(ledger.get_run(run_id) for run_id in dict.fromkeys(queued))]
 
 
 async def _resume_command(run_id: str, ledger: Ledger) -> Any:
@@ -179,11 +194,19 @@ async def _resume_command(run_id: str, ledger: Ledger) -> Any:
 
 
 async def _resume(
-    ledger: Ledger, tree: Tree, budget: dict[str, Any] | None, slots: int, park_after_s: float | None
+    ledger: Ledger,
+    tree: Tree,
+    budget: dict[str, Any] | None,
+    slots: int,
+    park_after_s: float | None,
+    *,
+    seen: int | None = None,
 ) -> Any:
     run_id = tree.root_id or ""
     await asyncio.to_thread(ledger.supervisor.settle, run_id)
     existing = ledger.get_run(run_id)
+    if seen is not None and existing.attempt != seen:
+        return await _drive(ledger, run_id, tree, slots, park_after_s)
     tree.thread_id = existing.parent_thread_id
     if existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id):
         raise awaiting(ledger.reader, run_id)
@@ -192,7 +215,7 @@ async def _resume(
         names = secret_names(ledger.reader.blob(existing.input_ref) if existing.input_ref else b"")
         tree.vault.allow(names)
         tree.vault.require(run_id, names)
-        await _make_ready(ledger, existing, budget)
+        await _make_ready(ledger, existing, budget, seen)
     elif budget is not None:
         raise IllegalTransition(
             f"run {run_id} is {existing.status}; its budget can be changed when it is resumed"
@@ -200,9 +223,12 @@ async def _resume(
     return await _drive(ledger, run_id, tree, slots, park_after_s)
 
 
-async def _make_ready(ledger: Ledger, existing: AgentRun, budget: dict[str, Any] | None) -> None:
+async def _make_ready(
+    ledger: Ledger, existing: AgentRun, budget: dict[str, Any] | None, seen: int | None
+) -> None:
     options = None if budget is None else {**existing.options, "budget": _budget(budget)}
-    await ledger.core.submit(ResumeRun(existing.id, "resumed", expect=RESUMABLE, options=options), [])
+    ready = ResumeRun(existing.id, "resumed", expect=RESUMABLE, options=options, attempt=seen)
+    await ledger.core.submit(ready, [])
     if options is not None:
         changed = [("budget.changed", {"budget": options["budget"]}, 1)]
         await ledger.core.submit(RecordEvents(existing.id, None, changed), [])

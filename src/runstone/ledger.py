@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 from runstone import reports
 from runstone import workspace as places
+from runstone.commands import Commands
 from runstone.domain import codec, keys
 from runstone.domain.bounds import asked_id, options_of
 from runstone.domain.clock import Clock
@@ -43,7 +44,7 @@ from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
 from runstone.errors import ForkedLedger, InvalidInput, RunstoneError, StoreReadOnly
 from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
-from runstone.notebooks import Boards, Commands, Threads
+from runstone.notebooks import Boards, Threads
 from runstone.redacting import redactor_of
 from runstone.store import lists, questions
 from runstone.store.blobs import pack, pack_value
@@ -462,18 +463,21 @@ class Ledger:
         self,
         run_id: str,
         verb: str,
+        message: str | None = None,
         *,
         scope: str = "subtree",
         by: str | None = None,
         reason: str | None = None,
         idempotency_key: str | None = None,
     ) -> Command:
-        """Orders a run to `stop`: at once where nobody holds it, else as soon as its owner sees it.
+        """Orders a run to `stop`, `pause`, `resume`, `retry`, or to hear a `message` (`steer`); gives the order.
 
-        `scope` is run or subtree. Raises `IllegalTransition` for a run that has ended.
+        Its status says what became of it: `applied` at once where nobody has to see it, else `requested`. `scope` is
+        run or subtree, for stop, pause and resume. The same `idempotency_key` gives the same order back, another one
+        under it raises `CommandConflict`. Raises `IllegalTransition`, with a hint, for a run that takes no such order.
         """
         return self.commands.give(
-            run_id, verb, scope=scope, by=by, reason=reason, idempotency_key=idempotency_key
+            run_id, verb, message, scope=scope, by=by, reason=reason, idempotency_key=idempotency_key
         )
 
     def wait(self, run_id: str, timeout: float | None = None) -> AgentRun:

@@ -1,4 +1,4 @@
-"""Threads, boards and commands: the parts of the ledger beside runs and events."""
+"""Threads and boards: parts of the ledger beside runs and events."""
 
 import builtins
 from collections.abc import Iterable
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from runstone.domain import codec, keys
 from runstone.domain.bounds import asked_id, bounded, labels_of, pairs, role_of
-from runstone.domain.records import AgentRun, Board, Card, Command, Message, Page, Thread
+from runstone.domain.records import Board, Card, Message, Page, Thread
 from runstone.domain.redaction import Redactor
-from runstone.domain.runs import ENDED
-from runstone.errors import IllegalTransition, InvalidCursor, InvalidInput, NotFound
+from runstone.errors import InvalidCursor, InvalidInput, NotFound
 from runstone.store.base import Row
 from runstone.store.blobs import pack
-from runstone.store.writes.boards import MoveCommand, RequestStop, SaveBoard, SaveCard
+from runstone.store.writes.boards import SaveBoard, SaveCard
 from runstone.store.writes.events import AppendMessages, NewMessage, SaveThread
 
 if TYPE_CHECKING:
@@ -191,68 +190,3 @@ def _before(cursor: str | None) -> int | None:
     if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:
         raise InvalidCursor(f"{cursor!r:.80} is no cursor of a list of threads")
     return int(cursor)
-
-
-class Commands:
-    """`ledger.commands`: orders to runs."""
-
-    VERBS = ("stop",)
-
-    def __init__(self, ledger: "Ledger") -> None:
-        self._ledger = ledger
-
-    def give(
-        self,
-        run_id: str,
-        verb: str,
-        *,
-        scope: str,
-        by: str | None,
-        reason: str | None,
-        idempotency_key: str | None,
-    ) -> Command:
-        """Orders a run to stop, with all below it where `scope` is subtree."""
-        if verb not in self.VERBS or scope not in ("run", "subtree"):
-            raise InvalidInput(
-                f"a command is one of {', '.join(self.VERBS)}, for run or subtree, not {verb!r} {scope!r}"
-            )
-        ledger = self._ledger
-        ledger.reconcile()
-        payload = {"scope": scope} | ({"reason": ledger.core.clean("reason", reason, 600)} if reason else {})
-        for name, text in (("by", by), ("idempotency_key", idempotency_key)):
-            if text is not None:
-                bounded(name, text, 200)
-        by = None if by is None else ledger.core.redactor.text(by)
-        first = self._request(run_id, payload, by=by, key=idempotency_key)
-        if scope == "subtree":
-            for run in self._below(run_id):
-                self._cascade(run, by)
-        return next(c for c in ledger.reader.commands(run_id) if c.id == first)
-
-    def _request(self, run_id: str, payload: dict[str, Any], *, by: str | None, key: str | None) -> str:
-        ledger = self._ledger
-        ledger.end_orphans(run_id)
-        write = RequestStop(run_id, ledger.core.new_id(), payload, by=by, idempotency_key=key)
-        command_id, _status = ledger.core.submit(write, []).result()
-        return str(command_id)
-
-    def _below(self, run_id: str) -> builtins.list[AgentRun]:
-        nodes = list(self._ledger.tree(run_id).walk())[1:]
-        return [node.run for node in nodes if node.run.status not in ENDED and not node.run.detached]
-
-    def _cascade(self, run: AgentRun, by: str | None) -> None:
-        try:
-            self._request(
-                run.id, {"scope": "run", "reason": "parent stopped", "cascade": True}, by=by, key=None
-            )
-        except IllegalTransition:
-            return  # it ended in this moment
-
-    def list(self, run_id: str) -> builtins.list[Command]:
-        """The orders to a run, from the first."""
-        return self._ledger.reader.commands(run_id)
-
-    def move(self, command_id: str, status: str, reason: str | None = None) -> None:
-        """Moves an order on; the engine says so when it saw it and when it is done."""
-        asked_id("a command's id", command_id)
-        self._ledger.core.submit(MoveCommand(command_id, status, reason), []).result()

@@ -16,10 +16,10 @@ from tests.crash.world import Server, pause, require_whole, tools_alive
 DRIVEN = (
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
-    "EndRun", "GiveBack", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
+    "EndRun", "GiveBack", "GiveOrder", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
     "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop",
     "ResumeRun", "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces",
-    "TidySearch", "UpdateRun", "YieldRun",
+    "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
     "WithdrawInputs",

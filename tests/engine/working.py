@@ -42,6 +42,14 @@ def registry(folder: Path) -> Registry:
     async def deep(ctx: Any, input: Any) -> Any:
         return await asyncio.gather(ctx.child("tree"), ctx.child("sleeper"), ctx.sleep(600))
 
+    @names.workflow("pausing")
+    async def pausing(ctx: Any, input: Any) -> Any:
+        await ctx.step("first", lambda: note(folder, "first"))
+        while (folder / "hold").exists() and not ctx.pausing:  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.01)
+        await ctx.step("second", lambda: note(folder, "second"))
+        return "done"
+
     spec = CommandSpec(command=(sys.executable, "-c", SLEEPER), grace_s=0.2)
     names.add_command_agent("sleeper", "1", spec)
     return names

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from runstone.care.verify import verify
 from runstone.domain.state import Saved
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
@@ -29,9 +30,9 @@ from runstone.store.writes.lifecycle import (
     UpdateRun,
 )
 from runstone.store.writes.removal import PruneRun, RemoveRun
+from runstone.store.writes.verbs import GiveOrder, TakeSteering
 from runstone.testing.contract import OTHER, OWNER, Store, event, new_run, usage
 from runstone.testing.model import FINAL, PARKED, Card, Model, Refusal
-from runstone.care.verify import verify
 
 RUNS = st.sampled_from(["a", "b", "c", "d", "e"])
 CARDS = st.sampled_from(["card-1", "card-2"])
@@ -179,8 +180,32 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(run=RUNS)
     def stop(self, run: str) -> None:
         self.numbers += 1
-        write = RequestStop(run, f"order-{self.numbers}", {}, by="ana", idempotency_key=None)
-        self.both(lambda: self.model.stop(run), write)
+        name = f"order-{self.numbers}"
+        write = RequestStop(run, name, {}, by="ana", idempotency_key=None)
+        self.both(lambda: self.model.stop(run, name), write)
+
+    @rule(run=RUNS, verb=st.sampled_from(["pause", "pause", "resume", "retry", "steer"]))
+    def order(self, run: str, verb: str) -> None:
+        self.numbers += 1
+        name = f"order-{self.numbers}"
+        payload = {"message": "go on"} if verb == "steer" else {}
+        self.both(
+            lambda: self.model.give_order(run, verb, name), GiveOrder(run, name, verb, payload, by="ana")
+        )
+
+    @rule(run=RUNS, offset=ATTEMPTS)
+    def hear(self, run: str, offset: int) -> None:
+        attempt = self.attempt(run, offset)
+        write = TakeSteering(run, attempt, f"{run}.thread")
+        outcome = self.both(lambda: self.model.hear(run, attempt), write)
+        assert outcome is None or outcome[0] == len(outcome[1])
+
+    @invariant()
+    def every_order_is_where_it_should_be(self) -> None:
+        for run in self.model.runs.values():
+            found = {one.id: one.status for one in self.store.reader.commands(run.id)}
+            open_ = {order: "requested" for order, _ in run.orders}
+            assert found == run.closed | open_, run.id
 
     @rule(run=RUNS, title=st.sampled_from(["third", "fourth"]))
     def retitle(self, run: str, title: str) -> None:

@@ -30,6 +30,7 @@ ORDER = (
         "feeds",
         "inputs",
         "notebooks",
+        "commands",
         "redacting",
         "reports",
         "repricing",

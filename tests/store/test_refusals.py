@@ -57,6 +57,7 @@ from runstone.store.writes.repair import RebuildRequests, RebuildRun
 from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.store.writes.thinning import RemoveCheckpoints, ThinPlaces
+from runstone.store.writes.verbs import GiveOrder, TakeSteering
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
 QUESTION = inputs.question("Late?", now=0, choices=["late", "never"])
@@ -128,6 +129,12 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         RequestStop("waiting", "late", {}, by="ana", idempotency_key="late"),
         RequestStop("live", "late", {}, by="ana", idempotency_key=None),
         CarryOutStop("halted"),
+        GiveOrder("live", "late", "pause", {"scope": "run"}, by="ana", idempotency_key="late"),
+        GiveOrder("pending", "late", "pause", {}, by="ana"),
+        GiveOrder("waiting", "late", "resume", {}, by="ana"),
+        GiveOrder("halted", "late", "retry", {}, by="ana"),
+        GiveOrder("live", "late", "steer", {"message": "late"}, by="ana"),
+        TakeSteering("live", 1, "live.thread"),
         RecordEvents("live", 1, [("phase.started", {"phase": "late"}, 1)]),
         RecordReuse("live", 1, [{"child_run_id": "live.kid", "tokens": 1}]),
         RecordHandled("live", 1, [2]),
@@ -197,6 +204,12 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         RequestStop("ended", "late", {}, by=None, idempotency_key=None),
         MoveCommand("nothing", "applied"),
         CarryOutStop("nobody"),
+        GiveOrder("waiting", "late", "pause", {}, by="ana"),
+        GiveOrder("live", "late", "resume", {}, by="ana"),
+        GiveOrder("ended", "late", "retry", {}, by="ana"),
+        GiveOrder("ended", "late", "steer", {"message": "late"}, by="ana"),
+        GiveOrder("live", "late", "steer", {"message": "late"}, by="ana", idempotency_key="told"),
+        TakeSteering("live", 9, "live.thread"),
         PruneRun("live"),
         RemoveRun("live"),
         RebuildRun(doubted("live")),
@@ -240,6 +253,8 @@ def lay_out(store: Store) -> None:
     store.start("halted")
     store.do(RequestStop("halted", "halt", {}, by="ana", idempotency_key=None))
     store.do(YieldRun("halted", 1, "lost"))
+    store.do(GiveOrder("live", "told", "steer", {"message": "told"}, by="ana", idempotency_key="told"))
+    store.do(CreateRun(new_run("pending")))
     store.start("old")
     first, saved = Saved().changes({"n": 1})
     store.do(SaveCheckpoint("old", 1, first, label=None, after=0))

@@ -55,7 +55,7 @@ MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "run.started": (frozenset({"pending"}), "running"),
     "run.waiting": (frozenset({"running"}), "waiting"),
     "run.awaited": (frozenset({"running"}), "awaiting_user"),
-    "run.paused": (frozenset({"pending", "running", "waiting"}), "paused"),
+    "run.paused": (frozenset({"pending", "running", "waiting", "interrupted"}), "paused"),
     "run.resumed": (
         frozenset({"waiting", "awaiting_user", "paused", "interrupted", "failed", "cancelled"}),
         "pending",

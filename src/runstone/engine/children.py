@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runstone.domain.bounds import options_of
+from runstone.domain.orders import PAUSED_WITH_PARENT
 from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
 from runstone.engine.asking import waits_for_person
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 GONE_ON = frozenset({"failed", "cancelled", "interrupted"})
 """Statuses from which a parent tries a child again."""
+
+
+_WITH_PARENT = ("budget", PAUSED_WITH_PARENT)
+"""Why a child is paused that goes on with its parent; any other pause is for whoever gave it to end."""
 
 
 class Item:
@@ -172,6 +177,7 @@ async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
         stop()
     call.on_cancel = lambda: ctx.engine.loop.call_soon(_unless_ending, ctx, stop)
     call.waits = True
+    ctx.pause_children(call)
     ctx.consider_parking()
     await asyncio.gather(*live)
 
@@ -219,7 +225,7 @@ async def _make_ready(ctx: "Context", item: Item) -> None:
         await core.submit(
             ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"waiting"})), []
         )
-    elif record.child_status == "paused" and core.reader.run(item.run_id).status_reason == "budget":
+    elif record.child_status == "paused" and core.reader.run(item.run_id).status_reason in _WITH_PARENT:
         await core.submit(ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"paused"})), [])
 
 

@@ -68,6 +68,9 @@ class Conduct:
         self.cap: str | None = None
         """The budget that was reached."""
         self.stop_reason: str | None = None
+        self.pause_reason: str | None = None
+        """Why the run shall pause, once each of its branches has come to a durable call."""
+        self._pause_below = False
         self.park: Callable[[], None] | None = None
         """Asks the executor to park the run; set while it executes."""
         self.driver = asyncio.current_task()
@@ -107,9 +110,9 @@ class Conduct:
             self.engine.core.submit(RecordHandled(self.run_id, self.attempt, delivered), self.handle.unseen)
 
     def may_park(self) -> bool:
-        """Whether parking makes sense: at a cap only once the children that still run have ended."""
+        """Whether parking makes sense: at a cap, or for a pause, only once no child is at work any more."""
         children = [call for call in self.calls if call.kind == "child"]
-        if any(call.blocked for call in children):
+        if self.pause_reason is not None or any(call.blocked for call in children):
             return all(call.live == 0 for call in children)
         if self.engine.keeps_parents:
             return all(self.engine.idle.issuperset(call.open_ids) for call in children)
@@ -117,7 +120,7 @@ class Conduct:
 
     def consider_parking(self) -> None:
         """Looks, after a while, whether all branches of the run wait; then it is parked."""
-        blocked = any(call.blocked for call in self.calls)
+        blocked = self.pause_reason is not None or any(call.blocked for call in self.calls)
         if self.draining and blocked and self.may_park() and self.park is not None:
             self.park()
         self._look_later(0.0 if blocked else self.engine.park_after_s)
@@ -133,7 +136,29 @@ class Conduct:
             return
         if self.may_park() and all_parked(self.tasks, self.calls, running, self):
             self.park()
-        self._look_later(max(self.engine.park_after_s, _LOOK_AGAIN_S))
+        again = _LOOK_AGAIN_S if self.pause_reason is not None else self.engine.park_after_s
+        self._look_later(max(again, _LOOK_AGAIN_S))
+
+    def begin_pause(self, reason: str, *, below: bool) -> None:
+        """Pauses the run once each of its branches has come to a durable call; with `below`, its children, too."""
+        self.pause_reason, self._pause_below = reason, below
+        for call in list(self.work.values()):
+            self.pause_children(call)
+        self.consider_parking()
+
+    def pause_children(self, call: Call) -> None:
+        """Has the children of a call pause, if they are to pause with the run."""
+        if self._pause_below and not call.detached:
+            for child_id in call.open_ids:
+                self.engine.spawn(self.engine.pause_tree(child_id, self.run_id))
+
+    def _held_back(self) -> Call:
+        """A call that is not begun, as the run is about to pause: the next attempt makes it anew."""
+        call = Call("pause", "pause", "", loop=self.engine.loop)
+        call.waits = True
+        self._open(call, asyncio.shield(self.over))
+        self.consider_parking()
+        return call
 
     @property
     def ending(self) -> bool:

@@ -71,6 +71,16 @@ class Context(Conduct):
         return self.stop_reason is not None or self.handle.stopping
 
     @property
+    def pausing(self) -> bool:
+        """Whether the run is about to pause: its next durable call is made by the attempt that goes on."""
+        return self.pause_reason is not None
+
+    def steering(self) -> list[str]:
+        """Messages that people sent since the last look; see `RunHandle.steering`."""
+        self.check()
+        return self.handle.steering()
+
+    @property
     def workspace(self) -> Path:
         """The workspace's folder."""
         return self.engine.workspace
@@ -110,6 +120,8 @@ class Context(Conduct):
             "detached": detach or None,
         }
         self._durable(f"ctx.child({agent!r})")
+        if self.pausing:
+            return self._held_back()
         item = self._item(agent, input, key, _options(options, retry), more)
         return self._children([item], single=True, detached=detach)
 
@@ -128,6 +140,8 @@ class Context(Conduct):
         Waits for all, then raises `ChildrenFailed` if some failed. A phase's concurrency limits how many run at a time.
         """
         self._durable(f"ctx.map({agent!r})")
+        if self.pausing:
+            return self._held_back()
         given = _options(options, retry)
         items = [
             self._item(
@@ -147,6 +161,8 @@ class Context(Conduct):
         The function may be sync (it runs in a thread) or async. It runs at least once; see `idempotency_key`.
         """
         self._durable(f"ctx.step({name!r})")
+        if self.pausing:
+            return self._held_back()
         explicit = None if key is None else keys.explicit_key("step", name, key)
         own = explicit or keys.child_key("step", name, "", list(args))
         hint = self._hint(own, name)
@@ -163,6 +179,8 @@ class Context(Conduct):
     def sleep(self, seconds: float) -> Call:
         """A durable timer: after a crash only what is left of it is waited for."""
         self._durable("ctx.sleep")
+        if self.pausing:
+            return self._held_back()
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
             raise InvalidInput(f"sleep takes seconds from 0, not {seconds!r}")
         own = keys.child_key("timer", "sleep", "", [seconds])
@@ -189,6 +207,8 @@ class Context(Conduct):
         `AmbiguousQuestion`, unless each has its own `key`; under a key a run asks once.
         """
         self._durable("ctx.ask")
+        if self.pausing:
+            return self._held_back()
         asked = inputs.question(
             message, now=self.engine.core.now(), choices=choices, key=key, reason=reason, schema=schema,
             expires_s=expires_s, default=default,

@@ -1,8 +1,10 @@
 """One attempt, from its claim to its end: calls the code, and turns how it went into one transaction."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -84,7 +86,9 @@ class Attempt:
     async def run(self) -> None:
         ctx, engine = self.ctx, self.engine
         ctx.park = lambda: self._tell("park")
-        ctx.handle.listen(lost=self._from_thread("lost"), stop=self._from_thread("stop"))
+        ctx.handle.listen(
+            lost=self._from_thread("lost"), stop=self._from_thread("stop"), pause=self._begin_pause
+        )
         engine.executing(ctx, True)
         self._ordered_before()
         try:
@@ -113,6 +117,14 @@ class Attempt:
                 return  # the loop is closed; its runs were left interrupted then
 
         return tell
+
+    def _begin_pause(self, reason: str) -> None:
+        """Told, from another thread, of an order to pause."""
+        order = self.ctx.handle.pause_order
+        below = order is not None and order.payload.get("scope") == "subtree"
+        begin = functools.partial(self.ctx.begin_pause, reason, below=below)
+        with suppress(RuntimeError):  # the loop is closed; its runs were left interrupted then
+            self.engine.loop.call_soon_threadsafe(begin)
 
     def _ordered_before(self) -> None:
         """An order that came between the claim and now was told to nobody."""
@@ -278,11 +290,15 @@ class Attempt:
             ctx.suspended = True
             ctx.handle.left()
             # What it left parked still needs the engine's work, unless only a person or a budget lets it go on.
-            self._parked = write.event_type == "run.waiting"
+            self._parked = write.event_type == "run.waiting" and self._status() != "paused"
         return parked
 
+    def _status(self) -> str:
+        """An order to pause that this process had not seen turns `waiting` into `paused` in the same transaction."""
+        return self.engine.core.reader.run(self.ctx.run_id).status
+
     def _parking(self) -> ParkRun:
-        """The write that parks the run: paused where a budget keeps it from going on, else waiting."""
+        """The write that parks the run: paused where a budget or an order keeps it from going on, else waiting."""
         ctx = self.ctx
         open_calls = [call for call in ctx.calls if not call.done()]
         if any(call.blocked == "budget" for call in open_calls):
@@ -294,17 +310,20 @@ class Attempt:
                 {"reason": "budget"},
                 extra=reached if ctx.cap else None,
             )
+        asks = [call for call in open_calls if call.input_id is not None]
+        ids = [call.input_id for call in asks if call.input_id is not None]
+        if ctx.pause_reason is not None:
+            paused = {"reason": self.engine.core.redactor.text(ctx.pause_reason)}
+            return ParkRun(ctx.run_id, ctx.attempt, "run.paused", paused, questions=ids)
         payload: dict[str, Any] = {
             "reason": "children" if any(call.child_ids for call in open_calls) else "timer"
         }
         if wakes := [call.wake_at for call in open_calls if call.wake_at is not None]:
             payload["wake_at"] = min(wakes)
         branches = [("all", list(call.child_ids)) for call in open_calls if call.child_ids]
-        asks = [call for call in open_calls if call.input_id is not None]
         event_type = "run.waiting" if len(asks) < len(open_calls) else "run.awaited"
         if event_type == "run.awaited":
             payload["reason"] = asks[0].name if len(asks) == 1 else f"{len(asks)} questions"
-        ids = [call.input_id for call in asks if call.input_id is not None]
         return ParkRun(ctx.run_id, ctx.attempt, event_type, payload, branches=branches, questions=ids)
 
     async def _abandon(self, root: "asyncio.Task[Any]") -> None:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from runstone.domain import codec, events, inputs
 from runstone.domain.bounds import bounded, pairs, role_of
 from runstone.domain.inputs import InputRequest
+from runstone.domain.orders import reason_of
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
@@ -28,6 +29,7 @@ from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
 from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
+from runstone.store.writes.verbs import TakeSteering
 
 current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
 
@@ -79,7 +81,10 @@ class RunHandle:
         self._final: Receipt | None = None
         self._token: contextvars.Token[RunHandle | None] | None = None
         self._stop_order: Command | None = None
-        self._held = supervisor.hold(run_id, attempt, _weakly(self._lost), _weakly(self._stop))
+        self._pause_order: Command | None = None
+        self._held = supervisor.hold(
+            run_id, attempt, _weakly(self._lost), _weakly(self._stop), _weakly(self._pause)
+        )
         self._finalizer = weakref.finalize(self, supervisor.abandon, self._held)
         self._finalizer.atexit = False
         self._lost_reason: str | None = None
@@ -87,6 +92,8 @@ class RunHandle:
         """Told, from another thread, when this attempt may not write any more."""
         self.on_stop: Callable[[str], None] | None = None
         """Told, from another thread, of an order to stop."""
+        self.on_pause: Callable[[str], None] | None = None
+        """Told, from another thread, of an order to pause."""
 
     run_id = property(lambda self: self.id)
 
@@ -249,8 +256,13 @@ class RunHandle:
             EndRun(self.id, self.attempt, "run.failed", {"error": error_of(error, self._core.redactor)})
         )
 
-    def pause(self, *, reason: str = "paused", state: Any = None) -> None:
-        """Pauses the run, with the state that going on needs, in one transaction. Raises if it could not be saved."""
+    def pause(self, *, reason: str | None = None, state: Any = None) -> None:
+        """Pauses the run, with the state that going on needs, in one transaction. Raises if it could not be saved.
+
+        Without a `reason` it is that of the order to pause, where there is one.
+        """
+        if reason is None:
+            reason = why(self._pause_order) if self._pause_order is not None else "paused"
         extra, saved = None, None
         if state is not None:
             before = self._last_saved()
@@ -340,9 +352,23 @@ class RunHandle:
         if self.on_stop is not None:
             self.on_stop(why(order))
 
-    def listen(self, *, lost: Callable[[str], None], stop: Callable[[str], None]) -> None:
-        """Has losses and orders to stop told, from another thread; what came before is told at once."""
-        self.on_lost, self.on_stop = lost, stop
+    def _pause(self, order: Command) -> None:
+        """A pause was ordered: the loop looks at `pausing`, and calls `pause` where it can go on from."""
+        self._pause_order = order
+        if self.on_pause is not None:
+            self.on_pause(why(order))
+
+    def listen(
+        self,
+        *,
+        lost: Callable[[str], None],
+        stop: Callable[[str], None],
+        pause: Callable[[str], None] | None = None,
+    ) -> None:
+        """Has losses and orders told, from another thread; what came before is told at once."""
+        self.on_lost, self.on_stop, self.on_pause = lost, stop, pause
+        if self._pause_order is not None and pause is not None:
+            pause(why(self._pause_order))
         if self._lost_reason is not None:
             lost(self._lost_reason)
         elif self._stop_order is not None:
@@ -352,6 +378,11 @@ class RunHandle:
     def stop_ordered(self) -> bool:
         """Whether a stop was ordered."""
         return self._stop_order is not None
+
+    @property
+    def pause_order(self) -> Command | None:
+        """The order to pause, if there is one."""
+        return self._pause_order
 
     @property
     def unseen(self) -> list[Receipt]:
@@ -367,6 +398,27 @@ class RunHandle:
     def stopping(self) -> bool:
         """Whether this attempt should end soon: it lost its lease, or a stop was ordered."""
         return self._lost_reason is not None or self._stop_order is not None
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a pause was ordered: call `pause(state=...)` at the next place from which the work can go on."""
+        return self._pause_order is not None and not self._ended
+
+    def steering(self) -> list[str]:
+        """Messages that people sent since the last look, oldest first; each is given once.
+
+        The same commit marks them applied and adds them to the worker thread, with the role "user". One that a crash
+        came upon before is given to the next attempt; after it, it is in the thread. Blocks for a commit if there are
+        some.
+        """
+        if self._unseen:
+            Writer.raise_unseen(self._unseen)
+        reader = self._core.reader
+        if not reader.rows("any_steering", run=reader.pk(self.id))[0][0]:
+            return []
+        take = TakeSteering(self.id, self.attempt, self.worker_thread_id)
+        texts: list[str] = self._submit(take).result()
+        return texts
 
     def cancel(self, reason: str = "stopped") -> Receipt:
         """Ends the run as cancelled; what a loop does that sees `stopping`."""
@@ -443,5 +495,5 @@ def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def why(order: Command) -> str:
-    """The reason of an order to stop, for people."""
-    return order.payload.get("reason") or f"stopped by {order.requested_by or 'a person'}"
+    """The reason of an order, for people."""
+    return reason_of(order.verb, order.requested_by, order.payload)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runstone.domain import keys
+from runstone.domain.orders import PAUSED_WITH_PARENT
 from runstone.domain.records import AgentRun, TreeNode, WorkflowRun
 from runstone.domain.runs import ENDED, Head
 from runstone.engine.asking import waits_for_person
@@ -41,6 +42,7 @@ from runstone.store.writer import Receipt
 from runstone.store.writes.boards import RequestStop
 from runstone.store.writes.lifecycle import Claimed, ClaimRun, RecordEvents, ResumeRun, YieldRun
 from runstone.store.writes.limits import PhaseFull
+from runstone.store.writes.verbs import GiveOrder
 
 SLOTS = 32
 """Runs that execute at a time in one process; one that waits for children holds no slot."""
@@ -376,6 +378,15 @@ class LocalEngine:
             order = RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None)
             with suppress(IllegalTransition):  # it may end in this moment
                 await self.core.submit(order, [])
+            if run.id in self._drives:
+                self._drives[run.id].stir()
+
+    async def pause_tree(self, run_id: str, by: str) -> None:
+        """Has a child pause with its parent, and all below it; detached ones go on."""
+        payload = {"scope": "run", "reason": PAUSED_WITH_PARENT, "cascade": True}
+        for run in _undetached(self.core.reader.tree(run_id)):
+            with suppress(IllegalTransition):  # it ended, waits for a person, or is paused already
+                await self.core.submit(GiveOrder(run.id, self.core.new_id(), "pause", payload, by=by), [])
             if run.id in self._drives:
                 self._drives[run.id].stir()
 

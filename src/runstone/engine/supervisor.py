@@ -33,9 +33,9 @@ LostReason = str
 
 
 class Held:
-    """A run that this process owns. `lost` and `stop` are called at most once, from the heartbeat thread."""
+    """A run that this process owns. `lost`, `stop` and `pause` are called at most once, from the heartbeat thread."""
 
-    __slots__ = ("attempt", "lost", "run_id", "stop")
+    __slots__ = ("attempt", "lost", "pause", "run_id", "stop")
 
     def __init__(
         self,
@@ -43,11 +43,13 @@ class Held:
         attempt: int,
         lost: Callable[[LostReason], None] | None,
         stop: Callable[[Command], None] | None,
+        pause: Callable[[Command], None] | None,
     ) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.lost = lost
         self.stop = stop
+        self.pause = pause
 
 
 class Supervisor:
@@ -82,9 +84,10 @@ class Supervisor:
         attempt: int,
         lost: Callable[[LostReason], None] | None = None,
         stop: Callable[[Command], None] | None = None,
+        pause: Callable[[Command], None] | None = None,
     ) -> Held:
-        """Renews the run's lease from now on, until `release`, and tells of stop orders."""
-        held = Held(run_id, attempt, lost, stop)
+        """Renews the run's lease from now on, until `release`, and tells of orders to stop or pause."""
+        held = Held(run_id, attempt, lost, stop, pause)
         with self._lock:
             if not self._held:
                 self._renewed_at = self.core.clock.monotonic()
@@ -153,7 +156,7 @@ class Supervisor:
                 continue  # it ended, or was taken over, in this moment; or its lease runs out, and says the same
 
     def check_commands(self) -> None:
-        """Tells owners in this process of stop orders that they have not seen."""
+        """Tells owners in this process of orders that they have not seen; messages they look for themselves."""
         with self._lock:
             held = dict(self._held)
         if not held:
@@ -163,9 +166,14 @@ class Supervisor:
             if one is None or command.status != "requested":
                 continue
             self.core.submit(MoveCommand(command.id, "acknowledged"), []).result()
-            stop, one.stop = one.stop, None
-            if stop is not None:
-                stop(command)
+            if command.verb == "stop":
+                tell, one.stop = one.stop, None
+            elif command.verb == "pause":
+                tell, one.pause = one.pause, None
+            else:
+                continue
+            if tell is not None:
+                tell(command)
 
     def beat(self) -> None:
         """One heartbeat: renews, or gives up what could not be renewed in time."""
@@ -294,7 +302,11 @@ class Supervisor:
         living = self._living(lease.run_id)
         if living:
             named = ", ".join(f"pid {pid}" for pid in living)
-            reason += f"; its command still runs: {named}" if len(living) == 1 else f"; its commands still run: {named}"
+            reason += (
+                f"; its command still runs: {named}"
+                if len(living) == 1
+                else f"; its commands still run: {named}"
+            )
         return InterruptRun(
             lease.run_id,
             lease.attempt,

@@ -6,6 +6,7 @@ from typing import Any
 
 PARKED = frozenset({"paused", "waiting", "awaiting_user"})
 FINAL = frozenset({"completed", "failed", "cancelled"})
+VERBS = ("stop", "pause", "resume", "retry", "steer")
 
 
 class Refusal(Exception):
@@ -28,6 +29,15 @@ class Run:
     reports: dict[str, int] = field(default_factory=dict)
     """Requests that count here: tokens by request id."""
     states: list[Any] = field(default_factory=list)
+    orders: list[tuple[str, str]] = field(default_factory=list)
+    """Open orders: (id, verb)."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """What became of the others, by id."""
+
+    def close(self, status: str, *verbs: str) -> None:
+        """Settles open orders of these verbs."""
+        self.closed |= {order: status for order, verb in self.orders if verb in verbs}
+        self.orders = [(order, verb) for order, verb in self.orders if verb not in verbs]
 
 
 @dataclass
@@ -98,6 +108,7 @@ class Model:
         if run.status == "running" or run.status not in {*expect, "pending"}:
             raise Refusal
         run.status, run.attempt = "running", run.attempt + 1
+        run.close("applied", "resume", "retry")
 
     def resume(self, run_id: str) -> None:
         """Makes a parked or ended run ready to go on."""
@@ -112,6 +123,8 @@ class Model:
         run = self._fenced(run_id, attempt)
         run.status = status
         run.tries += status == "failed"
+        run.close("applied" if status == "cancelled" else "rejected", "stop")
+        run.close("rejected", *VERBS)
         self._release(run_id, "done" if status == "completed" else "todo")
 
     def park(self, run_id: str, attempt: int, state: Any) -> None:
@@ -119,6 +132,8 @@ class Model:
         run = self._fenced(run_id, attempt)
         run.states.append(state)
         run.status = "paused"
+        run.close("applied", "pause")
+        run.close("rejected", "resume", "retry")
 
     def interrupt(self, run_id: str, attempt: int) -> None:
         """Somebody found the owner of an attempt gone; children that have not begun go with it."""
@@ -130,15 +145,63 @@ class Model:
             gone.status = "interrupted"
             self._release(gone.id, "todo")
             queue += [child for child in self.children(gone.id) if child.status == "pending"]
+        verbs = {verb for _, verb in run.orders}
+        if "pause" in verbs and "stop" not in verbs:
+            self._pause(run)
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, run_id: str, order: str) -> None:
         """A person orders a run to stop; where nobody holds it, at once."""
         run = self._run(run_id)
         if run.status in FINAL:
             raise Refusal
-        if run.status != "running":
-            run.status = "cancelled"
-            self._release(run_id, "todo")
+        if run.status == "running":
+            run.orders.append((order, "stop"))
+            return
+        run.status = "cancelled"
+        run.closed[order] = "applied"
+        run.close("applied", "stop")
+        run.close("rejected", *VERBS)
+        self._release(run_id, "todo")
+
+    def give_order(self, run_id: str, verb: str, order: str) -> None:
+        """A person orders a run to pause, resume, retry or hear a message."""
+        run = self._run(run_id)
+        if verb == "pause" and any(verb == "pause" for _, verb in run.orders):
+            return
+        fits = {
+            "pause": {"pending", "running", "waiting", "interrupted"},
+            "resume": {"paused"},
+            "retry": {"failed", "cancelled", "interrupted"},
+            "steer": {"pending", "running", "waiting", "awaiting_user", "paused", "interrupted"},
+        }
+        above = self._above(run) if verb == "retry" else []
+        if run.status not in fits[verb] or any(parent.status == "running" for parent in above):
+            raise Refusal
+        run.orders.append((order, verb))
+        if verb in ("resume", "retry"):
+            run.status = "pending"
+        elif verb == "pause" and run.status != "running":
+            self._pause(run)
+
+    def hear(self, run_id: str, attempt: int) -> int:
+        """The owner takes the messages that the run was sent; how many."""
+        run = self._fenced(run_id, attempt)
+        count = sum(verb == "steer" for _, verb in run.orders)
+        run.messages += count
+        run.close("applied", "steer")
+        return count
+
+    def _pause(self, run: Run) -> None:
+        run.status = "paused"
+        run.close("applied", "pause")
+        run.close("rejected", "resume", "retry")
+
+    def _above(self, run: Run) -> list[Run]:
+        found = []
+        while run.parent in self.runs:
+            run = self.runs[run.parent]
+            found.append(run)
+        return found
 
     # --- what a run says -----------------------------------------------------------------------------------------
 

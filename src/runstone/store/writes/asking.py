@@ -6,7 +6,7 @@ from runstone.domain import codec
 from runstone.errors import AwaitingInput
 from runstone.store.base import Write
 from runstone.store.batch import Batch
-from runstone.store.writes import inputs
+from runstone.store.writes import inputs, orders
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import Claimed, ClaimRun, end_attempt
@@ -31,6 +31,7 @@ class AskAndPark(Write):
         head, known = self.ask.look(batch)
         if known is not None and known.status != "open":
             return self.ask.stage(batch, head, known)
+        ordered = orders.open_of(batch, head)
         if self.checkpoint is not None:
             self.checkpoint.decide(batch)
         asked = self.ask.stage(batch, head, known)
@@ -38,6 +39,7 @@ class AskAndPark(Write):
         if self.ask.asked.expires_at is not None:
             payload["wake_at"] = self.ask.asked.expires_at
         end_attempt(batch, head, "run.awaited", payload)
+        orders.pause_unheld(batch, head, ordered)
         return asked
 
 

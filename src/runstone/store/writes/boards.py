@@ -3,6 +3,7 @@
 from typing import Any
 
 from runstone.domain import codec, runs
+from runstone.domain.orders import check_fits, reason_of
 from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, NotFound, RevisionConflict
 from runstone.store.base import Write
@@ -169,14 +170,10 @@ class RequestStop(Write):
 
     def decide(self, batch: Batch) -> tuple[str, str]:
         head = batch.head(self.run_id)
-        if self.idempotency_key is not None:
-            known = batch.read("command_by_key", run=head.pk, idempotency_key=self.idempotency_key)
-            if known:
-                return known[0][1], known[0][6]
-        if head.status in runs.ENDED:
-            raise IllegalTransition(
-                f"run {head.run_id} is {head.status} already", run_id=head.run_id, status=head.status
-            )
+        known = orders.known(batch, head, self.idempotency_key, "stop", self.payload)
+        if known is not None:
+            return known[1], known[6]
+        check_fits("stop", head.run_id, head.status)
         parked = None if head.live else _Parked(batch, head)
         order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}
         batch.record(head, "command.requested", order)
@@ -211,9 +208,10 @@ class CarryOutStop(Write):
         if head.live or head.status in runs.ENDED:
             return False
         parked = _Parked(batch, head)
-        if not parked.orders:
+        ordered = (dict(zip(orders.FIELDS, row, strict=True)) for row in parked.orders)
+        order = next((order for order in ordered if order["verb"] == "stop"), None)
+        if order is None:
             return False
-        order = dict(zip(orders.FIELDS, parked.orders[0], strict=True))
         parked.stop(batch, _stop_payload(order["requested_by"], codec.decode(order["payload_json"])))
         return True
 
@@ -239,8 +237,7 @@ class _Parked:
 
 def _stop_payload(by: str | None, order: dict[str, Any]) -> dict[str, Any]:
     """What `run.cancelled` says of the order."""
-    reason = order.get("reason") or f"stopped by {by or 'a person'}"
-    return {"reason": reason, "by": by, "cascade": order.get("cascade")}
+    return {"reason": reason_of("stop", by, order), "by": by, "cascade": order.get("cascade")}
 
 
 class MoveCommand(Write):

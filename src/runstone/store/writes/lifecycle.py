@@ -127,7 +127,9 @@ class OpenRun(Write):
         if head.status == "running":
             raise RunIsLive(f"run {head.run_id} is running already", run_id=head.run_id)
         runs.check_move(head, "run.started")  # a created run that nobody began yet may be opened
+        ordered = orders.open_of(batch, head)
         start(batch, head, self.owner, {})
+        orders.taken(batch, head, ordered)
         return Claimed(_copy(head))
 
 
@@ -181,10 +183,12 @@ class ClaimRun(Write):
             runs.check_move(head, "run.started")  # says what is wrong with the status
         if not self.adopts:
             self._check_free(batch, head)
+        ordered = orders.open_of(batch, head)
         woken = head.status == "pending" and head.attempt > 0 and head.status_reason in runs.WOKEN
         continues = woken or self.adopts
         resume(batch, head, self.reason, self.options)
         start(batch, head, self.owner, self.payload | ({"continues": True} if continues else {}))
+        orders.taken(batch, head, ordered)
         return Claimed(_copy(head), continues=continues)
 
     def _check_free(self, batch: Batch, head: Head) -> None:
@@ -201,7 +205,7 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
     """Stages `run.resumed` unless the run is pending already."""
     if head.status == "pending" and options is None:
         return
-    _check_whole(batch, head)
+    check_whole(batch, head)
     payload: dict[str, Any] = {"reason": reason, "from": head.status}
     if options is not None:
         payload["options"] = options
@@ -212,7 +216,7 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
     batch.record(head, "run.resumed", payload)
 
 
-def _check_whole(batch: Batch, head: Head) -> None:
+def check_whole(batch: Batch, head: Head) -> None:
     """Raises `IllegalTransition` for a run whose removal was cut off between its checkpoints and what they hold."""
     if head.attempt and batch.read("half_removed", run=head.pk)[0][0]:
         raise IllegalTransition(
@@ -223,9 +227,12 @@ def _check_whole(batch: Batch, head: Head) -> None:
 
 
 class ResumeRun(Write):
-    """Makes a parked or ended run ready to go on, for whatever worker claims it. The value is the head."""
+    """Makes a parked or ended run ready to go on, for whatever worker claims it. The value is the head.
 
-    __slots__ = ("expect", "options", "reason", "run_id")
+    One that has another status than those of `expect`, or another `attempt` than that, is left as it is.
+    """
+
+    __slots__ = ("attempt", "expect", "options", "reason", "run_id")
 
     def __init__(
         self,
@@ -234,15 +241,18 @@ class ResumeRun(Write):
         *,
         expect: frozenset[str] | None = None,
         options: dict[str, Any] | None = None,
+        attempt: int | None = None,
     ) -> None:
         self.run_id = run_id
         self.reason = reason
         self.expect = expect
         self.options = options
+        self.attempt = attempt
 
     def decide(self, batch: Batch) -> Head:
         head = batch.head(self.run_id)
-        if self.expect is None or head.status in self.expect:
+        same = self.attempt is None or head.attempt == self.attempt
+        if same and (self.expect is None or head.status in self.expect):
             resume(batch, head, self.reason, self.options)
         return _copy(head)
 
@@ -329,7 +339,7 @@ class ParkRun(Write):
 
     `branches` lists for each parked branch its mode (`any`, `all`) and the ids of its children, `questions` the ids of
     those that branches wait for. A branch that is met by now refuses the park (the value is False): the code goes on
-    instead.
+    instead. A run that was ordered to pause, and had not seen it, is paused in the same transaction.
     """
 
     __slots__ = ("attempt", "branches", "event_type", "extra", "payload", "questions", "run_id")
@@ -361,12 +371,17 @@ class ParkRun(Write):
             return False
         if inputs.any_closed(batch, self.questions):
             return False
+        ordered = orders.open_of(batch, head)
         if self.extra is not None:
             self.extra.decide(batch)
         for number, (mode, children) in enumerate(branches):
             for pk in dict.fromkeys(child.pk for child in children):
                 waits.add(batch, head, number, mode, pk)
         end_attempt(batch, head, self.event_type, self.payload)
+        if head.status == "paused":
+            orders.paused(batch, head, ordered)
+        else:
+            orders.pause_unheld(batch, head, ordered)
         return True
 
 
@@ -432,6 +447,7 @@ class InterruptRun(Write):
         above = waits.stranded(batch, head)
         below = waits.never_begun(batch, above[-1] if above else head)
         cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]
+        ordered = orders.open_of(batch, head)
         payload: dict[str, Any] = {"reason": self.reason}
         if self.last_seen_at is not None:
             last = batch.read("last_sign", run=head.pk)[0][0]
@@ -445,6 +461,8 @@ class InterruptRun(Write):
         for parent in above:
             batch.stage("delete_waits", parent.pk)
             batch.record(parent, "run.interrupted", {"reason": "what it waited for was interrupted"})
+        if not any(values[3] == "stop" for values in ordered):  # that outweighs a pause
+            orders.pause_unheld(batch, head, ordered)
         return [head.run_id, *(run.run_id for run in (*below, *above))]
 
 

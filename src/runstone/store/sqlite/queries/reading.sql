@@ -189,10 +189,14 @@ SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.stat
   c.acknowledged_at, c.ended_at
 FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
 
+-- name: any_steering
+SELECT EXISTS (SELECT 1 FROM commands WHERE status IN ('requested', 'acknowledged') AND run = :run AND verb = 'steer')
+
 -- name: ordered_and_unheld
--- Runs with an open order that nobody holds: it came as they parked, or their owner died before he had obeyed.
+-- Runs with an open order to stop that nobody holds: it came as they parked, or their owner died before he had obeyed.
 SELECT DISTINCT r.run_id FROM commands c JOIN runs r ON r.id = c.run
-WHERE c.status IN ('requested', 'acknowledged') AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
+WHERE c.status IN ('requested', 'acknowledged') AND c.verb = 'stop'
+  AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
 
 -- name: search_texts
 -- Newest first by the index's own order, so that a word of every second text is found as fast as a rare one.

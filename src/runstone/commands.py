@@ -1,0 +1,125 @@
+"""Orders to runs: stop, pause, resume, retry and steer, from any process."""
+
+import builtins
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from runstone.domain import codec, orders
+from runstone.domain.bounds import asked_id, bounded
+from runstone.domain.records import AgentRun, Command
+from runstone.domain.runs import ENDED
+from runstone.engine.ambient import COMMAND
+from runstone.errors import IllegalTransition, InvalidInput, ValueTooLarge
+from runstone.store.writes.boards import MoveCommand, RequestStop
+from runstone.store.writes.verbs import GiveOrder
+
+if TYPE_CHECKING:
+    from runstone.ledger import Ledger
+
+
+class Commands:
+    """`ledger.commands`: orders to runs; each is requested, then acknowledged, and at last applied or rejected."""
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+
+    def give(
+        self,
+        run_id: str,
+        verb: str,
+        message: str | None = None,
+        *,
+        scope: str,
+        by: str | None,
+        reason: str | None,
+        idempotency_key: str | None,
+    ) -> Command:
+        """Orders a run; stop, pause and resume reach all below it, too, where `scope` is subtree."""
+        if verb not in orders.VERBS or scope not in ("run", "subtree"):
+            known = ", ".join(orders.VERBS)
+            raise InvalidInput(
+                f"a command is one of {known}, for run or subtree, not {verb!r:.80} {scope!r:.80}"
+            )
+        for name, text in (("by", by), ("idempotency_key", idempotency_key)):
+            if text is not None:
+                bounded(name, text, 200)
+        ledger = self._ledger
+        payload = self._payload(verb, scope, reason, message)
+        by = None if by is None else ledger.core.redactor.text(by)
+        run = ledger.get_run(asked_id("a run's id", run_id))
+        if verb != "stop":
+            _check_background(run, verb)
+        ledger.reconcile()
+        first = self._request(run_id, verb, payload, by=by, key=idempotency_key)
+        if scope == "subtree" and verb in orders.CASCADE:
+            for below in self._below(run_id, verb):
+                self._cascade(below, verb, by)
+        return next(c for c in ledger.reader.commands(run_id) if c.id == first)
+
+    def _payload(self, verb: str, scope: str, reason: str | None, message: str | None) -> dict[str, Any]:
+        """What the order's row says, cleaned. Raises `InvalidInput`, `ValueTooLarge`."""
+        core = self._ledger.core
+        payload: dict[str, Any] = {"scope": scope} if verb in orders.CASCADE else {}
+        if reason:
+            payload["reason"] = core.clean("reason", reason, 600)
+        if (verb == "steer") != (message is not None):
+            raise InvalidInput("steer takes a message" if message is None else f"{verb} takes no message")
+        if message is not None:
+            codec.utf8(message, "message")
+            if not message.strip():
+                raise InvalidInput("there is nothing in the message")
+            payload["message"] = core.redactor.message(message)
+        if len(codec.encode(payload)) > codec.ROW_TEXT_BYTES:
+            raise ValueTooLarge(
+                f"a message to a run has at most {codec.ROW_TEXT_BYTES} bytes of JSON",
+                hint="put the long text into a file or a thread, and send where it is",
+            )
+        return payload
+
+    def _request(
+        self, run_id: str, verb: str, payload: dict[str, Any], *, by: str | None, key: str | None
+    ) -> str:
+        core = self._ledger.core
+        if verb != "stop":
+            order = GiveOrder(run_id, core.new_id(), verb, payload, by=by, idempotency_key=key)
+            return str(core.submit(order, []).result())
+        self._ledger.end_orphans(run_id)
+        write = RequestStop(run_id, core.new_id(), payload, by=by, idempotency_key=key)
+        command_id, _status = core.submit(write, []).result()
+        return str(command_id)
+
+    def _below(self, run_id: str, verb: str) -> builtins.list[AgentRun]:
+        runs = [node.run for node in list(self._ledger.tree(run_id).walk())[1:] if not node.run.detached]
+        if verb == "resume":
+            return [run for run in runs if run.status_reason == orders.PAUSED_WITH_PARENT]
+        return [run for run in runs if run.status not in ENDED]
+
+    def _cascade(self, run: AgentRun, verb: str, by: str | None) -> None:
+        reason = {"stop": "parent stopped", "pause": orders.PAUSED_WITH_PARENT, "resume": "parent resumed"}[
+            verb
+        ]
+        if verb == "pause" and COMMAND in run.options:
+            return  # it cannot be paused; the order to its parent says so
+        with suppress(IllegalTransition):  # it ended in this moment, or has nothing that could be paused
+            self._request(run.id, verb, {"scope": "run", "reason": reason, "cascade": True}, by=by, key=None)
+
+    def list(self, run_id: str) -> builtins.list[Command]:
+        """The orders to a run, from the first."""
+        return self._ledger.reader.commands(run_id)
+
+    def move(self, command_id: str, status: str, reason: str | None = None) -> None:
+        """Moves an order on; the engine says so when it saw it and when it is done."""
+        asked_id("a command's id", command_id)
+        self._ledger.core.submit(MoveCommand(command_id, status, reason), []).result()
+
+
+def _check_background(run: AgentRun, verb: str) -> None:
+    """Raises `IllegalTransition` for a command in the background: it reads no messages, and stops at no boundary."""
+    if COMMAND not in run.options:
+        return
+    raise IllegalTransition(
+        f"run {run.id} is a command in the background, which takes no {verb}",
+        hint=f"stop it: runstone runs stop {run.id}; start it again: runstone resume {run.id}",
+        run_id=run.id,
+        status=run.status,
+    )
