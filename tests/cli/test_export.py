@@ -78,6 +78,11 @@ def test_a_file_that_was_changed_is_refused_by_its_line(shell: Typed, tmp_path: 
     assert json.loads(other("runs", "list", "--json").stdout)["items"] == []
 
 
+def test_a_file_that_is_not_there_makes_no_workspace(tmp_path: Path) -> None:
+    assert "there is no file" in Typed(tmp_path)("import", "nothing", "--workspace", "new", code=1).stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_pipe_carries_runs_from_one_workspace_to_another(shell: Typed, tmp_path: Path) -> None:
     program = [sys.executable, "-m", "runstone", "--workspace"]
     source = [*program, str(tmp_path / "a"), "export", "--all"]

@@ -70,5 +70,5 @@ def lines(file: Path) -> list[bytes]:
 
 TestExport = ExportMachine.TestCase
 TestExport.settings = settings(
-    max_examples=300 if CAMPAIGN else 12, stateful_step_count=30, deadline=None, print_blob=True
+    max_examples=300 if CAMPAIGN else 20, stateful_step_count=30, deadline=None, print_blob=True
 )

@@ -13,6 +13,7 @@ from runstone.cli import text
 from runstone.cli.command import Command, with_session
 from runstone.cli.percent import Percent
 from runstone.cli.session import Session
+from runstone.errors import NotFound
 
 
 @click.command(cls=Command)
@@ -91,6 +92,8 @@ def import_(session: Session, file: Path) -> None:
     ssh host runstone export --all | runstone import -
     """
     output, streamed = session.output, str(file) == "-"
+    if not streamed and not file.exists():  # before a workspace is made for it
+        raise NotFound(f"there is no file {file}", hint="make one: runstone export --all -o FILE")
     source: Path | IO[bytes] = sys.stdin.buffer if streamed else file
     with session.changing(create=True) as ledger, Percent(output, "imported") as meter:
         done = imports.import_(ledger, source, told=meter)
@@ -108,7 +111,8 @@ def import_(session: Session, file: Path) -> None:
     ):
         if count or (noun, what) == ("run", "came in"):
             output.note(f"{text.counted(count, noun)}: {what}", "")
-    output.hint("see what there is: runstone runs list")
+    where = f" --workspace {shlex.quote(session.workspace)}" if session.workspace else ""
+    output.hint(f"see what there is: runstone{where} runs list")
 
 
 def _quiet(done: int, of: int) -> None:
