@@ -121,7 +121,9 @@ def check_backups(workspace: Workspace, now: int, newest_event: int | None) -> I
         size = sum(file.stat().st_size for file in kept)
         names = " ".join(shlex.quote(str(file)) for file in sorted(kept))
         what = "1 copy" if len(kept) == 1 else f"{len(kept)} copies"
-        told = f"{what} from before an upgrade, repair or restore, {size / 1e6:,.1f} MB: remove when all is well"
+        told = (
+            f"{what} from before an upgrade, repair or restore, {size / 1e6:,.1f} MB: remove when all is well"
+        )
         yield note("backups.kept", told, f"rm {names}")
     left = [
         part
