@@ -1,18 +1,23 @@
 """Orders beside stop: paused at a boundary, gone on with, tried again, and told what to do; from any process."""
 
 import asyncio
+import re
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import runstone
 from runstone import Ledger, Registry
+from runstone.domain import workflows
 from runstone.domain.orders import FITS
+from runstone.engine.command_spec import CommandSpec
 from runstone.errors import CommandConflict, IllegalTransition, InvalidInput, ValueTooLarge
 from tests.engine.counted import WAIT_S, noted, process, until
 
@@ -433,4 +438,113 @@ def test_a_kill_between_a_message_and_the_look_loses_no_message(ledger: Ledger) 
     again = ledger.continue_run("r")
     assert again.steering() == ["still there?"]
     again.complete().result()
+    assert ledger.verify() == []
+
+
+def test_children_that_wait_for_their_turn_pause_with_the_others(ledger: Ledger) -> None:
+    names, done, begun = Registry(), Counter[str](), list[Any]()
+
+    @names.agent("work")
+    async def work(ctx: Any, input: Any) -> Any:
+        begun.append(ctx)
+        while (ledger.workspace.root / "hold").exists() and not ctx.pausing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await ctx.step("once", lambda: done.update([input]) or input)
+
+    @names.workflow("flow")
+    async def flow(ctx: Any, input: Any) -> Any:
+        async with ctx.phase("work", concurrency=2):
+            return await ctx.map("work", list("abcdef"))
+
+    async def scene() -> Any:
+        (ledger.workspace.root / "hold").touch()
+        task = asyncio.create_task(runstone.run("flow", ledger=ledger, run_id="r", registry=names, slots=3))
+        await came(ledger, lambda: len(begun) == 2)
+        await asyncio.to_thread(ledger.command, "r", "pause")
+        with pytest.raises(runstone.RunPaused):
+            await asyncio.wait_for(task, WAIT_S)
+        assert children(ledger) == Counter(paused=6)
+        assert not done
+        (ledger.workspace.root / "hold").unlink()
+        return await runstone.resume("r", ledger=ledger, registry=names)
+
+    assert asyncio.run(scene()) == list("abcdef")
+    assert set(done.values()) == {1}
+    assert ledger.verify() == []
+
+
+def test_a_declarative_workflow_pauses_between_its_calls(ledger: Ledger) -> None:
+    names, done = Registry(), Counter[str]()
+
+    @names.agent("work")
+    async def work(ctx: Any, input: Any) -> Any:
+        while (ledger.workspace.root / "hold").exists() and not ctx.pausing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await ctx.step("once", lambda: done.update(["once"]))
+
+    phases = [{"name": "one", "agent": "work"}, {"name": "two", "agent": "work", "depends_on": ["one"]}]
+    names.add_declarative(workflows.parse("flow", {"phases": phases}))
+
+    async def scene() -> None:
+        (ledger.workspace.root / "hold").touch()
+        task = asyncio.create_task(runstone.run("flow", ledger=ledger, run_id="r", registry=names))
+        await came(ledger, lambda: bool(ledger.list_runs(agent_id="work", status="running").items))
+        await asyncio.to_thread(ledger.command, "r", "pause")
+        with pytest.raises(runstone.RunPaused):
+            await asyncio.wait_for(task, WAIT_S)
+        assert children(ledger) == Counter(paused=1)
+        (ledger.workspace.root / "hold").unlink()
+        await runstone.resume("r", ledger=ledger, registry=names)
+
+    asyncio.run(scene())
+    assert ledger.get_run("r").status == "completed"
+    assert done["once"] == 2
+    assert ledger.verify() == []
+
+
+def test_of_two_callers_that_saw_the_same_run_one_goes_on_with_it(ledger: Ledger) -> None:
+    names, done = flaky()
+    ledger.create_run(kind="subagent", run_id="r", agent_id="work", input="b")
+    (seen,) = [ledger.get_run("r").attempt]
+    for _ in range(2):
+        with pytest.raises(runstone.RunFailed):
+            asyncio.run(runstone.resume("r", ledger=ledger, registry=names, attempt=seen))
+    assert done == Counter(b=1)
+    assert asyncio.run(runstone.resume("r", ledger=ledger, registry=names)) == "b"
+
+
+def test_the_page_on_orders_says_which_status_each_fits() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "steer-and-pause.md"
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page.read_text(), re.MULTILINE))
+    unended = FITS["stop"]
+    assert {verb: frozenset(re.findall("`(.+?)`", row)) or unended for verb, row in rows.items()} == FITS
+
+
+def test_a_stop_of_a_subtree_of_50_processes_leaves_none_alive(ledger: Ledger) -> None:
+    names = Registry()
+    program = "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    names.add_command_agent("sleeper", "1", CommandSpec(command=(sys.executable, "-c", program), grace_s=0.2))
+
+    @names.workflow("flow")
+    async def flow(ctx: Any, input: Any) -> Any:
+        return await ctx.map("sleeper", list(range(50)))
+
+    async def scene() -> list[int]:
+        work = runstone.run("flow", ledger=ledger, run_id="r", registry=names, slots=50)
+        task = asyncio.create_task(work)
+        await came(ledger, lambda: len(ledger.list_runs(agent_id="sleeper", limit=100).items) == 50)
+        kids = [run.id for run in ledger.list_runs(agent_id="sleeper", limit=100).items]
+        await came(ledger, lambda: all(ledger.get_run(kid).worker_thread_id for kid in kids))
+        pids = [ledger.processes(kid)[0].pgid for kid in kids]
+        assert all(map(psutil.pid_exists, pids))
+        await asyncio.to_thread(ledger.command, "r", "stop", by="ana")
+        with pytest.raises(runstone.RunStopped):
+            await asyncio.wait_for(task, 2 * WAIT_S)
+        return pids
+
+    pids = asyncio.run(scene())
+    assert len(set(pids)) == 50
+    assert not any(map(psutil.pid_exists, pids))
+    assert {node.run.status for node in ledger.tree("r").walk()} == {"cancelled"}
+    assert all(order(ledger, node.run.id).status == "applied" for node in ledger.tree("r").walk())
     assert ledger.verify() == []

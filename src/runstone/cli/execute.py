@@ -7,13 +7,14 @@ import click
 
 import runstone
 from runstone.background import is_background
-from runstone.cli import arguments, asking_secrets, executing, exit_codes, options, plan_tables
+from runstone.cli import arguments, asking_secrets, executing, exit_codes, options, plan_tables, resumptions
 from runstone.cli.command import Command, with_session
 from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.session import Session
 from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
+from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.domain.secrets import names_in
 from runstone.engine.local import SLOTS
@@ -60,14 +61,22 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
 @click.command(cls=Command)
 @click.argument("run", type=arguments.RunId(), required=False)
 @click.option(
-    "--all", "every", is_flag=True, help="Resume every top-level run that is interrupted, or was answered."
+    "--all",
+    "every",
+    is_flag=True,
+    help="Resume every top-level run that is interrupted, was answered, or is queued by an order.",
+)
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="With --all: show what would be resumed, and what it had cost."
 )
 @click.option("-d", "--detach", is_flag=True, help="Do not follow a command in the background.")
 @options.with_options(options.POLICY)
 @options.with_options(options.BUDGET)
 @options.trust
 @with_session
-def resume(session: Session, run: str | None, *, every: bool, detach: bool, trust: bool, **more: Any) -> int:
+def resume(
+    session: Session, run: str | None, *, every: bool, dry_run: bool, detach: bool, trust: bool, **more: Any
+) -> int:
     """Go on with RUN.
 
     Finished work is not done again; the result is printed. `runstone plan RUN` says before what would be
@@ -77,9 +86,13 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
     if (run is None) != every:
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
         raise click.UsageError(wrong)
+    if dry_run:
+        if not every:
+            raise click.UsageError(f"--dry-run goes with --all; for one run: runstone plan {run}")
+        return _foretell(session, options.policy_of(more), trust)
     asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
     with Interrupts(session.output) as interrupts, session.changing() as ledger:
-        found = executing.resumable(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
+        found = runstone.resumable(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         if run is not None and is_background(found[0]):
             return resume_command(session.output, ledger, found[0], detach=detach)
         left = resume_commands(session.output, ledger, found)
@@ -91,7 +104,7 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
         begin = partial(runstone.resume, ledger=ledger, slots=slots, secrets=secrets, **asked)
         if every:
             known = _known(session, found)
-            starts = [executing.Start(one.id, partial(begin, one.id)) for one in known]
+            starts = [executing.Start(one.id, partial(begin, one.id, attempt=one.attempt)) for one in known]
             return executing.drive_all(session.output, ledger, starts, interrupts)
         (one,) = found
         if one.status in RESUMABLE and not ledger.inputs.awaited(one.id):
@@ -99,6 +112,24 @@ def resume(session: Session, run: str | None, *, every: bool, detach: bool, trus
             session.require(executing.name_of(one), ledger.workspace.root)
         start = executing.Start(one.id, partial(begin, one.id))
         return executing.drive(session.output, ledger, start, interrupts)
+
+
+def _foretell(session: Session, policy: ResumePolicy, trust: bool) -> int:
+    """Shows what `resume --all` would go on with; nothing is changed."""
+    with session.reading() as ledger:
+        found = runstone.resumable(ledger)
+        _define(session, ledger, found, trust)
+        plans = [_plan_of(ledger, one, policy) for one in found]
+        spent = {one.id: ledger.telemetry(one.id).subtree for one in found}
+        resumptions.show(session.output, ledger, list(zip(found, plans, strict=True)), spent)
+    return exit_codes.OK
+
+
+def _plan_of(ledger: Ledger, run: AgentRun, policy: ResumePolicy) -> Plan | None:
+    """What a resume would do; None for a command, which starts again as a whole, and for what nothing here runs."""
+    if is_background(run) or not executing.known(run):
+        return None
+    return runstone.plan(run.id, ledger=ledger, policy=policy)
 
 
 def _define(session: Session, ledger: Ledger, found: list[AgentRun], trust: bool) -> int:

@@ -52,13 +52,6 @@ def require_name(run: AgentRun) -> None:
         raise AgentNotFound(f"run {run.id} names no agent that could go on with it", hint=hint)
 
 
-def resumable(ledger: Ledger) -> list[AgentRun]:
-    """Top-level runs that are interrupted, then those that an answer woke; at most 1,000 of each, oldest first."""
-    found = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
-    answered = [ledger.get_run(run_id) for (run_id,) in ledger.reader.rows("answered_roots")]
-    return [*found, *answered]
-
-
 def drive(output: Output, ledger: Ledger, start: Start, interrupts: Interrupts) -> int:
     """Drives one run, prints its result, and gives the exit code."""
     interrupts.take()

@@ -2,7 +2,7 @@
 
 import click
 
-from runstone.cli import exit_codes, following, logs, orders, runs
+from runstone.cli import commands, exit_codes, following, logs, orders, runs
 from runstone.cli.ask import ask
 from runstone.cli.backup import backup, restore
 from runstone.cli.boards import boards
@@ -41,12 +41,13 @@ def main() -> None:
 
 @click.group("runs", cls=Group)
 def run_group() -> None:
-    """See runs, follow them, stop and remove them."""
+    """See runs, follow them, stop, pause and steer them, and remove them."""
 
 
 _VERBS: tuple[click.Command, ...] = (
     *(runs.list_, runs.show, runs.tree, following.events, logs.logs, following.watch),
-    *(orders.stop, orders.rm, runs.search, checkpoints, state, diff_state),
+    *(orders.stop, commands.pause, commands.resume_, commands.retry, commands.steer, commands.commands),
+    *(orders.rm, runs.search, checkpoints, state, diff_state),
 )
 _NOUNS: tuple[click.Command, ...] = (
     *(
