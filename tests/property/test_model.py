@@ -13,13 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from runstone.care.verify import verify
+from runstone.domain import codec
+from runstone.domain.inputs import question
 from runstone.domain.state import Saved
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
+from runstone.store import lists, questions
 from runstone.store.sqlite import open as sqlite
+from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.inputs import AnswerInput, AskInput, ExpireInputs, WithdrawInputs
 from runstone.store.writes.lifecycle import (
     ClaimRun,
     CreateRun,
@@ -32,7 +37,7 @@ from runstone.store.writes.lifecycle import (
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.verbs import GiveOrder, TakeSteering
 from runstone.testing.contract import OTHER, OWNER, Store, event, new_run, usage
-from runstone.testing.model import FINAL, PARKED, Card, Model, Refusal
+from runstone.testing.model import FINAL, PARKED, Card, Model, Question, Refusal
 
 RUNS = st.sampled_from(["a", "b", "c", "d", "e"])
 CARDS = st.sampled_from(["card-1", "card-2"])
@@ -56,6 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
         sqlite.prepare(self.folder / "ledger.db")
         self.store = Store(sqlite.writer(self.folder / "ledger.db"))
         self.model = Model()
+        self.model.now = self.store.clock.now()
         self.numbers = 0
 
     def teardown(self) -> None:
@@ -207,6 +213,64 @@ class LedgerMachine(RuleBasedStateMachine):
             open_ = {order: "requested" for order, _ in run.orders}
             assert found == run.closed | open_, run.id
 
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    @rule(
+        run=RUNS,
+        offset=ATTEMPTS,
+        key=st.sampled_from([None, None, "k"]),
+        text=st.sampled_from(["One?", "Two?"]),
+        expires_s=st.sampled_from([None, None, 0.5, 2.0]),
+        default=st.none() | st.just("none"),
+        way=st.sampled_from(["code", "code", "command", "loop"]),
+    )
+    def ask(
+        self,
+        run: str,
+        offset: int,
+        key: str | None,
+        text: str,
+        expires_s: float | None,
+        default: str | None,
+        way: str,
+    ) -> None:
+        self.numbers += 1
+        number, now, attempt = f"question-{self.numbers}", self.store.clock.now(), self.attempt(run, offset)
+        more = {"default": default} if default is not None and expires_s is not None else {}
+        asked = question(text, now=now, key=key, expires_s=expires_s, **more)  # type: ignore[arg-type]
+        new = Question(
+            number,
+            run,
+            attempt,
+            ("key", key) if key else ("text", text),
+            text,
+            0,
+            asked.expires_at,
+            more.get("default"),
+        )
+        ask = AskInput(run, None if way == "command" else attempt, asked, number)
+        write = AskAndPark(ask, None) if way == "loop" else ask
+        outcome = self.both(lambda: self.model.ask(new, command=way == "command", park=way == "loop"), write)
+        assert outcome is None or outcome[0] == outcome[1].input_id
+
+    @rule(data=st.data(), response=st.sampled_from(["yes", "no"]))
+    @precondition(lambda self: self.model.questions)
+    def answer(self, data: st.DataObject, response: str) -> None:
+        one = data.draw(st.sampled_from(sorted(self.model.questions)))
+        write = AnswerInput(one, codec.canonical(response), "ana")
+        outcome = self.both(lambda: self.model.answer(one, response), write)
+        assert outcome is None or outcome[0] == outcome[1]
+
+    @rule()
+    def expire(self) -> None:
+        self.both(self.model.expire, ExpireInputs())
+
+    @rule(run=RUNS, offset=ATTEMPTS)
+    def withdraw(self, run: str, offset: int) -> None:
+        attempt = self.attempt(run, offset)
+        open_ = [one.id for one in self.model.questions.values() if one.run == run and one.status == "open"]
+        self.both(lambda: self.model.withdraw(run, attempt), WithdrawInputs(run, attempt, open_))
+
     @rule(run=RUNS, title=st.sampled_from(["third", "fourth"]))
     def retitle(self, run: str, title: str) -> None:
         self.both(lambda: self.model.retitle(run, title), UpdateRun(run, {"title": title}))
@@ -235,6 +299,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [e.type for e in events] == ["run.pruned"]
         assert events[0].seq == last.seq + (last.type != "run.pruned")
         model.plain, model.messages, model.states = 0, 0, []
+        self.model.forget(run)
 
     @rule(run=RUNS)
     @precondition(lambda self: self.model.runs)
@@ -262,6 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 0.7, 3.0]))
     def time_passes(self, seconds: float) -> None:
         self.store.clock.advance(seconds)
+        self.model.now = self.store.clock.now()
 
     # --- what must hold after each -------------------------------------------------------------------------------
 
@@ -298,6 +364,27 @@ class LedgerMachine(RuleBasedStateMachine):
             assert found.subtree.input_tokens == sum(sum(one.reports.values()) for one in tree)
             assert sum(found.tool_counts.values()) == run.tools
             assert sum(found.subtree_tool_counts.values()) == sum(one.tools for one in tree)
+
+    @invariant()
+    def questions_stand_as_they_were_left(self) -> None:
+        found = {
+            one.id: one
+            for one, _ in questions.page(self.store.reader, status=None, run_id=None, after=0, limit=999)
+        }
+        assert found.keys() == self.model.questions.keys()
+        for one in self.model.questions.values():
+            due = (
+                one.status == "open"
+                and one.expires_at is not None
+                and one.expires_at <= self.store.clock.now()
+            )
+            shown = (found[one.id].status, found[one.id].run_id, found[one.id].response)
+            assert shown == ("expired" if due else one.status, one.run, one.default if due else one.response)
+        asking = lists.count_by_bucket(self.store.reader, {})["needs_input"]
+        open_ = {found[one.id].run_id for one in found.values() if one.status == "open"}
+        assert asking == len(
+            open_ | {one.id for one in self.model.runs.values() if one.status == "awaiting_user"}
+        )
 
     @invariant()
     def claims_are_held_by_who_may(self) -> None:

@@ -29,6 +29,8 @@ class Run:
     reports: dict[str, int] = field(default_factory=dict)
     """Requests that count here: tokens by request id."""
     states: list[Any] = field(default_factory=list)
+    failures: list[tuple[int, float]] = field(default_factory=list)
+    """Attempts that failed, and when."""
     orders: list[tuple[str, str]] = field(default_factory=list)
     """Open orders: (id, verb)."""
     closed: dict[str, str] = field(default_factory=dict)
@@ -38,6 +40,27 @@ class Run:
         """Settles open orders of these verbs."""
         self.closed |= {order: status for order, verb in self.orders if verb in verbs}
         self.orders = [(order, verb) for order, verb in self.orders if verb not in verbs]
+
+
+@dataclass
+class Question:
+    """What a run asks. `known` is the caller's key, or what is asked; `taken` the last attempt that asked for it."""
+
+    id: str
+    run: str
+    attempt: int
+    known: tuple[str, ...]
+    text: str
+    taken: int
+    expires_at: float | None = None
+    default: str | None = None
+    status: str = "open"
+    response: str | None = None
+    closed_at: float | None = None
+
+    def close(self, status: str, now: float, response: str | None = None) -> None:
+        """Nobody answers it any more."""
+        self.status, self.closed_at, self.response = status, now, response
 
 
 @dataclass
@@ -54,6 +77,9 @@ class Model:
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
         self.cards: dict[str, Card] = {}
+        self.questions: dict[str, Question] = {}
+        self.now: float = 0
+        """By the ledger's clock; whoever moves that says it here."""
         self.order: list[tuple[str, str]] = []
         """(run, request) of every report that counted, oldest first."""
 
@@ -123,6 +149,9 @@ class Model:
         run = self._fenced(run_id, attempt)
         run.status = status
         run.tries += status == "failed"
+        if status == "failed":
+            run.failures.append((attempt, self.now))
+        self._withdraw(run_id)
         run.close("applied" if status == "cancelled" else "rejected", "stop")
         run.close("rejected", *VERBS)
         self._release(run_id, "done" if status == "completed" else "todo")
@@ -158,6 +187,7 @@ class Model:
             run.orders.append((order, "stop"))
             return
         run.status = "cancelled"
+        self._withdraw(run_id)
         run.closed[order] = "applied"
         run.close("applied", "stop")
         run.close("rejected", *VERBS)
@@ -234,6 +264,82 @@ class Model:
         """Edits the title."""
         self._run(run_id).title = title
 
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def ask(self, new: Question, *, command: bool, park: bool = False) -> str:
+        """A run asks, or a command of it does; gives the id of the question, or of the one that it is."""
+        run = self._run(new.run)
+        if run.status != "running" or not (command or run.attempt == new.attempt):
+            raise Refusal
+        found = self._asked_before(new, run, share=command)
+        if found is None:
+            found = self.questions[new.id] = new
+            new.attempt, new.taken = run.attempt, 0 if command else run.attempt
+        elif not command:
+            found.taken = max(found.taken, run.attempt)
+        if park and found.status == "open":
+            run.status = "awaiting_user"
+        return found.id
+
+    def _asked_before(self, new: Question, run: Run, *, share: bool) -> Question | None:
+        same = [one for one in self.questions.values() if (one.run, one.known) == (new.run, new.known)]
+        usable = [one for one in same if one.status != "withdrawn" and not self._missed(one, run)]
+        if new.known[0] == "key":
+            if usable and usable[-1].text != new.text:
+                raise Refusal
+            return usable[-1] if usable else None
+        for one in usable:
+            if one.taken < run.attempt:
+                return one
+        open_ = next((one for one in usable if one.status == "open"), None)
+        if open_ is not None and not share:
+            raise Refusal
+        return open_
+
+    def _missed(self, one: Question, run: Run) -> bool:
+        """A try has failed since nobody answered: the next one asks again."""
+        if one.status != "expired" or one.default is not None or one.closed_at is None:
+            return False
+        return any(number >= one.attempt and at >= one.closed_at for number, at in run.failures)
+
+    def answer(self, question_id: str, response: str) -> bool:
+        """A person answers; False if it was answered so before."""
+        one = self.questions[question_id]
+        if one.status == "answered" and one.response == response:
+            return False
+        if one.status != "open" or self._due(one):
+            raise Refusal
+        self._close(one, "answered", response)
+        return True
+
+    def expire(self) -> None:
+        """Somebody writes down which questions nobody answered in time."""
+        for one in self.questions.values():
+            if one.status == "open" and self._due(one):
+                self._close(one, "expired", one.default)
+
+    def withdraw(self, run_id: str, attempt: int) -> None:
+        """The run's code does not wait for an answer any more."""
+        self._fenced(run_id, attempt)
+        self._withdraw(run_id)
+
+    def _due(self, one: Question) -> bool:
+        return one.expires_at is not None and one.expires_at <= self.now
+
+    def _close(self, one: Question, status: str, response: str | None) -> None:
+        one.close(status, self.now, response)
+        run = self.runs[one.run]
+        run.status = "pending" if run.status == "awaiting_user" else run.status
+
+    def _withdraw(self, run_id: str) -> None:
+        for one in self.questions.values():
+            if one.run == run_id and one.status == "open":
+                one.close("withdrawn", self.now)
+
+    def forget(self, run_id: str) -> None:
+        """What a removed run had asked goes with it."""
+        self.questions = {name: one for name, one in self.questions.items() if one.run != run_id}
+
     # --- cards ---------------------------------------------------------------------------------------------------
 
     def take(self, card_id: str, run_id: str) -> None:
@@ -274,4 +380,5 @@ class Model:
             raise Refusal
         for run in tree:
             del self.runs[run.id]
+            self.forget(run.id)
         self.order = [(run, request) for run, request in self.order if run in self.runs]
