@@ -522,7 +522,9 @@ def test_the_page_on_orders_says_which_status_each_fits() -> None:
 
 def test_a_stop_of_a_subtree_of_50_processes_leaves_none_alive(ledger: Ledger) -> None:
     names = Registry()
-    program = "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    program = (
+        "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
     names.add_command_agent("sleeper", "1", CommandSpec(command=(sys.executable, "-c", program), grace_s=0.2))
 
     @names.workflow("flow")

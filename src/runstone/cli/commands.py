@@ -2,7 +2,8 @@
 
 import sys
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -20,6 +21,8 @@ from runstone.domain.records import AgentRun
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 _LOOK_S: Final = 0.1
 
 _STYLES: Final = {"applied": "good", "rejected": "bad", "acknowledged": "live", "requested": "dim"}
@@ -36,7 +39,7 @@ _SCOPE = click.option(
 )
 
 
-def _timeout(default: float) -> Any:
+def _timeout(default: float) -> Callable[[_F], _F]:
     return click.option(
         "--timeout",
         type=click.FloatRange(min=0),
