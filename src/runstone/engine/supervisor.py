@@ -124,7 +124,7 @@ class Supervisor:
                     beat_at = now + self.heartbeat_s
                     self.beat()
                     self._try(self.check_fences)
-                    self._try(self.reconcile)
+                    self._try(self._reconcile)
                 self._try(self.interrupt_abandoned)
                 self._try(self.check_commands)
                 self._wake.wait(min(self.heartbeat_s, max(0.0, beat_at - self.core.clock.monotonic())))
@@ -254,13 +254,17 @@ class Supervisor:
         Dead is: proven by host, boot, PID namespace, pid and start; or expired, and this observer saw no renewal during
         one heartbeat of its own running time, so that a laptop that slept interrupts nothing that still lives.
         """
+        return self._reconcile(self._unkept)
+
+    def _reconcile(self, more: Callable[[], list[InterruptRun]] = list) -> list[str]:
+        """Without `more` what a heartbeat can do: its time does not grow with the runs that are still to begin."""
         with self._judging:
             judged = self._judge(self.core.reader.leases())
         if self.core.reader.rows("any_due_input", now=self.core.now())[0][0]:
             self.core.submit(ExpireInputs(), []).result()
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
             judged.append(InterruptRun(run_id, attempt, "no lease"))
-        judged += self._unkept()
+        judged += more()
         receipts = [self.core.submit(verdict, []) for verdict in judged]
         changed = [run_id for receipt in receipts for run_id in receipt.result()]
         return changed + self._carry_out_stops()

@@ -11,8 +11,8 @@ SELECT attempt, stream, offset, lines, broken, cut FROM outputs WHERE run = :run
 SELECT payload, payload_ref FROM events WHERE run = :run AND type = :type AND attempt >= :attempt ORDER BY seq DESC LIMIT 1
 
 -- name: commands_to_start
--- Runs that may be commands in the background which somebody has yet to start, or to start again.
-SELECT run_id, attempt FROM runs WHERE status IN ('pending', 'waiting') AND kind = 'background_agent'
+-- Runs that may be commands in the background which somebody has yet to start. Not by kind: ended ones are many.
+SELECT run_id, attempt FROM runs WHERE status IN ('pending', 'waiting') AND +kind = 'background_agent'
 
 -- name: save_output
 INSERT INTO outputs (run, attempt, stream, offset, lines, broken, cut) VALUES (?, ?, ?, ?, ?, ?, ?)
