@@ -68,7 +68,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.store.close()
         shutil.rmtree(self.folder)
 
-    @initialize(layout=st.sampled_from(["empty", "deep", "late", "late"]))
+    @initialize(layout=st.sampled_from(["empty", "deep", "late", "late", "asking", "asking"]))
     def lay_out(self, layout: str) -> None:
         """A board, and half the time something that random commands seldom come to: a deep tree, or trees to join."""
         self.store.do(SaveBoard("board", None, None, None))
@@ -83,6 +83,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.create(run, parent, None)
             for request, run in enumerate("abbcce"):
                 self.report(run, 0, request % 3, request, None)
+        elif layout == "asking":  # those that random commands end, stop, interrupt and go on with
+            for run, way in (("a", "code"), ("b", "command"), ("c", "loop"), ("d", "code"), ("e", "loop")):
+                self.create(run, None, None)
+                self.claim(run, False, frozenset())
+                self.ask(run, 0, None, "One?", 2.0 if run in "de" else None, None, way)
 
     def both(self, model: Callable[[], Any], *writes: Any) -> Any:
         """Does it in both; either both take it, or both refuse it."""
