@@ -159,7 +159,8 @@ def test_filters_and_times_leave_out_what_does_not_fit(spent: Ledger) -> None:
     "wrong",
     [{"by": "colour"}, {"by": ["label:"]}, {"by": [7]}, {"by": ["label:a", "label:b", "label:c"]}, {"by": 'label:a"b'},
      {"since": "yesterday"}, {"until": 5}, {"colour": "red"}, {"labels": {'a"b': "c"}}, {"model": "\ud800"},
-     {"by": 5}, {"by": None}, {"by": [["day"]]}, {"labels": 5}, {"labels": {5: "x"}}, {"labels": {"a": 5}}, {"agent": 5}],
+     {"by": 5}, {"by": None}, {"by": [["day"]]}, {"labels": 5}, {"labels": {5: "x"}},
+     {"labels": {"a": 5}}, {"agent": 5}],
 )  # fmt: skip
 def test_what_makes_no_report_is_refused(ledger: Ledger, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
