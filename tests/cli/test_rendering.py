@@ -129,7 +129,10 @@ def test_spending_shows_own_only_where_it_differs_from_the_subtree() -> None:
 
 
 def test_the_next_step_fits_the_status() -> None:
-    assert run_detail.next_step(run(status="interrupted"), still=True) == "go on with it: runstone resume 0000abcd"
+    assert (
+        run_detail.next_step(run(status="interrupted"), still=True)
+        == "go on with it: runstone resume 0000abcd"
+    )
     assert run_detail.next_step(run(status="completed"), still=True) is None
 
 

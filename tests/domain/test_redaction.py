@@ -252,9 +252,7 @@ def test_no_text_takes_more_than_linear_time(unit: str) -> None:
         large = min(seconds(48_000) for _ in range(2))
         if large < 9 * small + 0.002:
             return
-    pytest.fail(
-        f"{unit!r}: {small * 1e3:.2f} ms for 12,000 characters, {large * 1e3:.2f} ms for 48,000"
-    )
+    pytest.fail(f"{unit!r}: {small * 1e3:.2f} ms for 12,000 characters, {large * 1e3:.2f} ms for 48,000")
 
 
 def test_a_known_value_goes_wherever_it_stands_and_however_it_is_written() -> None:

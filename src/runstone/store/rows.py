@@ -72,7 +72,13 @@ def process(run_id: str, row: Row) -> ProcessRecord:
 def output(run_id: str, row: Row) -> Output:
     attempt, stream, offset, lines, broken, cut = row
     return Output(
-        run_id=run_id, attempt=attempt, stream=stream, offset=offset, lines=lines, broken=broken, cut=bool(cut)
+        run_id=run_id,
+        attempt=attempt,
+        stream=stream,
+        offset=offset,
+        lines=lines,
+        broken=broken,
+        cut=bool(cut),
     )
 
 
