@@ -17,14 +17,14 @@ SHOWN: Final = 10
 def trees(plan: PrunePlan, now: datetime) -> Table:
     """The first trees to go."""
     columns = (
-        Column("RUN"),
-        Column("STATUS"),
-        Column("OF", rank=2, least=8),
-        Column("TITLE", rank=3, least=8),
-        Column("RUNS", right=True),
-        Column("EVENTS", rank=1, right=True),
-        Column("SIZE", right=True),
-        Column("LAST", right=True),
+        Column("id"),
+        Column("status"),
+        Column("agent", rank=2, least=8),
+        Column("title", rank=3, least=8),
+        Column("runs", right=True),
+        Column("events", rank=1, right=True),
+        Column("size", right=True),
+        Column("last active", right=True),
     )
     table = Table(columns, [])
     for tree in plan.trees[:SHOWN]:

@@ -24,7 +24,7 @@ def usage_table(by: Sequence[str], rows: Sequence[UsageRow], total: Totals) -> T
     """A line for each row, and their sum where there are several."""
     table = Table(
         [
-            *(Column(name, least=8) for name in by),
+            *(Column(name, least=20) for name in by),
             Column("requests", 3, right=True), Column("input", 6, right=True), Column("cache read", 7, right=True),
             Column("cache write", 8, right=True), Column("output", 5, right=True), Column("reasoning", 9, right=True),
             Column("tokens", 2, right=True), Column("cost", right=True), Column("from", 4),
@@ -50,7 +50,7 @@ def _counts(totals: Totals) -> list[Cell]:
 def charted(table: Table, rows: Sequence[UsageRow], width: int | None) -> list[list[Cell]]:
     """The table's lines with a bar behind each row: its part of the largest cost, or of the most tokens where no cost
     is known. A narrow terminal has the numbers alone."""
-    room = None if width is None else width - GAP - _BAR
+    room = None if width is None else width - GAP - _BAR // 3
     lines = table.lines(width if room is None or room < 2 * _BAR else room)
     taken = sum(text.width(cell.text) for cell in lines[0]) + GAP * len(lines[0])
     columns = _BAR if width is None else min(_BAR, width - taken)

@@ -9,7 +9,7 @@ from runstone.care.doctor.check import Check, note, ok, problem
 from runstone.store.sqlite.inspect import library
 
 UPGRADE: Final = "pip install --upgrade runstone apsw"
-_EXTRAS: Final = {"prices": "genai_prices", "server": "litestar", "postgres": "psycopg"}
+_EXTRAS: Final = {"prices": "genai_prices"}
 
 
 def check_versions() -> Iterator[Check]:
