@@ -10,7 +10,7 @@ from tests.crash.kills import Campaign, require_spread
 from tests.crash.world import Server
 
 SEEDS = [int(os.environ.get("RUNSTONE_SEED") or random.SystemRandom().randrange(10**6)) + n for n in range(4)]
-KILLS = 8
+KILLS = 13
 
 
 @pytest.mark.parametrize("number", range(len(SEEDS)))

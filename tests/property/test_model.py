@@ -304,7 +304,6 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [e.type for e in events] == ["run.pruned"]
         assert events[0].seq == last.seq + (last.type != "run.pruned")
         model.plain, model.messages, model.states = 0, 0, []
-        self.model.forget(run)
 
     @rule(run=RUNS)
     @precondition(lambda self: self.model.runs)
