@@ -47,8 +47,8 @@ DEFECTS = (
     Defect(
         "seq restarts after a prune",
         "store/sqlite/queries/removing.sql",
-        "WHERE run = :run AND seq < :floor LIMIT :limit",
-        "WHERE run = :run AND seq <= :floor LIMIT :limit",
+        "WHERE run = :run AND seq < :floor ORDER BY seq LIMIT :limit",
+        "WHERE run = :run AND seq <= :floor ORDER BY seq LIMIT :limit",
         (NUMBERS + "test_seq_goes_on_after_a_prune",),
     ),
     Defect(
