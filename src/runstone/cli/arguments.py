@@ -178,10 +178,15 @@ def _finite(digits: str) -> float:
 
 def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
     """`--label name=value`, as often as it is given."""
-    labels = {}
+    return named_values("--label", pairs)
+
+
+def named_values(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+    """The values of an option that takes name=value, as often as it is given."""
+    found = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise click.UsageError(f"--label takes name=value, not {pair!r}")
-        labels[name] = value
-    return labels
+            raise click.UsageError(f"{option} takes NAME=VALUE, not {pair!r}")
+        found[name] = value
+    return found

@@ -85,7 +85,7 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
     runstone exec --stdin -- sh -c 'wc -l' < words.txt
     """
     cwd = os.path.abspath(asked["cwd"] or ".")
-    environment = {**os.environ, **_environment_of(asked["env"])}
+    environment = {**os.environ, **arguments.named_values("--env", asked["env"])}
     labels = arguments.labels_of(asked["label"])
     # Before a workspace is created: a command that cannot be run must not leave one behind.
     _require_program(command[0], cwd, environment)
@@ -111,16 +111,6 @@ def title_of(command: tuple[str, ...]) -> str:
     line = shlex.join([os.path.basename(command[0]) or command[0], *command[1:]])
     line = " ".join(line.split())
     return line if len(line) <= _TITLE else line[: _TITLE - 1].rstrip() + "…"
-
-
-def _environment_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise click.UsageError(f"--env takes NAME=VALUE, not {pair!r}")
-        found[name] = value
-    return found
 
 
 def _restart(times: int, delay_s: float) -> dict[str, Any] | None:

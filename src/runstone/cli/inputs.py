@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from runstone.cli import exit_codes, questions, text
 from runstone.cli.arguments import WORKSPACE, Duration, RunId
 from runstone.cli.command import Group, with_session
+from runstone.cli.options import PAGE, with_options
 from runstone.cli.orders import who
 from runstone.cli.output import Output
 from runstone.cli.session import Session
@@ -54,15 +55,7 @@ def inputs() -> None:
     help="Only questions of this status.",
 )
 @click.option("--run", type=RunId(), metavar="RUN", help="Only questions of this run.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="At most so many.",
-)
-@click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
+@with_options(PAGE)
 @with_session
 def list_(session: Session, status: str, run: str | None, limit: int, cursor: str | None) -> None:
     """List questions, the one that waits longest first."""

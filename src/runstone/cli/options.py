@@ -26,6 +26,19 @@ BUDGET = [
         help="Start nothing new above this many children.",
     ),
 ]
+PAGE = [
+    click.option(
+        "--limit",
+        type=click.IntRange(1, 1_000),
+        metavar="N",
+        default=50,
+        show_default=True,
+        help="At most so many.",
+    ),
+    click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor)."),
+]
+"""Of a list that comes in pages."""
+
 POLICY = [
     click.option(
         "--failed",

@@ -12,6 +12,7 @@ from runstone.cli import event_lines, questions, run_detail, run_sections, run_t
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
 from runstone.cli.living import living
+from runstone.cli.options import PAGE, with_options
 from runstone.cli.progress import settled
 from runstone.cli.run_detail import RunDetail
 from runstone.cli.run_tables import RunRow
@@ -64,15 +65,7 @@ _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
     show_default=True,
     help="By which time.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="At most so many.",
-)
-@click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
+@with_options(PAGE)
 @with_session
 def list_(session: Session, parent: str | None, every: bool, **options: Any) -> None:
     """List runs, the latest first.

@@ -7,6 +7,7 @@ import click
 from runstone.cli import text
 from runstone.cli.command import Group, with_session
 from runstone.cli.logs import print_messages
+from runstone.cli.options import PAGE, with_options
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import Thread
@@ -18,15 +19,7 @@ def threads() -> None:
 
 
 @threads.command("list")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="At most so many.",
-)
-@click.option("--cursor", metavar="CURSOR", help="Go on where another list ended (its next_cursor).")
+@with_options(PAGE)
 @with_session
 def list_(session: Session, limit: int, cursor: str | None) -> None:
     """List threads, the newest first."""
