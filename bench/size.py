@@ -173,7 +173,7 @@ _EVENT = "seq, position, type, version, payload, payload_ref, importance, at, at
 def _last_events(sized: Sized) -> tuple[Callable[[], object], Callable[[], object]]:
     sql = f"SELECT {_EVENT} FROM events WHERE run = (SELECT id FROM runs WHERE run_id = ?) ORDER BY seq DESC LIMIT 200"
     return (
-        partial(sized.ledger.reader.events_before, BIG_RUN, limit=200),
+        partial(sized.ledger.reader.events.before, BIG_RUN, limit=200),
         lambda: list(sized.raw.execute(sql, (BIG_RUN,))),
     )
 

@@ -88,7 +88,7 @@ async def sleep_a_little(ledger: Ledger, registry: runstone.Registry) -> None:
 
 
 def _until_waiting(ledger: Ledger) -> bool:
-    tail = ledger.tail(after=f"{ledger.reader.epoch()}-0", run_id="sleeper", timeout=20)
+    tail = ledger.tail(after=f"{ledger.reader.events.epoch()}-0", run_id="sleeper", timeout=20)
     return any(event.type == "run.waiting" for event in tail)
 
 

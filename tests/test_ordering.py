@@ -79,7 +79,7 @@ def all_runs(ledger: Ledger, **more: Any) -> list[str]:
 
 def test_four_threads_of_two_processes_append_list_and_get(tmp_path: Path) -> None:
     with runstone.open(tmp_path) as ledger:
-        tail = ledger.tail(after=f"{ledger.reader.epoch()}-0", timeout=1.0)
+        tail = ledger.tail(after=f"{ledger.reader.events.epoch()}-0", timeout=1.0)
         processes = [
             subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in ("one", "two")
         ]
@@ -229,7 +229,7 @@ def test_the_tail_gives_each_event_once_and_goes_on_from_any_cursor(ledger: Ledg
         first = [event for event, _ in zip(tail, range(stop), strict=False)]
         assert first == whole[:stop]
         assert (
-            list(ledger.tail(after=f"{ledger.reader.epoch()}-{first[-1].position}", timeout=0))
+            list(ledger.tail(after=f"{ledger.reader.events.epoch()}-{first[-1].position}", timeout=0))
             == whole[stop:]
         )
 
@@ -239,7 +239,7 @@ def test_the_cursor_is_that_of_the_event_that_was_given_out(ledger: Ledger) -> N
     run = ledger.start_run()
     run.emit_many([("work.done", {})] * 5).result()
     for event in tail:
-        assert tail.cursor == f"{ledger.reader.epoch()}-{event.position}"
+        assert tail.cursor == f"{ledger.reader.events.epoch()}-{event.position}"
         if event.seq == 3:
             break
     assert [e.seq for e in ledger.tail(after=tail.cursor, timeout=0)] == [4, 5, 6, 7]
@@ -258,7 +258,7 @@ def test_without_a_cursor_the_tail_begins_now_and_a_filter_shows_one_run(ledger:
 
 def test_a_foreign_cursor_gives_a_reset_and_then_all(ledger: Ledger) -> None:
     run = ledger.start_run()
-    epoch = ledger.reader.epoch()
+    epoch = ledger.reader.events.epoch()
     for cursor in ("00000000-1", f"{epoch}-999999"):
         events = list(ledger.tail(after=cursor, timeout=0))
         assert [e.type for e in events] == ["ledger.reset", "run.created", "run.started"]
@@ -279,7 +279,7 @@ def test_events_that_were_removed_are_a_gap_and_never_silence(ledger: Ledger, ca
     getattr(ledger, care)("old")
     assert not new.stopping
     events = list(ledger.tail(after=start, timeout=0))
-    removed = ledger.reader.removed_up_to()
+    removed = ledger.reader.events.removed_up_to()
     assert events[0].type == "ledger.gap"
     assert events[0].payload == {"after": 0, "removed_up_to": removed}
     tombstone = [("old", "run.pruned")] if care == "prune" else []
@@ -308,7 +308,7 @@ def test_others_writes_arrive(tmp_path: Path) -> None:
 
 def test_an_async_tail_gives_the_same_and_ends_in_time(ledger: Ledger) -> None:
     async def follow() -> list[int]:
-        tail = ledger.tail(after=f"{ledger.reader.epoch()}-0", timeout=5)
+        tail = ledger.tail(after=f"{ledger.reader.events.epoch()}-0", timeout=5)
         writing = asyncio.create_task(write())
         seen = []
         async for event in tail:
@@ -332,12 +332,12 @@ def test_leaving_a_tail_early_leaves_nothing_behind(ledger: Ledger) -> None:
     run.emit_many([("work.done", {})] * 10).result()
     before = len(ledger.signals._waiters)
     for _ in range(20):
-        for _event in ledger.tail(after=f"{ledger.reader.epoch()}-0"):
+        for _event in ledger.tail(after=f"{ledger.reader.events.epoch()}-0"):
             break
     assert len(ledger.signals._waiters) == before
 
     async def leave() -> None:
-        async for _event in ledger.tail(after=f"{ledger.reader.epoch()}-0"):
+        async for _event in ledger.tail(after=f"{ledger.reader.events.epoch()}-0"):
             break
 
     asyncio.run(leave())

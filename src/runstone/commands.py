@@ -54,7 +54,7 @@ class Commands:
         if scope == "subtree" and verb in orders.CASCADE:
             for below in self._below(run_id, verb):
                 self._cascade(below, verb, by)
-        return next(c for c in ledger.reader.commands(run_id) if c.id == first)
+        return next(c for c in ledger.reader.commands.of(run_id) if c.id == first)
 
     def _payload(self, verb: str, scope: str, reason: str | None, message: str | None) -> dict[str, Any]:
         """What the order's row says, cleaned. Raises `InvalidInput`, `ValueTooLarge`."""
@@ -105,7 +105,7 @@ class Commands:
 
     def list(self, run_id: str) -> builtins.list[Command]:
         """The orders to a run, from the first."""
-        return self._ledger.reader.commands(run_id)
+        return self._ledger.reader.commands.of(run_id)
 
     def move(self, command_id: str, status: str, reason: str | None = None) -> None:
         """Moves an order on; the engine says so when it saw it and when it is done."""

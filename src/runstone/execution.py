@@ -190,7 +190,7 @@ async def _resume_command(run_id: str, ledger: Ledger) -> Any:
         run = await asyncio.to_thread(ledger.wait, run_id, _LOOK_S)
     if run.status != "completed":
         raise outcome_of(run)
-    return ledger.reader.value(run.result_ref)
+    return ledger.reader.values.json(run.result_ref)
 
 
 async def _resume(
@@ -212,7 +212,7 @@ async def _resume(
         raise awaiting(ledger.reader, run_id)
     if existing.status in RESUMABLE:
         _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(tree, existing))
-        names = secret_names(ledger.reader.blob(existing.input_ref) if existing.input_ref else b"")
+        names = secret_names(ledger.reader.values.blob(existing.input_ref) if existing.input_ref else b"")
         tree.vault.allow(names)
         tree.vault.require(run_id, names)
         await _make_ready(ledger, existing, budget, seen)
@@ -250,7 +250,9 @@ def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any =
     source = ledger.get_run(run_id)
     if new_id is not None and _exists(ledger, new_id):
         raise RunMismatch(f"run {new_id} exists already", run_id=new_id)
-    given = ledger.reader.value(source.input_ref) if input is msgspec.UNSET else _declared(source, input)
+    given = (
+        ledger.reader.values.json(source.input_ref) if input is msgspec.UNSET else _declared(source, input)
+    )
     identity: dict[str, Any] = {"agent_id": source.agent_id, "agent_version": source.agent_version}
     if isinstance(source, WorkflowRun):
         identity = {"definition_id": source.definition_id, "definition_hash": source.definition_hash}
@@ -282,7 +284,7 @@ async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after
             raise awaiting(ledger.reader, run_id)
         if done.status != "completed":
             raise outcome_of(done)
-        return ledger.reader.value(done.result_ref)
+        return ledger.reader.values.json(done.result_ref)
 
 
 def _find(registry: Registry, name: str) -> Entry:
@@ -340,7 +342,7 @@ def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
     have = existing.definition_id if isinstance(existing, WorkflowRun) else existing.agent_id
     if have != entry.name:
         raise RunMismatch(f"run {run_id} exists and runs {have}, not {entry.name}", run_id=run_id)
-    stored = ledger.reader.value(existing.input_ref)
+    stored = ledger.reader.values.json(existing.input_ref)
     if codec.canonical(stored) != codec.canonical(input):
         raise RunMismatch(f"run {run_id} exists with another input", run_id=run_id)
 

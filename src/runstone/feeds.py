@@ -41,10 +41,10 @@ class Tail:
         self._signals = signals
         self._timeout = timeout
         self._run_id = run_id
-        self._epoch = reader.epoch()
+        self._epoch = reader.events.epoch()
         self._told_removed = 0
         self._reset: RunEvent | None = None
-        self._position = reader.last_position() if after is None else self._start(after)
+        self._position = reader.events.last_position() if after is None else self._start(after)
 
     @property
     def cursor(self) -> str:
@@ -55,12 +55,12 @@ class Tail:
         epoch, _, position = after.rpartition("-") if isinstance(after, str) else ("", "", "")
         if not position.isdecimal() or len(position) > 18:
             raise InvalidCursor(f"{after!r:.80} is no cursor of a ledger")
-        if epoch == self._epoch and int(position) <= self._reader.last_position():
+        if epoch == self._epoch and int(position) <= self._reader.events.last_position():
             return int(position)
         self._reset = _marker(
             "ledger.reset", {"reason": "the cursor belongs to another ledger", "cursor": after}, 0
         )
-        self._told_removed = self._reader.removed_up_to()
+        self._told_removed = self._reader.events.removed_up_to()
         return 0
 
     def _page(self) -> tuple[list[RunEvent], int]:
@@ -68,10 +68,10 @@ class Tail:
         if self._reset is not None:
             reset, self._reset = self._reset, None
             return [reset], 0
-        events = self._reader.events_from(self._position, _PAGE)
+        events = self._reader.events.since(self._position, _PAGE)
         shown = [event for event in events if self._run_id in (None, event.run_id)]
         # Read after the events: what was removed before they were read is known by now.
-        removed = self._reader.removed_up_to()
+        removed = self._reader.events.removed_up_to()
         if removed > max(self._position, self._told_removed):
             self._told_removed = removed
             payload = {"after": self._position, "removed_up_to": removed}
@@ -149,7 +149,7 @@ class Waiter:
         try:
             while True:
                 changed.clear()
-                run = self._reader.run(run_id)
+                run = self._reader.runs.get(run_id)
                 left = 1.0 if until is None else until - time.monotonic()
                 if left <= 0 or settled(self._reader, self._folder, run):
                     return run

@@ -247,7 +247,7 @@ class Ledger:
         if agent_id is not None and run.agent_id != agent_id:
             raise InvalidInput(f"run {run_id} belongs to agent {run.agent_id}, not {agent_id}")
         self.supervisor.settle(run_id)
-        state, saved = self._reader.state(run_id)
+        state, saved = self._reader.states.load(run_id)
         self.end_orphans(run_id)
         expect = frozenset({"pending", "paused", "interrupted", "awaiting_user"})
         claim = ContinueRun(
@@ -287,11 +287,11 @@ class Ledger:
 
     def resolve(self, text: str) -> str:
         """The run id that has `text` in it. Raises `NotFound` or `AmbiguousId`."""
-        return self._reader.resolve(text)
+        return self._reader.runs.resolve(text)
 
     def get_run(self, run_id: str) -> AgentRun:
         """The run; a `WorkflowRun` for a workflow. Raises `NotFound`."""
-        return self._reader.run(run_id)
+        return self._reader.runs.get(run_id)
 
     def list_runs(
         self,
@@ -330,7 +330,7 @@ class Ledger:
         """Events of a run with `seq` above `after`, in order; `next_cursor` is the `after` of the next page."""
         if type(limit) is not int or not 1 <= limit <= 10_000 or type(after) is not int or after < 0:
             raise InvalidInput(f"after is a seq from 0 and limit is 1 to 10000, not {after!r} and {limit!r}")
-        found = self._reader.events(run_id, after=after, limit=limit + 1)
+        found = self._reader.events.after(run_id, after=after, limit=limit + 1)
         more = found[limit - 1].seq if len(found) > limit else None
         return Page(items=found[:limit], next_cursor=more)
 
@@ -346,11 +346,11 @@ class Ledger:
 
     def tree(self, run_id: str) -> TreeNode:
         """The run with all below it, with own and subtree totals."""
-        return self._reader.tree(run_id)
+        return self._reader.runs.tree(run_id)
 
     def telemetry(self, run_id: str) -> RunTelemetry:
         """Tokens, cost, times and tool counts, own and subtree."""
-        return self._reader.telemetry(run_id)
+        return self._reader.usage.of(run_id)
 
     def usage(
         self,
@@ -397,27 +397,27 @@ class Ledger:
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """The attempts of a run, from the first."""
-        return self._reader.attempts(run_id)
+        return self._reader.attempts.of(run_id)
 
     def lease(self, run_id: str) -> Lease | None:
         """The lease of the open attempt."""
-        return self._reader.lease(run_id)
+        return self._reader.attempts.lease(run_id)
 
     def processes(self, run_id: str) -> list[ProcessRecord]:
         """The process groups that a run started."""
-        return self._reader.processes(run_id)
+        return self._reader.attempts.processes(run_id)
 
     def journal(self, run_id: str) -> list[JournalEntry]:
         """What a run knows: its finished steps and its children."""
-        return self._reader.journal(run_id)
+        return self._reader.journal.of(run_id)
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """The checkpoints of a run, from the first."""
-        return self._reader.checkpoints(run_id)
+        return self._reader.states.checkpoints(run_id)
 
     def state(self, run_id: str, number: int | None = None) -> Any:
         """The state of a checkpoint; the last one without `number`, None if there is none."""
-        return self._reader.state_value(run_id, number)
+        return self._reader.states.value(run_id, number)
 
     def diff_states(self, before: "str | Checkpoint", after: "str | Checkpoint") -> "StateDiff":
         """What differs between two saved states, of one run or of two: fields, items and lines of texts.
@@ -430,28 +430,28 @@ class Ledger:
 
     def input(self, run_id: str) -> Any:
         """The run's input, as it was given."""
-        return self._reader.value(self.get_run(run_id).input_ref)
+        return self._reader.values.json(self.get_run(run_id).input_ref)
 
     def prompt(self, run_id: str) -> str | None:
         """The run's prompt."""
         ref = self.get_run(run_id).prompt_ref
-        return None if ref is None else self._reader.blob(ref).decode()
+        return None if ref is None else self._reader.values.blob(ref).decode()
 
     def result(self, run_id: str) -> Any:
         """The run's result; None if it has none."""
-        return self._reader.value(self.get_run(run_id).result_ref)
+        return self._reader.values.json(self.get_run(run_id).result_ref)
 
     def blob(self, digest: str) -> bytes:
         """The raw bytes behind a reference, checked against it."""
-        return self._reader.blob(digest)
+        return self._reader.values.blob(digest)
 
     def search(self, text: str, *, limit: int = 20) -> list[SearchHit]:
         """Titles, prompts, summaries, errors and messages that hold all words of `text`, newest first."""
-        return self._reader.search(text, limit)
+        return self._reader.search.texts(text, limit)
 
     def cursor(self) -> str:
         """The cursor of the newest event, for `tail(after=...)`."""
-        return f"{self._reader.epoch()}-{self._reader.last_position()}"
+        return f"{self._reader.events.epoch()}-{self._reader.events.last_position()}"
 
     # --- orders and care -----------------------------------------------------------------------------------------
 

@@ -49,13 +49,13 @@ class Threads:
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Thread]:
         """Threads from the newest. Raises `InvalidCursor`."""
-        found = self._ledger.reader.threads(before=_before(cursor), limit=_limit(limit) + 1)
+        found = self._ledger.reader.threads.select(before=_before(cursor), limit=_limit(limit) + 1)
         more = str(found[limit - 1][1]) if len(found) > limit else None
         return Page(items=[thread for thread, _ in found[:limit]], next_cursor=more)
 
     def get(self, thread_id: str) -> Thread:
         """The thread. Raises `NotFound`."""
-        found = self._ledger.reader.threads(thread_id=thread_id, limit=1)
+        found = self._ledger.reader.threads.select(thread_id=thread_id, limit=1)
         if not found:
             raise NotFound(f"there is no thread {thread_id}", hint="list them: runstone threads list")
         return found[0][0]
@@ -64,13 +64,13 @@ class Threads:
         """Messages with `seq` above `after`; `next_cursor` is the `after` of the next page."""
         if type(after) is not int or after < 0:
             raise InvalidInput(f"after is a seq from 0, not {after!r:.80}")
-        found = self._ledger.reader.messages(thread_id, after=after, limit=_limit(limit) + 1)
+        found = self._ledger.reader.threads.messages(thread_id, after=after, limit=_limit(limit) + 1)
         more = found[limit - 1].seq if len(found) > limit else None
         return Page(items=found[:limit], next_cursor=more)
 
     def last_messages(self, thread_id: str, limit: int = 50) -> builtins.list[Message]:
         """The newest messages, in order."""
-        return self._ledger.reader.last_messages(thread_id, _limit(limit))
+        return self._ledger.reader.threads.last_messages(thread_id, _limit(limit))
 
 
 class Boards:
@@ -100,11 +100,11 @@ class Boards:
 
     def list(self, *, thread_id: str | None = None, limit: int = 100) -> builtins.list[Board]:
         """Boards, from the first."""
-        return self._ledger.reader.boards(thread_id=thread_id, limit=_limit(limit))
+        return self._ledger.reader.boards.select(thread_id=thread_id, limit=_limit(limit))
 
     def get(self, board_id: str) -> Board:
         """The board. Raises `NotFound`."""
-        found = self._ledger.reader.boards(board_id=board_id, limit=1)
+        found = self._ledger.reader.boards.select(board_id=board_id, limit=1)
         if not found:
             raise NotFound(f"there is no board {board_id}", hint="list them: runstone boards list")
         return found[0]
@@ -131,11 +131,11 @@ class Boards:
 
     def cards(self, board_id: str, *, limit: int = 500) -> builtins.list[Card]:
         """The cards of a board, by position."""
-        return self._ledger.reader.cards(board_id=board_id, limit=_limit(limit))
+        return self._ledger.reader.boards.cards(board_id=board_id, limit=_limit(limit))
 
     def card(self, card_id: str) -> Card:
         """The card, with the runs that refer to it. Raises `NotFound`."""
-        found = self._ledger.reader.cards(card_id=card_id, limit=1)
+        found = self._ledger.reader.boards.cards(card_id=card_id, limit=1)
         if not found:
             raise NotFound(f"there is no card {card_id}", hint="list them: runstone boards show BOARD")
         return found[0]

@@ -139,7 +139,7 @@ def chosen(name: str, value: Filter) -> str | None:
 
 
 def _subtree(reader: Reader, run_id: str) -> str:
-    keys = [key for (key,) in reader.rows("tree_of", run=reader.pk(run_id))]
+    keys = [key for (key,) in reader.rows("tree_of", run=reader.runs.pk(run_id))]
     return codec.encode(keys).decode()
 
 

@@ -29,7 +29,7 @@ def state_of(ledger: "Ledger", reference: Reference) -> Any:
     """The state of a reference. Raises `NotFound`, also for a run that has none."""
     run_id, number = split(reference)
     if number is None:
-        number = ledger.reader.newest_checkpoint(run_id)
+        number = ledger.reader.states.newest(run_id)
     return ledger.state(run_id, number)
 
 

@@ -95,7 +95,7 @@ def wait_until(true: Any, limit_s: float = 30.0) -> None:
 
 def require_prefix(ledger: runstone.Ledger) -> int:
     """Positions 1 to n and each run's seq without a gap. Gives n."""
-    events = ledger.reader.events_from(0, 10_000_000)
+    events = ledger.reader.events.since(0, 10_000_000)
     assert [event.position for event in events] == list(range(1, len(events) + 1))
     seqs: dict[str, int] = {}
     for event in events:

@@ -501,7 +501,7 @@ def test_lists_tails_and_readers_go_on_while_trees_are_removed(tmp_path: Path) -
         after = ledger.cursor()
         page = ledger.list_runs(limit=4, sort="created", order="asc", depth="0")
         assert [run.id for run in page.items] == ["old-1", "old-2", "kept", "paused"]
-        position, key = ledger.reader.last_position(), ledger.reader.pk("mid-2")
+        position, key = ledger.reader.events.last_position(), ledger.reader.runs.pk("mid-2")
         open_page = ledger.events("mid-2", limit=3)
         with ledger.start_run(run_id="before"):
             pass
@@ -521,7 +521,7 @@ def test_lists_tails_and_readers_go_on_while_trees_are_removed(tmp_path: Path) -
             "run.created", "run.started", "run.completed",
         ]  # fmt: skip
         assert ledger.events("later").items[0].position > position
-        assert ledger.reader.pk("later") > key
+        assert ledger.reader.runs.pk("later") > key
 
 
 # --- space ---------------------------------------------------------------------------------------------------------

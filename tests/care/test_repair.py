@@ -478,7 +478,7 @@ def test_what_was_written_since_the_history_was_added_up_counts(tmp_path: Path) 
     with runstone.open(tmp_path) as ledger:
         run = ledger.start_run(run_id="r", title="before")
         run.usage(provider="p", model="m", input_tokens=1, request_id="q1").result()
-        history = read_history(ledger.reader, ledger.reader.pk("r"), "r")
+        history = read_history(ledger.reader, ledger.reader.runs.pk("r"), "r")
         ledger.update_run("r", title="since")
         run.usage(provider="p", model="n", input_tokens=2, request_id="q2").result()
         for write in (RebuildRun(history), RebuildRequests(history, ["q1", "q2"]), RebuildSums(history)):

@@ -88,8 +88,8 @@ def test_the_copy_takes_everything_out_of_the_originals_hands_and_leaves_its_pro
             run = ledger.get_run("held")
             assert run.status == "interrupted"
             assert "restored from" in (run.status_reason or "")
-            assert ledger.reader.leases() == []
-            assert ledger.reader.unended_processes() == []
+            assert ledger.reader.attempts.leases() == []
+            assert ledger.reader.attempts.unended_processes() == []
             assert ledger.boards.card("card").claimed_by is None
             assert verify(ledger) == []
             types = [event.type for event in ledger.events("held").items]
@@ -105,7 +105,7 @@ def test_the_copy_takes_everything_out_of_the_originals_hands_and_leaves_its_pro
         assert owner.poll() is None
         with runstone.open(tmp_path / "w", readonly=True) as ledger:
             assert ledger.get_run("held").status == "running"
-            assert len(ledger.reader.unended_processes()) == 1
+            assert len(ledger.reader.attempts.unended_processes()) == 1
 
 
 def test_a_stop_in_the_copy_does_not_reach_the_original(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_ledger_is_replaced_only_when_that_is_said_and_is_kept_aside(tmp_path:
     done = restore(taken.file, workspace.root, over=True)
     with runstone.open(workspace.root) as ledger:
         assert [run.id for run in ledger.list_runs().items] == ["r"]
-        assert ledger.reader.epoch() == done.epoch
+        assert ledger.reader.events.epoch() == done.epoch
         assert verify(ledger) == []
     assert done.replaced is not None
     back = restore(done.replaced, tmp_path / "back")

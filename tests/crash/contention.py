@@ -24,7 +24,7 @@ def contend(folder: Path, *, processes: int, seconds: float) -> str:
                 if event.type == "note.written"
             ]
             assert [event.payload["n"] for event in events] == list(range(min(line["appends"], len(events))))
-            last = ledger.reader.events_before(line["run"], limit=1)[0]
+            last = ledger.reader.events.before(line["run"], limit=1)[0]
             assert last.seq == line["seq"] + 1, "the end comes right after the last acknowledged append"
         require_whole(ledger, [])
     longest = max(line["longest_s"] for line in said)

@@ -188,7 +188,7 @@ def all_events(ledger: Ledger, run_id: str) -> list[Any]:
 def require_live_leases(ledger: Ledger) -> None:
     """No row is `running` without a lease, and no lease is held by a process that is gone."""
     assert ledger.reader.rows("running_without_lease") == []
-    for lease in ledger.reader.leases():
+    for lease in ledger.reader.attempts.leases():
         identity = ProcessIdentity(**{k: v for k, v in lease.identity.items() if k != "worker_id"})
         assert is_alive(identity) is not False, (
             f"run {lease.run_id} is held by the dead process {identity.pid}"

@@ -109,7 +109,7 @@ def check_reports(ledger: runstone.Ledger, node: TreeNode) -> None:
     printed = "\n".join(m.text for m in messages if m.role == "output" and m.extra["stream"] == "stdout")
     assert printed.splitlines()[-1] == f"{run.agent_id}: the tool ended with 0"
     assert "runstone" not in printed, "no report is taken for output"
-    assert [(out.stream, out.broken) for out in ledger.reader.outputs(run.id) if out.broken] == []
+    assert [(out.stream, out.broken) for out in ledger.reader.attempts.outputs(run.id) if out.broken] == []
 
 
 def test_a_failure_at_the_bottom_is_told_all_the_way_up(folder: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_renewal_in_the_last_moment_counts(owner: Ledger, observer: Ledger, cl
     clock.sleep_machine(60)
     observer.reconcile()
     clock.advance(5.1)
-    judged = observer.supervisor._judge(observer.reader.leases())
+    judged = observer.supervisor._judge(observer.reader.attempts.leases())
     assert [verdict.run_id for verdict in judged] == [run.id]
     owner.supervisor.beat()
     assert [observer.core.submit(verdict, []).result() for verdict in judged] == [[]]

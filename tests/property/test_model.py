@@ -162,7 +162,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.both(lambda: self.model.checkpoint(run, attempt, state), self.save(run, attempt, state))
 
     def save(self, run: str, attempt: int, state: Any) -> SaveCheckpoint:
-        saved = self.store.reader.state(run)[1] if run in self.model.runs else Saved()
+        saved = self.store.reader.states.load(run)[1] if run in self.model.runs else Saved()
         return SaveCheckpoint(run, attempt, saved.changes(state)[0], label=None, after=saved.number)
 
     @rule(run=RUNS, offset=ATTEMPTS, state=STATES)
@@ -214,7 +214,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def every_order_is_where_it_should_be(self) -> None:
         for run in self.model.runs.values():
-            found = {one.id: one.status for one in self.store.reader.commands(run.id)}
+            found = {one.id: one.status for one in self.store.reader.commands.of(run.id)}
             open_ = {order: "requested" for order, _ in run.orders}
             assert found == run.closed | open_, run.id
 
@@ -282,14 +282,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(card=CARDS, run=RUNS)
     def take(self, card: str, run: str) -> None:
-        revision = self.store.reader.cards(card_id=card)[0].revision
+        revision = self.store.reader.boards.cards(card_id=card)[0].revision
         if self.both(lambda: self.model.take(card, run), SaveCard(card, None, {"run_id": run}, revision)):
-            assert self.store.reader.run(run).task_card_id == card
-            assert run in self.store.reader.cards(card_id=card)[0].run_ids
+            assert self.store.reader.runs.get(run).task_card_id == card
+            assert run in self.store.reader.boards.cards(card_id=card)[0].run_ids
 
     @rule(card=CARDS, status=st.sampled_from(["todo", "in_progress", "blocked", "done"]))
     def move(self, card: str, status: str) -> None:
-        revision = self.store.reader.cards(card_id=card)[0].revision
+        revision = self.store.reader.boards.cards(card_id=card)[0].revision
         self.both(lambda: self.model.move(card, status), SaveCard(card, None, {"status": status}, revision))
 
     @rule(run=RUNS)
@@ -297,10 +297,10 @@ class LedgerMachine(RuleBasedStateMachine):
         model = self.model.runs.get(run)
         if model is None or model.status not in {*FINAL, "interrupted"}:
             return
-        last = self.store.reader.events_before(run, limit=1)[0]
+        last = self.store.reader.events.before(run, limit=1)[0]
         while self.store.do(PruneRun(run)):
             continue
-        events = self.store.reader.events(run)
+        events = self.store.reader.events.after(run)
         assert [e.type for e in events] == ["run.pruned"]
         assert events[0].seq == last.seq + (last.type != "run.pruned")
         model.plain, model.messages, model.states = 0, 0, []
@@ -342,9 +342,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_store_is_the_model(self) -> None:
         reader = self.store.reader
-        assert {row[0] for row in reader.run_rows("1")} == set(self.model.runs)
+        assert {row[0] for row in reader.runs.rows("1")} == set(self.model.runs)
         for run in self.model.runs.values():
-            record = reader.run(run.id)
+            record = reader.runs.get(run.id)
             shown = (record.status, record.attempt, record.title, record.parent_run_id)
             assert shown == (
                 run.status if run.status != "running" else record.status,
@@ -354,14 +354,17 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             assert record.status in (run.status, "interrupted")  # a lease may have run out meanwhile
             assert record.root_run_id == self.model.root(run).id
-            assert sum(event.type == "work.done" for event in reader.events(run.id, limit=500)) == run.plain
-            assert len(reader.messages(f"{run.id}.thread")) == run.messages
-            assert reader.state(run.id)[0] == (run.states[-1] if run.states else None)
+            assert (
+                sum(event.type == "work.done" for event in reader.events.after(run.id, limit=500))
+                == run.plain
+            )
+            assert len(reader.threads.messages(f"{run.id}.thread")) == run.messages
+            assert reader.states.load(run.id)[0] == (run.states[-1] if run.states else None)
 
     @invariant()
     def totals_are_sums(self) -> None:
         for run in self.model.runs.values():
-            found, tree = self.store.reader.telemetry(run.id), self.model.tree(run.id)
+            found, tree = self.store.reader.usage.of(run.id), self.model.tree(run.id)
             assert found.own.requests == len(run.reports)
             assert found.own.input_tokens == sum(run.reports.values())
             assert found.subtree.requests == sum(len(one.reports) for one in tree)
@@ -393,7 +396,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def claims_are_held_by_who_may(self) -> None:
         for name, card in self.model.cards.items():
-            stored = self.store.reader.cards(card_id=name)[0]
+            stored = self.store.reader.boards.cards(card_id=name)[0]
             assert (stored.status, stored.claimed_by) == (card.status, card.holder)
 
 

@@ -74,7 +74,7 @@ def test_subtrees_are_the_sums_of_their_parts_whenever_parents_become_known(
 
 
 def _check_sums(store: Store, parents: list[str | None]) -> None:
-    found = {f"r{n}": store.reader.telemetry(f"r{n}") for n in range(len(parents))}
+    found = {f"r{n}": store.reader.usage.of(f"r{n}") for n in range(len(parents))}
     for n in range(len(parents)):
         below = [f"r{m}" for m, parent in enumerate(parents) if parent == f"r{n}"]
         for name in COUNTS:

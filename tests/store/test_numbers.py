@@ -18,7 +18,7 @@ def test_seq_goes_on_after_a_prune(tmp_path: Path) -> None:
         run = ledger.start_run(run_id="r")
         run.emit_many([("note.written", {"n": n}) for n in range(5)]).result()
         run.interrupt("for now")
-        last = ledger.reader.events_before("r", limit=1)[0].seq
+        last = ledger.reader.events.before("r", limit=1)[0].seq
         ledger.prune("r")
         left = ledger.events("r").items
         assert [event.type for event in left] == ["run.pruned"]
@@ -33,12 +33,12 @@ def test_positions_and_keys_are_not_given_again_after_a_removal(tmp_path: Path) 
     with runstone.open(tmp_path) as ledger:
         ended(ledger, "kept")
         ended(ledger, "removed")
-        key, position = ledger.reader.pk("removed"), ledger.reader.last_position()
+        key, position = ledger.reader.runs.pk("removed"), ledger.reader.events.last_position()
         cursor = ledger.cursor()
         ledger.remove("removed")
     with runstone.open(tmp_path) as ledger:
         ended(ledger, "new")
-        assert ledger.reader.pk("new") > key
+        assert ledger.reader.runs.pk("new") > key
         first = ledger.events("new", limit=1).items[0]
         assert first.position > position
         seen = [event.run_id for event in ledger.tail(after=cursor, timeout=0.2)]

@@ -189,7 +189,7 @@ def test_a_page_of_questions_goes_along_an_index(
 ) -> None:
     explained = Explained(db)
     reader = Reader(lambda: explained, FakeClock())  # type: ignore[arg-type, return-value]
-    monkeypatch.setattr(reader, "pk", lambda run_id: 1)
+    monkeypatch.setattr(reader.runs, "pk", lambda run_id: 1)
     questions.page(reader, status=status, run_id=run, after=0, limit=50)
     assert not [step for step in explained.plan if step.startswith("SCAN i") and "USING" not in step]
     # Those that nobody has written down as expired yet come from another place of the index: few, and sorted.

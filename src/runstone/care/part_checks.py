@@ -111,7 +111,7 @@ def numbers(reader: Reader, statement: str, **params: str) -> Iterator[int]:
 def _is_searched(reader: Reader, text: str | None, ref: str | None) -> bool:
     """Whether a message's text has something to find: blank ones have no entry."""
     try:
-        return bool(indexed(reader.text(text, ref)).strip())
+        return bool(indexed(reader.values.text(text, ref)).strip())
     except RunstoneError:
         return False  # its value is gone, which has a finding of its own
 
@@ -158,7 +158,7 @@ def _unreadable(reader: Reader, row: Row, kept: Sequence[int]) -> tuple[int, str
     if value is None and ref is None:
         return None  # gone since this checkpoint
     try:
-        data = reader.blob(ref) if ref is not None else decompress(number, value)
+        data = reader.values.blob(ref) if ref is not None else decompress(number, value)
         _json.decode(data)
     except (RunstoneError, ValueError) as error:
         return _shown_at(since, kept), f"{path}[{item}]: {error}" if item >= 0 else f"{path}: {error}"

@@ -84,7 +84,7 @@ def standing(ledger: "Ledger", run_id: str) -> Standing:
             f"run {run_id} is part of a tree; only whole trees are removed: {run.root_run_id}",
             hint=f"runstone runs rm {run.root_run_id}",
         )
-    pk = ledger.reader.pk(run_id)
+    pk = ledger.reader.runs.pk(run_id)
     count, living, interrupted, last = ledger.reader.rows("standing_of_tree", root=pk)[0]
     return Standing(pk=pk, runs=count, living=living, interrupted=interrupted, last_active=last)
 

@@ -109,9 +109,9 @@ def require_unused(present: SQLiteDatabase) -> None:
     with suppress(StoreCorrupt):
         if not migrate.version(present):
             return  # an empty file: a ledger whose making was cut off
-        for lease in reader.leases():
+        for lease in reader.attempts.leases():
             _require_ended_lease(lease, clock.now())
-        for record, _ in reader.unended_processes():
+        for record, _ in reader.attempts.unended_processes():
             _require_ended_process(record)
 
 

@@ -168,7 +168,7 @@ def _part(part: Path, facts: copy.Facts, file: Path, clock: Clock) -> _Parted:
             ]
             processes: list[Write] = [
                 DisownProcess(record.run_id, record.attempt, record.pgid, reason)
-                for record, _ in reader.unended_processes()
+                for record, _ in reader.attempts.unended_processes()
             ]
             orders: list[Write] = [
                 MoveCommand(one, "rejected", reason) for (one,) in reader.rows("open_command_ids")

@@ -102,12 +102,12 @@ def _read(reader: Reader, heads: dict[int, Head], after: int, last: int) -> Iter
         for index, row in enumerate(rows):
             if history is None or row[0] != history.head.pk:
                 if history is not None:
-                    histories.extend(history, rows[start:index], reader.text)
+                    histories.extend(history, rows[start:index], reader.values.text)
                     yield history
                 head = heads.get(row[0])
                 history, start = History(row[0], head.run_id if head else ""), index
         assert history is not None
-        histories.extend(history, rows[start:], reader.text)
+        histories.extend(history, rows[start:], reader.values.text)
         run, seq = rows[-1][0], rows[-1][1]
     if history is not None:
         yield history
@@ -117,7 +117,7 @@ def read_history(reader: Reader, pk: int, run_id: str) -> History:
     """What the events of one run say; in as many reads as it takes, as events never change."""
     history, seq = History(pk, run_id), 0
     while rows := reader.rows("events_of_runs", run=pk, seq=seq, last=pk, limit=histories.PAGE):
-        histories.extend(history, rows, reader.text)
+        histories.extend(history, rows, reader.values.text)
         seq = rows[-1][1]
     return history
 

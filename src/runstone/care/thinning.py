@@ -52,7 +52,7 @@ def thin(
     if type(keep) is not int or keep < 1:
         raise InvalidInput(f"keep is a whole number from 1, as the newest checkpoint stays; not {keep!r:.80}")
     reader = ledger.reader
-    pk = reader.pk(run_id)
+    pk = reader.runs.pk(run_id)
     there = [(number, label) for number, label in reader.rows("checkpoint_labels", run=pk)]
     numbers = doomed(there, keep=keep, keep_labelled=keep_labelled)
     if dry_run:

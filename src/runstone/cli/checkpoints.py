@@ -112,7 +112,7 @@ def state(session: Session, run: str, number: int | None) -> None:
     output = session.output
     with session.reading() as ledger:
         run_id = ledger.resolve(run)
-        number = number or ledger.reader.newest_checkpoint(run_id)
+        number = number or ledger.reader.states.newest(run_id)
         value = ledger.state(run_id, number)
     if not output.text:
         return output.document(value)
@@ -167,4 +167,4 @@ def _two(ledger: Ledger, before: str, after: str | None) -> tuple[str, str]:
 def _reference(ledger: Ledger, typed: str, same: str | None) -> str:
     name, number = states.split(typed)
     run_id = same if not name and same is not None else ledger.resolve(name)
-    return f"{run_id}@{number or ledger.reader.newest_checkpoint(run_id)}"
+    return f"{run_id}@{number or ledger.reader.states.newest(run_id)}"

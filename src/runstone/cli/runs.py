@@ -175,7 +175,7 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
 
 def _output(ledger: Ledger, run_id: str) -> dict[str, int]:
     found: Counter[str] = Counter()
-    for one in ledger.reader.outputs(run_id):
+    for one in ledger.reader.attempts.outputs(run_id):
         found[one.stream] += one.lines
         found["broken"] += one.broken
     return dict(found)

@@ -118,7 +118,7 @@ def response_of(found: InputRequest) -> Any:
 
 def waits_for_person(reader: Reader, run_id: str) -> bool:
     """Whether the run is parked, and nothing that it waits for goes on before a person answers."""
-    return bool(reader.rows("waits_for_person", run=reader.pk(run_id))[0][0])
+    return bool(reader.rows("waits_for_person", run=reader.runs.pk(run_id))[0][0])
 
 
 def awaiting(reader: Reader, run_id: str) -> AwaitingInput:

@@ -225,14 +225,14 @@ async def _make_ready(ctx: "Context", item: Item) -> None:
         await core.submit(
             ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"waiting"})), []
         )
-    elif record.child_status == "paused" and core.reader.run(item.run_id).status_reason in _WITH_PARENT:
+    elif record.child_status == "paused" and core.reader.runs.get(item.run_id).status_reason in _WITH_PARENT:
         await core.submit(ResumeRun(item.run_id, "resumed with its parent", expect=frozenset({"paused"})), [])
 
 
 def _is_left(ctx: "Context", run_id: str) -> bool:
     """Whether a parked child's own children have nobody in this process to bring them on, though they could go on."""
     engine = ctx.engine
-    waits = engine.core.reader.run(run_id).status_reason == "children"
+    waits = engine.core.reader.runs.get(run_id).status_reason == "children"
     return waits and not engine.brings_on(run_id) and not waits_for_person(engine.core.reader, run_id)
 
 
@@ -262,7 +262,7 @@ async def _blocked(ctx: "Context", call: Call, run: AgentRun) -> None:
 
 def _take_outcome(ctx: "Context", item: Item, run: AgentRun) -> None:
     if run.status == "completed":
-        item.value = ctx.engine.core.reader.value(run.result_ref)
+        item.value = ctx.engine.core.reader.values.json(run.result_ref)
     else:
         item.error = child_failure(run.id, run.status, run.error, run.status_reason)
 

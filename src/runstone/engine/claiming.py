@@ -17,4 +17,4 @@ def taken_away(
     if policy.from_phase is None and not policy.rerun:
         return []
     phases = phases_again(reader, run, definition, policy.from_phase)
-    return unusable(reader.journal(run.id), policy, phases)
+    return unusable(reader.journal.of(run.id), policy, phases)

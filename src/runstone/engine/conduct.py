@@ -170,7 +170,7 @@ class Conduct:
         return (
             codec.decode(record.value)
             if record.value is not None
-            else self.engine.core.reader.value(record.ref)
+            else self.engine.core.reader.values.json(record.ref)
         )
 
     async def _stored(self, record: JournalEntry) -> Any:
@@ -197,7 +197,7 @@ class Conduct:
         while not self.over.done():
             if self.suspended:
                 await self.engine.core.submit(PauseParked(self.run_id, "budget"), [])
-                if self.engine.core.reader.run(self.run_id).status != "waiting":
+                if self.engine.core.reader.runs.get(self.run_id).status != "waiting":
                     self.finish()
                     return
             await self.engine.until_changed(None, None)

@@ -42,9 +42,9 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
     """Executes the attempt that was claimed. Whatever happens, the ledger says it before this returns."""
     head = claimed.head
     try:
-        state, saved = engine.core.reader.state(head.run_id) if head.attempt > 1 else (None, None)
+        state, saved = engine.core.reader.states.load(head.run_id) if head.attempt > 1 else (None, None)
         claims = await _claims(engine, tree, head, entry)
-        heard = engine.core.reader.heard_in_try(head.run_id) if claimed.continues else frozenset()
+        heard = engine.core.reader.journal.heard_in_try(head.run_id) if claimed.continues else frozenset()
     except BaseException as error:
         engine.hand_back(head, f"it could not begin: {str(error) or type(error).__name__}")
         raise
@@ -65,11 +65,11 @@ async def _claims(engine: "LocalEngine", tree: "Tree", head: Head, entry: Entry)
         return Claims(())
     if head.run_id == tree.root_id and not tree.applied:
         tree.applied = True
-        run = engine.core.reader.run(head.run_id)
+        run = engine.core.reader.runs.get(head.run_id)
         numbers = [gone.number for gone in taken_away(engine.core.reader, run, entry.definition, tree.policy)]
         if numbers:
             await engine.core.submit(DropRecords(head.run_id, head.attempt, numbers), [])
-    return Claims(engine.core.reader.journal(head.run_id))
+    return Claims(engine.core.reader.journal.of(head.run_id))
 
 
 class Attempt:
@@ -129,7 +129,7 @@ class Attempt:
     def _ordered_before(self) -> None:
         """An order that came between the claim and now was told to nobody."""
         if any(
-            command.status == "requested" for command in self.engine.core.reader.commands(self.ctx.run_id)
+            command.status == "requested" for command in self.engine.core.reader.commands.of(self.ctx.run_id)
         ):
             self.engine.supervisor.check_commands()
 
@@ -146,7 +146,7 @@ class Attempt:
     def _input(self) -> Any:
         """The run's input, with a `Secret` for each reference. Raises `SecretMissing` before any work is done."""
         ref = self.head.input_ref
-        data = None if ref is None else self.engine.core.reader.blob(ref)
+        data = None if ref is None else self.engine.core.reader.values.blob(ref)
         value = None if data is None else codec.decode(data)
         if data is None or MARK_BYTES not in data:
             return value
@@ -264,10 +264,10 @@ class Attempt:
     def _no_progress(self, told: dict[str, Any]) -> bool:
         """The try before failed alike, and since then nothing was recorded that the next could build on."""
         reader, run_id = self.engine.core.reader, self.ctx.run_id
-        failed = [attempt for attempt in reader.attempts(run_id) if attempt.outcome == "failed"]
+        failed = [attempt for attempt in reader.attempts.of(run_id) if attempt.outcome == "failed"]
         if not failed or failed[-1].ended_at is None or failed[-1].reason != str(told["message"])[:1000]:
             return False
-        return not reader.progressed_since(run_id, int(failed[-1].ended_at.timestamp() * 1e6))
+        return not reader.journal.progressed_since(run_id, int(failed[-1].ended_at.timestamp() * 1e6))
 
     async def _end(self, write: EndRun) -> None:
         self.ctx.handle.left()
@@ -295,7 +295,7 @@ class Attempt:
 
     def _status(self) -> str:
         """An order to pause that this process had not seen turns `waiting` into `paused` in the same transaction."""
-        return self.engine.core.reader.run(self.ctx.run_id).status
+        return self.engine.core.reader.runs.get(self.ctx.run_id).status
 
     def _parking(self) -> ParkRun:
         """The write that parks the run: paused where a budget or an order keeps it from going on, else waiting."""

@@ -194,7 +194,9 @@ class RunHandle:
     def worker_thread_id(self) -> str:
         """The thread of this run's own conversation."""
         if self._worker_thread_id is None:
-            self._worker_thread_id = self._core.reader.run(self.id).worker_thread_id or f"{self.id}.thread"
+            self._worker_thread_id = (
+                self._core.reader.runs.get(self.id).worker_thread_id or f"{self.id}.thread"
+            )
         return self._worker_thread_id
 
     def update(self, *, title: str | None = None, labels: dict[str, str] | None = None) -> Receipt:
@@ -225,7 +227,7 @@ class RunHandle:
         """What the last checkpoint holds: as this handle saved it, or as the ledger has it after a save was refused."""
         if self._checkpointed is not None and self._checkpointed.error is not None:
             self._checkpointed = None
-            self._saved = self._core.reader.state(self.id)[1]
+            self._saved = self._core.reader.states.load(self.id)[1]
         return self._saved
 
     def _submit(self, write: Any) -> Receipt:
@@ -414,7 +416,7 @@ class RunHandle:
         if self._unseen:
             Writer.raise_unseen(self._unseen)
         reader = self._core.reader
-        if not reader.rows("any_steering", run=reader.pk(self.id))[0][0]:
+        if not reader.rows("any_steering", run=reader.runs.pk(self.id))[0][0]:
             return []
         take = TakeSteering(self.id, self.attempt, self.worker_thread_id)
         texts: list[str] = self._submit(take).result()

@@ -232,7 +232,7 @@ class LocalEngine:
     ) -> AgentRun:
         elsewhere = False
         while True:
-            run = self.core.reader.run(run_id)
+            run = self.core.reader.runs.get(run_id)
             if run.status == "pending":
                 if not await self._in_turn(run, tree, gate, limit):
                     await self.until_changed(None, None)
@@ -348,7 +348,11 @@ class LocalEngine:
 
         number = self.core.signals.subscribe(run_id, tell)
         try:
-            if seen is not None and run_id is not None and self.core.reader.run(run_id).status != seen.status:
+            if (
+                seen is not None
+                and run_id is not None
+                and self.core.reader.runs.get(run_id).status != seen.status
+            ):
                 return
             if unless is not None and unless():
                 return
@@ -374,7 +378,7 @@ class LocalEngine:
     async def stop_tree(self, run_id: str, reason: str, by: str) -> None:
         """Stops a child, with all below it, because its parent does not want it any more; detached ones go on."""
         payload = {"scope": "run", "reason": reason, "cascade": True}
-        for run in _undetached(self.core.reader.tree(run_id)):
+        for run in _undetached(self.core.reader.runs.tree(run_id)):
             order = RequestStop(run.id, self.core.new_id(), payload, by=by, idempotency_key=None)
             with suppress(IllegalTransition):  # it may end in this moment
                 await self.core.submit(order, [])
@@ -384,7 +388,7 @@ class LocalEngine:
     async def pause_tree(self, run_id: str, by: str) -> None:
         """Has a child pause with its parent, and all below it; detached ones go on."""
         payload = {"scope": "run", "reason": PAUSED_WITH_PARENT, "cascade": True}
-        for run in _undetached(self.core.reader.tree(run_id)):
+        for run in _undetached(self.core.reader.runs.tree(run_id)):
             with suppress(IllegalTransition):  # it ended, waits for a person, or is paused already
                 await self.core.submit(GiveOrder(run.id, self.core.new_id(), "pause", payload, by=by), [])
             if run.id in self._drives:

@@ -12,7 +12,7 @@ def end_orphans(core: Core, supervisor: Supervisor, run_id: str) -> None:
 
     Blocks up to the grace and kill times; event loops call it in a thread.
     """
-    if core.reader.lease(run_id) is not None:
+    if core.reader.attempts.lease(run_id) is not None:
         return  # the attempt is open, though its lease may have run out: nobody has judged its owner yet
     for record, end in supervisor.end_orphans(run_id):
         if not end.gone:
@@ -24,7 +24,7 @@ def end_orphans(core: Core, supervisor: Supervisor, run_id: str) -> None:
                 pgid=record.pgid,
             )
         core.submit(EndProcess(run_id, record.attempt, record.pgid, None, None), []).result()
-    if COMMAND in core.reader.run(run_id).options:
+    if COMMAND in core.reader.runs.get(run_id).options:
         from runstone.engine.background.leftovers import take_leftovers
 
         take_leftovers(core, run_id)

@@ -22,7 +22,7 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
     A phase shows `running` only while the run itself does, and work in it is under way; else it is `pending`: to be
     gone on with.
     """
-    pk = reader.pk(run.id)
+    pk = reader.runs.pk(run.id)
     found: dict[str, dict[str, Any]] = {}
     for kind, payload, when, attempt in reader.rows("phase_events", run=pk):
         fields = codec.decode(payload)
@@ -46,7 +46,7 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
 def _planned(reader: Reader, pk: int) -> list[str]:
     """Names of the phases in the definition that the run was last started with; none for a Python workflow."""
     for payload, ref in reader.rows("definitions_of", run=pk):
-        definition = codec.decode(reader.text(payload, ref)).get("definition")
+        definition = codec.decode(reader.values.text(payload, ref)).get("definition")
         if definition is not None:
             return [phase["name"] for phase in definition["phases"]]
     return []
@@ -54,7 +54,7 @@ def _planned(reader: Reader, pk: int) -> list[str]:
 
 def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:
     by_phase: dict[str | None, list[AgentRun]] = {}
-    for row in reader.run_rows("r.parent = :pk AND r.superseded = 0", "ORDER BY r.id", pk=pk):
+    for row in reader.runs.rows("r.parent = :pk AND r.superseded = 0", "ORDER BY r.id", pk=pk):
         record = rows.run(row)
         by_phase.setdefault(record.phase, []).append(record)
     return by_phase

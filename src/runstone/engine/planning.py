@@ -21,7 +21,7 @@ def plan(reader: Reader, run_id: str, policy: ResumePolicy, registry: Registry) 
 
     Raises `InvalidInput` for a phase or record that the policy names and the run does not know.
     """
-    run = reader.run(run_id)
+    run = reader.runs.get(run_id)
     found = _Found(reader, policy, registry)
     if run.status == "completed":
         found.as_recorded(run)
@@ -54,7 +54,7 @@ class _Found:
 
     def as_recorded(self, run: AgentRun) -> None:
         """A completed run gives its stored result: nothing runs."""
-        for entry in self.reader.journal(run.id):
+        for entry in self.reader.journal.of(run.id):
             if not entry.dropped and entry.kind != "timer":
                 group = "superseded" if entry.superseded else "reuse" if entry.finished else "raise"
                 self.groups[group].append(plan_entry(entry))
@@ -63,7 +63,7 @@ class _Found:
         """The run itself, with what the policy takes from its next attempt."""
         definition = self._definition(run)
         dropped = {entry.number for entry in taken_away(self.reader, run, definition, self.policy)}
-        entries = [entry for entry in self.reader.journal(run.id) if not entry.dropped]
+        entries = [entry for entry in self.reader.journal.of(run.id) if not entry.dropped]
         if definition is None:
             again = [entry for entry in entries if entry.number in dropped and entry.kind == "child"]
             self.start += [plan_entry(entry) for entry in again]
@@ -103,7 +103,7 @@ class _Found:
         """What a declarative workflow would claim; what it would leave is noted, and what it would start."""
         told = foresee(
             definition,
-            self.reader.value(run.input_ref),
+            self.reader.values.json(run.input_ref),
             entries,
             policy=self.policy,
             ended_parent=_ended(run),
@@ -119,7 +119,7 @@ class _Found:
         return list(told.claimed)
 
     def _result(self, entry: JournalEntry) -> Any:
-        return codec.decode(entry.value) if entry.value is not None else self.reader.value(entry.ref)
+        return codec.decode(entry.value) if entry.value is not None else self.reader.values.json(entry.ref)
 
     def _sort(self, run: AgentRun, entries: list[JournalEntry], parent: str | None) -> None:
         """Sorts records that are asked for again, and those of the children that go on, by what becomes of them."""
@@ -131,8 +131,8 @@ class _Found:
             group = action if action in ("reuse", "raise") else "rerun"
             self.groups[group].append(plan_entry(entry, parent))
             if group == "rerun" and entry.child_run_id is not None:
-                child = self.reader.run(entry.child_run_id)
-                below = [one for one in self.reader.journal(child.id) if not one.dropped]
+                child = self.reader.runs.get(entry.child_run_id)
+                below = [one for one in self.reader.journal.of(child.id) if not one.dropped]
                 self._next(child, self._definition(child), below, child.id)
 
 

@@ -161,7 +161,7 @@ class Supervisor:
             held = dict(self._held)
         if not held:
             return
-        for command in self.core.reader.open_commands():
+        for command in self.core.reader.commands.open():
             one = held.get(command.run_id)
             if one is None or command.status != "requested":
                 continue
@@ -217,7 +217,7 @@ class Supervisor:
         """Tells owners of runs that were taken from this process (it was stopped for a while, or asleep)."""
         with self._lock:
             held = list(self._held.values())
-        leases = {lease.run_id: lease for lease in self.core.reader.leases()} if held else {}
+        leases = {lease.run_id: lease for lease in self.core.reader.attempts.leases()} if held else {}
         for one in held:
             lease = leases.get(one.run_id)
             if lease is None or lease.owner != self.owner.owner or lease.attempt != one.attempt:
@@ -259,7 +259,7 @@ class Supervisor:
     def _reconcile(self, more: Callable[[], list[InterruptRun]] = list) -> list[str]:
         """Without `more` what a heartbeat can do: its time does not grow with the runs that are still to begin."""
         with self._judging:
-            judged = self._judge(self.core.reader.leases())
+            judged = self._judge(self.core.reader.attempts.leases())
         if self.core.reader.rows("any_due_input", now=self.core.now())[0][0]:
             self.core.submit(ExpireInputs(), []).result()
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
@@ -323,7 +323,7 @@ class Supervisor:
     def _living(self, run_id: str) -> list[int]:
         """Process groups of the run that outlived their owner: a resume or a stop ends or adopts them."""
         found = []
-        for record in self.core.reader.processes(run_id):
+        for record in self.core.reader.attempts.processes(run_id):
             identity = identity_of(record.identity)
             if record.ended_at is None and identity is not None and group_alive(identity, self.identity):
                 found.append(record.pgid)
@@ -331,7 +331,7 @@ class Supervisor:
 
     def _may_live(self, run_id: str) -> bool:
         """Whether a process of the run is not known to have ended; on another host it cannot be."""
-        left = [record for record in self.core.reader.processes(run_id) if record.ended_at is None]
+        left = [record for record in self.core.reader.attempts.processes(run_id) if record.ended_at is None]
         known = filter(None, (identity_of(record.identity) for record in left))
         return any(group_alive(identity, self.identity) is not False for identity in known)
 
@@ -371,15 +371,15 @@ class Supervisor:
             seen = list(self._seen)
         if not seen or self._closing.is_set():
             return False
-        root = self.core.reader.run(run_id).root_run_id
-        return any(self.core.reader.run(other).root_run_id == root for other in seen)
+        root = self.core.reader.runs.get(run_id).root_run_id
+        return any(self.core.reader.runs.get(other).root_run_id == root for other in seen)
 
     # --- what dead owners left running ---------------------------------------------------------------------------
 
     def end_orphans(self, run_id: str) -> list[tuple[ProcessRecord, GroupEnd]]:
         """Ends what is left of the process groups of a run's earlier attempts. Blocks; bounded by grace and kill."""
         ended = []
-        for record in self.core.reader.processes(run_id):
+        for record in self.core.reader.attempts.processes(run_id):
             identity = identity_of(record.identity)
             if record.ended_at is None and identity is not None:
                 ended.append((record, end_group(identity)))

@@ -86,9 +86,9 @@ def list_runs(
 def _rows(reader: Reader, arms: list[str], tail: str, params: dict[str, Any]) -> list[Row]:
     """The first rows of each arm, as of one moment; no run is in two arms."""
     if len(arms) == 1:
-        return reader.run_rows(arms[0], tail, **params)
+        return reader.runs.rows(arms[0], tail, **params)
     with reader.db.snapshot():
-        return [row for arm in arms for row in reader.run_rows(arm, tail, **params)]
+        return [row for arm in arms for row in reader.runs.rows(arm, tail, **params)]
 
 
 def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int]:
@@ -103,9 +103,9 @@ def count_by_bucket(reader: Reader, filters: dict[str, Filter]) -> dict[str, int
     # IS TRUE keeps the planner from walking along another index than that of the few open questions.
     rest = " AND ".join(f"({clause}) IS TRUE" for clause in where)
     with reader.db.snapshot():
-        by_status.update(dict(reader.count_runs(" AND ".join(where), params, stored=True)))
-        lost = reader.count_runs(f"r.status = 'running' AND ({_LOST}) AND {rest}", params)
-        asking = reader.count_runs(f"r.id IN {_ASKING} AND {rest}", params)
+        by_status.update(dict(reader.runs.count(" AND ".join(where), params, stored=True)))
+        lost = reader.runs.count(f"r.status = 'running' AND ({_LOST}) AND {rest}", params)
+        asking = reader.runs.count(f"r.id IN {_ASKING} AND {rest}", params)
     for status, count in lost:
         by_status["running"] -= count
         by_status[status] += count

@@ -51,7 +51,7 @@ def page(
         params["status"] = status
     if run_id is not None:
         where.append("i.run = :run")
-        params["run"] = reader.pk(run_id)
+        params["run"] = reader.runs.pk(run_id)
     return select(reader, " AND ".join(where), **params)
 
 
@@ -66,7 +66,7 @@ _SHOWN = {
 
 def below(reader: Reader, run_id: str) -> list[InputRequest]:
     """Open questions in the tree that the run is part of, from the oldest."""
-    root = reader.pk(reader.run(run_id).root_run_id)
+    root = reader.runs.pk(reader.runs.get(run_id).root_run_id)
     ids = [row[0] for row in reader.rows("open_inputs_below", root=root, now=reader.now())]
     return [get(reader, one) for one in ids]
 
@@ -77,7 +77,7 @@ def given(reader: Reader, run_id: str) -> tuple[InputRequest, ...]:
         "i.run = :run AND i.status IN ('answered', 'expired') AND NOT EXISTS "
         "(SELECT 1 FROM checkpoints c WHERE c.run = i.run AND c.attempt > i.attempt)"
     )
-    return tuple(one for one, _ in select(reader, where, run=reader.pk(run_id), limit=10_000))
+    return tuple(one for one, _ in select(reader, where, run=reader.runs.pk(run_id), limit=10_000))
 
 
 def select(reader: Reader, where: str, **params: Any) -> list[tuple[InputRequest, int]]:
@@ -100,8 +100,8 @@ def _record(reader: Reader, row: Row) -> InputRequest:
     if status == "expired" and closed_at is None:
         response = default  # its time is over, though nobody has written that down yet
     return InputRequest(
-        id=input_id, run_id=run_id, attempt=attempt, key=key, reason=reason, message=reader.text(message, message_ref),
-        response_schema=_json(reader, schema, schema_ref),
+        id=input_id, run_id=run_id, attempt=attempt, key=key, reason=reason,
+        message=reader.values.text(message, message_ref), response_schema=_json(reader, schema, schema_ref),
         choices=None if choices is None else tuple(codec.decode(choices)),
         default=msgspec.UNSET if default is None else codec.decode(default),
         expires_at=maybe_at(expires_at), status=status, response=_json(reader, response, response_ref),
@@ -111,4 +111,4 @@ def _record(reader: Reader, row: Row) -> InputRequest:
 
 
 def _json(reader: Reader, text: str | None, ref: str | None) -> Any:
-    return reader.value(ref) if text is None else codec.decode(text)
+    return reader.values.json(ref) if text is None else codec.decode(text)

@@ -166,7 +166,7 @@ class StoreContract:
             store.do(CreateRun(new_run("r", agent_id="b")))
         with pytest.raises(RunMismatch):
             store.do(CreateRun(new_run("r", agent_id="a", kind="team_member")))
-        assert len(store.reader.events("r")) == 1
+        assert len(store.reader.events.after("r")) == 1
 
     def test_of_two_claims_one_wins(self, store: Store) -> None:
         store.do(CreateRun(new_run("r")))
@@ -185,13 +185,13 @@ class StoreContract:
         for thread in threads:
             thread.join()
         assert sorted(isinstance(outcome, RunIsLive) for outcome in outcomes) == [False, True]
-        assert len(store.reader.attempts("r")) == 1
+        assert len(store.reader.attempts.of("r")) == 1
 
     def test_a_fenced_owner_changes_nothing_but_its_spending_counts(self, store: Store) -> None:
         store.start("r")
         store.do(InterruptRun("r", 1, "gone"))
         store.do(ClaimRun("r", OTHER, expect=frozenset({"interrupted"})))
-        before = store.reader.run("r")
+        before = store.reader.runs.get("r")
         for write in (
             Append("r", 1, [event()]),
             EndRun("r", 1, "run.completed", {}),
@@ -201,10 +201,10 @@ class StoreContract:
             with pytest.raises(Fenced):
                 store.do(write)
         assert store.do(ReportUsage("r", 1, usage("late"))) is True
-        after = store.reader.run("r")
+        after = store.reader.runs.get("r")
         assert (after.status, after.attempt, after.result_ref) == (before.status, 2, None)
-        assert store.reader.telemetry("r").own.requests == 1
-        assert [e.attempt for e in store.reader.events("r") if e.type == "usage.reported"] == [1]
+        assert store.reader.usage.of("r").own.requests == 1
+        assert [e.attempt for e in store.reader.events.after("r") if e.type == "usage.reported"] == [1]
 
     def test_an_ended_run_is_final_but_for_a_new_attempt(self, store: Store) -> None:
         store.start("r")
@@ -217,11 +217,11 @@ class StoreContract:
         store.do(EndRun("r", 2, "run.completed", {"summary": "done"}))
         with pytest.raises(IllegalTransition):
             store.do(ClaimRun("r", OTHER))
-        assert [(a.number, a.outcome) for a in store.reader.attempts("r")] == [
+        assert [(a.number, a.outcome) for a in store.reader.attempts.of("r")] == [
             (1, "failed"),
             (2, "completed"),
         ]
-        assert store.reader.lease("r") is None
+        assert store.reader.attempts.lease("r") is None
 
     def test_every_move_of_the_table_and_no_other_is_taken(self, connect: Connect) -> None:
         db, cache = connect(), Cache()
@@ -249,7 +249,7 @@ class StoreContract:
             receipts.append(store.writer.submit(Append("nobody", 1, [event()]), []))
         refused = [r for r in receipts if _fails(r.result)]
         assert len(refused) == 120
-        everything = [*store.reader.events("a", limit=500), *store.reader.events("b", limit=500)]
+        everything = [*store.reader.events.after("a", limit=500), *store.reader.events.after("b", limit=500)]
         for run_id in "ab":
             events = [e for e in everything if e.run_id == run_id]
             assert [e.seq for e in events] == list(range(1, len(events) + 1))
@@ -261,26 +261,26 @@ class StoreContract:
         first = store.do(Append("r", 1, [event(1, key="k")]))
         again = store.do(Append("r", 1, [event(2, key="k"), event(3), event(4, key="l"), event(5, key="l")]))
         assert first < again
-        assert [e.payload["n"] for e in store.reader.events("r") if e.type == "work.done"] == [1, 3, 4]
+        assert [e.payload["n"] for e in store.reader.events.after("r") if e.type == "work.done"] == [1, 3, 4]
 
     def test_numbers_are_not_given_again_after_a_removal(self, store: Store) -> None:
         store.start("r")
         store.do(AppendMessages("r.thread", [NewMessage("user", "x", 0)], run_id="r", attempt=1, worker=True))
         store.do(EndRun("r", 1, "run.completed", {}))
-        last = store.reader.events("r")[-1]
+        last = store.reader.events.after("r")[-1]
         while store.do(PruneRun("r")):
             continue
-        tombstone = store.reader.events("r")
+        tombstone = store.reader.events.after("r")
         assert [(e.type, e.seq) for e in tombstone] == [("run.pruned", last.seq + 1)]
         assert store.do(AppendMessages("r.thread", [NewMessage("user", "y", 0)])) == "r.thread#2"
         store.do(RemoveRun("r"))
         with pytest.raises(NotFound):
-            store.reader.run("r")
-        newest = store.reader.last_position()
+            store.reader.runs.get("r")
+        newest = store.reader.events.last_position()
         store.start("r")
-        assert [e.seq for e in store.reader.events("r")] == [1, 2]
-        assert store.reader.events("r")[0].position > newest >= tombstone[0].position
-        assert store.reader.removed_up_to() == newest
+        assert [e.seq for e in store.reader.events.after("r")] == [1, 2]
+        assert store.reader.events.after("r")[0].position > newest >= tombstone[0].position
+        assert store.reader.events.removed_up_to() == newest
 
     # --- values --------------------------------------------------------------------------------------------------
 
@@ -291,10 +291,10 @@ class StoreContract:
         store.do(Append("r", 1, [event(text=text)]))
         store.do(AppendMessages("t", [NewMessage("user", text, 0, codec.encode({"more": text}))]))
         store.do(EndRun("r", 1, "run.completed", {}, blob=pack(codec.encode([text]))))
-        assert store.reader.events("r")[2].payload["text"] == text
-        message = store.reader.messages("t")[0]
+        assert store.reader.events.after("r")[2].payload["text"] == text
+        message = store.reader.threads.messages("t")[0]
         assert (message.text, message.extra) == (text, {"more": text})
-        assert store.reader.value(store.reader.run("r").result_ref) == [text]
+        assert store.reader.values.json(store.reader.runs.get("r").result_ref) == [text]
 
     def test_a_request_counts_once_in_its_tree(self, store: Store) -> None:
         store.start("top")
@@ -302,7 +302,7 @@ class StoreContract:
         reports = [("top", "x"), ("below", "x"), ("below", "y"), ("below", "y"), ("top", "y")]
         receipts = [store.writer.submit(ReportUsage(run, 1, usage(request)), []) for run, request in reports]
         assert [receipt.result() for receipt in receipts] == [True, False, True, False, False]
-        top, below = store.reader.telemetry("top"), store.reader.telemetry("below")
+        top, below = store.reader.usage.of("top"), store.reader.usage.of("below")
         assert (top.own.requests, top.subtree.requests, below.subtree.requests) == (1, 2, 1)
         assert top.subtree.cost_picousd == 14
 
@@ -316,7 +316,10 @@ class StoreContract:
             store.do(SaveCard("c", None, {"title": "lost"}, 1))
         with pytest.raises(InvalidInput):
             store.do(SaveCard("c", None, {"status": "nowhere"}, 2))
-        assert (store.reader.cards(card_id="c")[0].title, store.reader.cards(card_id="c")[0].revision) == (
+        assert (
+            store.reader.boards.cards(card_id="c")[0].title,
+            store.reader.boards.cards(card_id="c")[0].revision,
+        ) == (
             "other",
             2,
         )

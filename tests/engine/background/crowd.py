@@ -91,7 +91,7 @@ def alone(folder: Path, *, commands: int, per_s: int, seconds: int) -> float:
 
 
 def _watchers(ledger: Ledger) -> list[int]:
-    return [lease.identity["pid"] for lease in ledger.reader.leases()]
+    return [lease.identity["pid"] for lease in ledger.reader.attempts.leases()]
 
 
 def _peak_kb(pid: int) -> int:

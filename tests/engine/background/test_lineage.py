@@ -110,7 +110,7 @@ def test_lines_of_the_protocol_become_what_they_say(ledger: Ledger) -> None:
         assert ledger.telemetry(run.id).tool_counts == {"search": 1}
         assert ledger.state(run.id) == {"messages": [1, 2]}
         assert [asked.message for asked in ledger.inputs.list(run_id=run.id, status=None).items] == ["Go on?"]
-        (output,) = [output for output in ledger.reader.outputs(run.id) if output.broken]
+        (output,) = [output for output in ledger.reader.attempts.outputs(run.id) if output.broken]
         assert (output.stream, output.broken) == (stream, 1)
         broken = [event for event in ledger.events(run.id, limit=1000).items if event.type == "output.broken"]
         assert len(broken) == 1

@@ -21,8 +21,8 @@ Alive = Callable[[ProcessIdentity], bool | None]
 
 def check_ghosts(reader: Reader, workspace: Workspace, now: int) -> Iterator[Check]:
     """Processes, leases and folders of commands."""
-    yield from check_processes(reader.unended_processes(), group_alive)
-    yield from check_leases(reader.leases(), now, is_alive)
+    yield from check_processes(reader.attempts.unended_processes(), group_alive)
+    yield from check_leases(reader.attempts.leases(), now, is_alive)
     yield from check_folders(workspace, lambda run_id: _status(reader, run_id))
 
 

@@ -87,7 +87,7 @@ class Intake:
         self.last_line: str | None = None
         self.completion: Completion | None = None
         self._cleaners = {name: Lines(core.redactor) for name in STREAMS}
-        self._thread = core.reader.run(run_id).worker_thread_id or f"{run_id}.thread"
+        self._thread = core.reader.runs.get(run_id).worker_thread_id or f"{run_id}.thread"
         self._saved: Saved | None = None
         self._tools: dict[str, str] = {}
         self._spools = {name: Spool(folder.spool(launch, name), name, core.redactor.text) for name in STREAMS}
@@ -98,12 +98,12 @@ class Intake:
 
     def recall(self) -> None:
         """What the watchers before this one had heard that its end is told with."""
-        last = self.core.reader.last_event(self.run_id, "output.completed", self.launch)
+        last = self.core.reader.events.last_of(self.run_id, "output.completed", self.launch)
         if last is not None:
             kept = self._folder.completed(self.launch)
             result = last.get("result") if kept is None else codec.decode(kept)
             self.completion = Completion(last.get("summary"), result)
-        for message in self.core.reader.last_messages(self._thread, _RECALLED):
+        for message in self.core.reader.threads.last_messages(self._thread, _RECALLED):
             texts = (message.text or "").split("\n")
             if isinstance(message.extra, dict) and message.extra.get("stream") == "stderr":
                 self.errors.add(texts)
@@ -185,7 +185,7 @@ class Intake:
     def _rewind(self) -> None:
         """Goes on from what the ledger has."""
         self._saved = None
-        outputs = self.core.reader.outputs(self.run_id)
+        outputs = self.core.reader.attempts.outputs(self.run_id)
         known = {output.stream: output for output in outputs if output.attempt == self.launch}
         for name, spool in self._spools.items():
             have = known.get(name)
@@ -195,7 +195,7 @@ class Intake:
     def state(self) -> Saved:
         """What the last checkpoint of the run holds."""
         if self._saved is None:
-            self._saved = self.core.reader.state(self.run_id)[1]
+            self._saved = self.core.reader.states.load(self.run_id)[1]
         return self._saved
 
 

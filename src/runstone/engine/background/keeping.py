@@ -44,7 +44,7 @@ def unkept(core: Core) -> Iterator[InterruptRun]:
     if core.folder is None or not (core.folder / FOLDER).is_dir():
         return
     for run_id, attempt in core.reader.rows("commands_to_start"):
-        run = core.reader.run(run_id)
+        run = core.reader.runs.get(run_id)
         if (
             run.status in _REASONS
             and run.attempt == attempt

@@ -58,10 +58,10 @@ def wait_started(core: Core, folder: ExecFolder, run_id: str, *, after: int, wai
     """Until a command of the run was executed or adopted in an attempt after `after`, or has ended; at most so long."""
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
-        run = core.reader.run(run_id)
+        run = core.reader.runs.get(run_id)
         if run.status in ENDED or (run.attempt > after and run.status != "running"):
             return
-        unended = [process for process in core.reader.processes(run_id) if process.ended_at is None]
+        unended = [process for process in core.reader.attempts.processes(run_id) if process.ended_at is None]
         if run.attempt > after and any(folder.started(process.attempt) for process in unended):
             return
         time.sleep(_LOOK_S)

@@ -45,12 +45,12 @@ Standing = Over | Busy | Later | Adopt | Begin
 
 def look(core: Core, run_id: str, folder: ExecFolder, kept: int | None) -> Standing:
     """How the run stands. `kept` is the attempt whose command the keeper of this watcher has started."""
-    run = core.reader.run(run_id)
+    run = core.reader.runs.get(run_id)
     if run.status in ENDED or run.status in ("paused", "awaiting_user"):
         return Over(run)
-    if run.status == "running" or core.reader.lease(run_id) is not None:
+    if run.status == "running" or core.reader.attempts.lease(run_id) is not None:
         return Busy(run)
-    unended = [process for process in core.reader.processes(run_id) if process.ended_at is None]
+    unended = [process for process in core.reader.attempts.processes(run_id) if process.ended_at is None]
     for process in reversed(unended):
         if process.attempt == kept or folder.exit_of(process.attempt) is not None:
             return Adopt(process)

@@ -73,7 +73,7 @@ class Watcher:
                     continue  # another claimer won, or it was stopped meanwhile
                 if not concluded:
                     return False
-                run = self.core.reader.run(self.run_id)
+                run = self.core.reader.runs.get(self.run_id)
                 if run.status != "waiting":  # what is interrupted now is a person's to resume
                     self._tidy(run.status)
                     return True
@@ -86,7 +86,7 @@ class Watcher:
         changed = threading.Event()
         number = self.core.signals.subscribe(self.run_id, changed.set)
         try:
-            while self.core.reader.run(self.run_id).status == "waiting":
+            while self.core.reader.runs.get(self.run_id).status == "waiting":
                 wake_at = standing.run.wake_at
                 left = 0.0 if wake_at is None else wake_at.timestamp() - self.core.now() / 1e6
                 if left <= 0:
@@ -129,7 +129,7 @@ class Watcher:
         start = StartProcess(self.run_id, handle.attempt, pid, msgspec.to_builtins(leader), command)
         self.core.submit(start, []).result()
         self._kept, self._gated = handle.attempt, True
-        return self.core.reader.processes(self.run_id)[-1]
+        return self.core.reader.attempts.processes(self.run_id)[-1]
 
     def _go_on(self, process: ProcessRecord) -> bool:
         """Adopts the command of an earlier attempt: it is not touched, and its output is gone on with."""
@@ -138,7 +138,7 @@ class Watcher:
             payload={"adopted": process.pgid}, adopts=True,
         )  # fmt: skip
         handle = self._claim(claim)
-        for order in self.core.reader.open_commands():
+        for order in self.core.reader.commands.open():
             if order.run_id == self.run_id and order.verb == "stop":
                 handle._stop(order)  # the watcher before this one had acknowledged it
         return self._follow(handle, process, adopted=True)
@@ -226,7 +226,7 @@ class _Conclusion:
         error = failure(self._launch, end, timed_out=followed.timed_out, errors=str(self._intake.errors))
         if error is None:
             return self._complete(noted)
-        tries = sum(1 for one in self._core.reader.attempts(self._handle.id) if one.outcome == "failed")
+        tries = sum(1 for one in self._core.reader.attempts.of(self._handle.id) if one.outcome == "failed")
         delay_s = Restart.of(self._launch.restart).delay_after(tries + 1)
         if delay_s is None or end.failed_at is not None:
             return self._end(

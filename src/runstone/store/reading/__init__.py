@@ -1,0 +1,1 @@
+"""Reading by noun: each part of a `Reader` reads one kind of record."""
