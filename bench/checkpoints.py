@@ -57,7 +57,10 @@ def _keep(texts: Iterator[str]) -> Kept:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         with runstone.open(folder, readonly=True) as ledger:
             return Kept(
-                raw, size, _median_s(lambda: ledger.state("r")), _median_s(lambda: ledger.checkpoints("r"))
+                raw,
+                size,
+                _median_s(lambda: ledger.checkpoints.state("r")),
+                _median_s(lambda: ledger.checkpoints.list("r")),
             )
 
 
@@ -180,7 +183,7 @@ def _loaded(ledger: Ledger, messages: list[Any]) -> tuple[str, str, str, str, st
         file = folder / "state"
         number, packed = compress(msgspec.json.encode({"messages": messages}))
         file.write_bytes(packed)
-        took = _median_s(lambda: ledger.state("r"))
+        took = _median_s(lambda: ledger.checkpoints.state("r"))
         once = _median_s(lambda: msgspec.json.decode(decompress(number, file.read_bytes())))
     against = f"2 x {_ms(once)} (twice read and decode, of one file)"
     return "a load", _ms(took), against, f"{took / (2 * once):.2f}", _aim("1", took <= 2 * once)

@@ -39,8 +39,8 @@ def everything(ledger: Ledger) -> dict[str, list[Any]]:
         lease = ledger.lease(run.id)
         if lease is not None:
             add(lease)
-        for checkpoint in ledger.checkpoints(run.id):
-            add(checkpoint, state_=ledger.state(run.id, checkpoint.number))
+        for checkpoint in ledger.checkpoints.list(run.id):
+            add(checkpoint, state_=ledger.checkpoints.state(run.id, checkpoint.number))
         for command in ledger.commands.list(run.id):
             add(command)
     _shared(ledger, add)

@@ -44,11 +44,11 @@ LEDGER: dict[str, Callable[[Any], Any]] = {
     "events": lambda ledger: ledger.events(SURROGATE),
     "tree": lambda ledger: ledger.tree(SURROGATE),
     "telemetry": lambda ledger: ledger.telemetry(5),
-    "state": lambda ledger: ledger.state(SURROGATE),
+    "state": lambda ledger: ledger.checkpoints.state(SURROGATE),
     "blob": lambda ledger: ledger.blob(SURROGATE),
     "update_run": lambda ledger: ledger.update_run(SURROGATE, title="x"),
     "command": lambda ledger: ledger.command(SURROGATE, "stop"),
-    "remove": lambda ledger: ledger.remove(SURROGATE),
+    "remove": lambda ledger: ledger.care.remove(SURROGATE),
     "wait": lambda ledger: ledger.wait(SURROGATE, timeout=0),
     "continue_run": lambda ledger: ledger.continue_run(SURROGATE),
     "list_runs": lambda ledger: ledger.list_runs(agent_id=SURROGATE),
@@ -101,7 +101,7 @@ def test_the_ledger_refuses_it_and_writes_nothing(ledger: Ledger, name: str) -> 
     assert ledger.cursor() == before
     assert ledger.list_runs().items == []
     assert ledger.threads.list().items == []
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_an_empty_id_names_no_run(ledger: Ledger) -> None:
@@ -177,7 +177,7 @@ def test_a_handle_refuses_it_and_writes_nothing(ledger: Ledger, name: str) -> No
     ledger.flush()
     assert ledger.cursor() == before
     run.complete().result()
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 # --- a context -------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def test_a_context_refuses_it_and_starts_nothing(ledger: Ledger, name: str) -> N
     asyncio.run(runstone.run("flow", None, ledger=ledger, registry=names, run_id="r"))
     assert [run.id for run in ledger.list_runs()] == ["r"]
     assert ledger.journal("r") == []
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_retry_in_the_options_is_one_given_as_retry(ledger: Ledger) -> None:

@@ -254,4 +254,4 @@ def test_no_childs_result_is_copied_to_its_parent(world: World) -> None:
 
 
 def test_the_ledger_proves_itself(world: World) -> None:
-    assert world[0].verify() == []
+    assert world[0].care.verify() == []

@@ -40,15 +40,15 @@ def test_a_checkpoint_that_was_refused_is_saved_whole_by_the_next_one(ledger: Le
     with pytest.raises(RevisionConflict):
         refused.result()
     assert run.checkpoint({"messages": [1, 2], "goal": "x"}).result() == 3
-    assert ledger.state("r") == {"messages": [1, 2], "goal": "x"}
+    assert ledger.checkpoints.state("r") == {"messages": [1, 2], "goal": "x"}
     ledger.core.submit(SaveCheckpoint("r", 1, [], label="another's", after=3), []).result()
     with pytest.raises(RevisionConflict):
         run.checkpoint(append={"messages": [3]}).result()
     run.checkpoint(append={"messages": [4]}).result()
-    assert ledger.state("r") == {"messages": [1, 2, 4], "goal": "x"}
+    assert ledger.checkpoints.state("r") == {"messages": [1, 2, 4], "goal": "x"}
     run.pause(state={"messages": [1, 2, 4, 5]})
-    assert ledger.state("r") == {"messages": [1, 2, 4, 5]}
-    assert ledger.verify() == []
+    assert ledger.checkpoints.state("r") == {"messages": [1, 2, 4, 5]}
+    assert ledger.care.verify() == []
 
 
 def test_a_checkpoint_that_never_left_changes_nothing(ledger: Ledger) -> None:
@@ -63,17 +63,17 @@ def test_a_checkpoint_that_never_left_changes_nothing(ledger: Ledger) -> None:
         with pytest.raises(InvalidInput):
             bad()
     run.checkpoint(append={"messages": [2]}).result()
-    assert ledger.state("r") == {"messages": [1, 2]}
+    assert ledger.checkpoints.state("r") == {"messages": [1, 2]}
 
 
 def test_checkpoints_may_be_given_one_after_the_other_without_waiting(ledger: Ledger) -> None:
     run = ledger.start_run(run_id="r")
     receipts = [run.checkpoint(append={"m": [n]}) for n in range(100)]
     assert [receipt.result() for receipt in receipts] == list(range(1, 101))
-    assert ledger.state("r") == {"m": list(range(100))}
-    assert ledger.state("r", 40) == {"m": list(range(40))}
+    assert ledger.checkpoints.state("r") == {"m": list(range(100))}
+    assert ledger.checkpoints.state("r", 40) == {"m": list(range(40))}
     with pytest.raises(NotFound):
-        ledger.state("r", 101)
+        ledger.checkpoints.state("r", 101)
 
 
 def test_a_continued_run_goes_on_from_its_checkpoint(ledger: Ledger) -> None:
@@ -83,8 +83,11 @@ def test_a_continued_run_goes_on_from_its_checkpoint(ledger: Ledger) -> None:
     run = ledger.continue_run("r", message="on")
     assert (run.state, run.message_in) == ({"m": [1, 9], "n": 1}, "on")
     run.checkpoint(append={"m": [4]}).result()
-    assert ledger.state("r") == {"m": [1, 9, 4], "n": 1}
-    assert [ledger.state("r", n) for n in (1, 2)] == [{"m": [1, 2, 3], "n": 1}, {"m": [1, 9], "n": 1}]
+    assert ledger.checkpoints.state("r") == {"m": [1, 9, 4], "n": 1}
+    assert [ledger.checkpoints.state("r", n) for n in (1, 2)] == [
+        {"m": [1, 2, 3], "n": 1},
+        {"m": [1, 9], "n": 1},
+    ]
 
 
 # --- what is refused at the door ------------------------------------------------------------------------------

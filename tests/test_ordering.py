@@ -93,7 +93,7 @@ def test_four_threads_of_two_processes_append_list_and_get(tmp_path: Path) -> No
             assert [e.seq for e in events] == list(range(1, 29))
             assert [e.payload["n"] for e in events if e.type == "work.done"] == list(range(25))
             assert events == [e for e in seen if e.run_id == run_id]
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_events_that_were_removed_are_a_gap_and_never_silence(ledger: Ledger, ca
         run.emit("work.done")
     between = ledger.cursor()
     new = ledger.start_run(run_id="new")
-    getattr(ledger, care)("old")
+    getattr(ledger.care, care)("old")
     assert not new.stopping
     events = list(ledger.tail(after=start, timeout=0))
     removed = ledger.reader.events.removed_up_to()

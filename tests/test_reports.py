@@ -92,13 +92,13 @@ def test_whatever_is_summed_by_nothing_is_lost(spent: Ledger, by: list[str]) -> 
 def test_what_removed_runs_had_spent_stays(spent: Ledger, by: list[str]) -> None:
     without = [name for name in by if name != "run"]
     before = spent.usage(without)
-    spent.remove("red")
+    spent.care.remove("red")
     assert total(spent.usage(by)) == ALL
     assert spent.usage(without) == before
     assert spent.usage("model", agent="helper", labels={"team": "red"}, thread=[]) == []
-    spent.remove("blue")
+    spent.care.remove("blue")
     assert spent.usage(without) == before
-    assert spent.verify() == []
+    assert spent.care.verify() == []
 
 
 def test_groups_are_those_of_the_runs(spent: Ledger) -> None:
@@ -150,7 +150,7 @@ def test_filters_and_times_leave_out_what_does_not_fit(spent: Ledger) -> None:
     assert requests(since=date(2026, 10, 3), until=date(2026, 10, 4)) == 3
     assert requests(until=FIRST + timedelta(microseconds=1)) == 3
     assert requests(until=datetime(2026, 10, 1)) == 0  # noqa: DTZ001 - a naive time is UTC
-    spent.remove("red")
+    spent.care.remove("red")
     assert requests(since=date(2026, 10, 3)) == 12
     assert requests(run_id="blue") == 9
 
@@ -250,7 +250,7 @@ def test_a_repricing_moves_the_sums_of_all_levels_and_again_nothing(unpriced: Le
         events = [event for event in unpriced.events(f"{name}-helper") if event.type == "usage.repriced"]
         assert [event.payload["cost_picousd"] for event in events] == [PRICED] * 3
         assert {event.payload["prices"] for event in events} == {prices.load().basis}
-    assert unpriced.verify() == []
+    assert unpriced.care.verify() == []
     after = everything(unpriced)
     assert [one.changed for one in unpriced.reprice()] == [0, 0]
     assert everything(unpriced) == after
@@ -266,7 +266,7 @@ def test_only_what_is_asked_for_is_repriced(unpriced: Ledger) -> None:
         one.changed for one in unpriced.reprice(since=FIRST + timedelta(days=4), provider="anthropic")
     ] == [2]
     assert total(unpriced.usage()).priced_costs == 3
-    assert unpriced.verify() == []
+    assert unpriced.care.verify() == []
 
 
 def test_a_price_that_changed_is_taken_and_one_that_is_gone_is_kept(
@@ -290,17 +290,17 @@ def test_a_price_that_changed_is_taken_and_one_that_is_gone_is_kept(
     assert [(one["before_picousd"], one["cost_picousd"], one["prices"]) for one in told] == [
         (PRICED, 2 * PRICED, "dearer 1")
     ] * 2
-    assert spent.verify() == []
+    assert spent.care.verify() == []
 
 
 def test_a_pruned_run_is_repriced_too(unpriced: Ledger) -> None:
-    unpriced.prune("red")
+    unpriced.care.prune("red")
     assert [one.changed for one in unpriced.reprice()] == [6, 0]
     assert total(unpriced.usage()) == ALL
-    assert unpriced.verify() == []
-    unpriced.remove("red")
+    assert unpriced.care.verify() == []
+    unpriced.care.remove("red")
     assert total(unpriced.usage()) == ALL
-    assert unpriced.verify() == []
+    assert unpriced.care.verify() == []
 
 
 REPRICE = """
@@ -325,7 +325,7 @@ def test_a_repricing_that_was_killed_is_gone_on_with(
     done = subprocess.run(command, env={**os.environ, **point}, timeout=60, check=False)
     assert done.returncode == -9
     with runstone.open(tmp_path) as ledger:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         done_before = total(ledger.usage()).priced_costs
         assert done_before == count - (side == "before")  # each write had one request with a price
         assert sum(one.changed for one in ledger.reprice()) == 6 - done_before
@@ -337,7 +337,7 @@ def test_a_repricing_that_was_killed_is_gone_on_with(
             if e.type == "usage.repriced"
         ]
         assert len(events) == 6
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_live_run_reports_while_it_is_repriced(unpriced: Ledger, tmp_path: Path) -> None:
@@ -349,4 +349,4 @@ def test_a_live_run_reports_while_it_is_repriced(unpriced: Ledger, tmp_path: Pat
                 other.reprice()
     assert unpriced.telemetry("live").own.requests == 60
     assert total(unpriced.usage()).priced_costs > 6
-    assert unpriced.verify() == []
+    assert unpriced.care.verify() == []

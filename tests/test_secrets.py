@@ -125,7 +125,7 @@ def test_inputs_results_and_states_stay_as_given(tmp_path: Path) -> None:
         assert asyncio.run(runstone.run("echo", given, ledger=ledger, registry=names, run_id="r")) == given
         assert ledger.input("r") == given
         assert ledger.result("r") == given
-        assert ledger.state("r") == {"said": SAID}
+        assert ledger.checkpoints.state("r") == {"said": SAID}
         assert (
             TOKEN not in msgspec.json.encode([event.payload for event in ledger.events("r").items]).decode()
         )

@@ -3,13 +3,15 @@
 import asyncio
 import atexit
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from runstone import reports
 from runstone import workspace as places
+from runstone.caring import Care
+from runstone.checkpoints import Checkpoints
 from runstone.commands import Commands
 from runstone.domain import codec, keys
 from runstone.domain.bounds import asked_id, options_of
@@ -18,9 +20,7 @@ from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
     Attempt,
-    Checkpoint,
     Command,
-    Finding,
     JournalEntry,
     Lease,
     Page,
@@ -54,12 +54,6 @@ from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.asking import ContinueRun
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
-
-if TYPE_CHECKING:
-    from runstone.care.export import Exported
-    from runstone.care.import_ import Imported
-    from runstone.care.thinning import Thinned
-    from runstone.domain.state_diff import StateDiff
 
 _EXIT_S = 10.0
 """So long the end of the process waits for writes that nobody waited for."""
@@ -118,6 +112,8 @@ class Ledger:
         self.boards = Boards(self)
         self.inputs = Inputs(self)
         self.commands = Commands(self)
+        self.checkpoints = Checkpoints(self)
+        self.care = Care(self)
         _open_ledgers.add(self)
         if self._supervisor is not None:
             try:
@@ -411,23 +407,6 @@ class Ledger:
         """What a run knows: its finished steps and its children."""
         return self._reader.journal.of(run_id)
 
-    def checkpoints(self, run_id: str) -> list[Checkpoint]:
-        """The checkpoints of a run, from the first."""
-        return self._reader.states.checkpoints(run_id)
-
-    def state(self, run_id: str, number: int | None = None) -> Any:
-        """The state of a checkpoint; the last one without `number`, None if there is none."""
-        return self._reader.states.value(run_id, number)
-
-    def diff_states(self, before: "str | Checkpoint", after: "str | Checkpoint") -> "StateDiff":
-        """What differs between two saved states, of one run or of two: fields, items and lines of texts.
-
-        Each is a checkpoint, its `state_ref` (`RUN@NUMBER`), or a run's id for its newest one. Raises `NotFound`.
-        """
-        from runstone.states import diff_states
-
-        return diff_states(self, before, after)
-
     def input(self, run_id: str) -> Any:
         """The run's input, as it was given."""
         return self._reader.values.json(self.get_run(run_id).input_ref)
@@ -487,67 +466,6 @@ class Ledger:
     def reconcile(self) -> list[str]:
         """Marks runs of dead owners interrupted; gives the ids that changed."""
         return self.supervisor.reconcile()
-
-    def prune(self, run_id: str) -> int:
-        """Removes events, messages and checkpoints of a whole ended tree; rows and totals stay. Gives how many runs."""
-        from runstone.care.removing import Removal
-
-        return Removal(self).prune(run_id)
-
-    def thin_checkpoints(
-        self, run_id: str, *, keep: int, keep_labelled: bool = True, dry_run: bool = False
-    ) -> "Thinned":
-        """Removes all but the last `keep` checkpoints of a run, from 1, and those with a label; gives what went.
-
-        The run may be working. Each kept checkpoint loads exactly as before.
-        """
-        from runstone.care.thinning import thin
-
-        return thin(self, run_id, keep=keep, keep_labelled=keep_labelled, dry_run=dry_run)
-
-    def export(
-        self,
-        target: str | os.PathLike[str] | IO[bytes],
-        runs: Sequence[str] | None = None,
-        *,
-        subtree: bool = True,
-        redact: bool = False,
-        force: bool = False,
-    ) -> "Exported":
-        """Writes runs with all that belongs to them as lines, to a file or a binary stream; without `runs` everything.
-
-        `.zst` and `.gz` compress. `subtree=False` takes the named runs alone. Values are in it as they were given;
-        `redact` masks them, and then it is for reading only. Raises `NotFound`, and `InvalidInput` if the file exists.
-        """
-        from runstone.care.export import export
-
-        place: Any = Path(target) if isinstance(target, str | os.PathLike) else target
-        return export(self, place, runs, subtree=subtree, redact=redact, force=force)
-
-    def import_(self, source: str | os.PathLike[str] | IO[bytes]) -> "Imported":
-        """Takes in the runs of an export that are not here; ids and `seq` stay. What was running is interrupted here.
-
-        Raises `InvalidExport`, and `ImportConflict` for what is here with another content; nothing has changed then.
-        """
-        from runstone.care.import_ import import_
-
-        place: Any = Path(source) if isinstance(source, str | os.PathLike) else source
-        return import_(self, place)
-
-    def remove(self, run_id: str) -> int:
-        """Removes a whole ended tree; gives how many runs. Raises `IllegalTransition` if one has not ended.
-
-        What it had spent stays in `usage`; forks of it keep what they know.
-        """
-        from runstone.care.removing import Removal
-
-        return Removal(self).remove(run_id)
-
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
-        """What is wrong with the ledger; empty if nothing is. `progress` is told (runs proved, of how many)."""
-        from runstone.care.verify import verify
-
-        return verify(self, progress)
 
     def flush(self, timeout: float | None = 60.0) -> None:
         """Waits until every write so far is durable; raises the first that failed unseen."""

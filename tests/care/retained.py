@@ -113,6 +113,6 @@ def readable(ledger: Ledger, roots: Iterable[str]) -> None:
             ledger.input(node.run.id)
             ledger.prompt(node.run.id)
             ledger.result(node.run.id)
-            ledger.state(node.run.id)
+            ledger.checkpoints.state(node.run.id)
             if node.run.worker_thread_id is not None:
                 assert ledger.threads.messages(node.run.worker_thread_id).items

@@ -34,7 +34,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     world.build(folder)
     with runstone.open(folder) as ledger:
-        ledger.export(folder / "all.jsonl")
+        ledger.care.export(folder / "all.jsonl")
     return folder
 
 
@@ -49,12 +49,12 @@ def body(file: Path) -> list[bytes]:
 
 def taken(folder: Path, file: Path) -> Imported:
     with runstone.open(folder) as ledger:
-        return ledger.import_(file)
+        return ledger.care.import_(file)
 
 
 def everything(folder: Path, name: str = "out.jsonl") -> list[bytes]:
     with runstone.open(folder, readonly=True) as ledger:
-        ledger.export(folder / name, force=True)
+        ledger.care.export(folder / name, force=True)
     return body(folder / name)
 
 
@@ -74,11 +74,11 @@ def test_what_was_exported_and_imported_is_exported_equal(source: Path, tmp_path
     told = [json.loads(before[n]).get("claimed_by", json.loads(before[n])["record"]) for n in held]
     assert told == ["paused", "end"], "only the claim of a card is not taken over"
     with runstone.open(tmp_path) as ledger, runstone.open(source, readonly=True) as old:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         for run_id in ("job", "own", "own.kid", "fork", "pruned", "crashed", "paused"):
             assert ledger.get_run(run_id) == old.get_run(run_id)
             assert ledger.telemetry(run_id) == old.telemetry(run_id)
-            assert ledger.state(run_id) == old.state(run_id)
+            assert ledger.checkpoints.state(run_id) == old.checkpoints.state(run_id)
             assert ledger.input(run_id) == old.input(run_id)
         assert [row.totals for row in ledger.usage()] == [row.totals for row in old.usage()]
         for word in ("walrus", "pangolin", "quokka", "ocelot", "capybara"):
@@ -100,7 +100,7 @@ def test_importing_again_changes_nothing_also_when_the_runs_have_gone_on(
     assert taken(tmp_path, source / "all.jsonl").present == 23
     with runstone.open(tmp_path) as ledger:
         assert ledger.get_run("paused").status == "completed"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_workflow_goes_on_where_it_was_taken_and_does_not_repeat_finished_children(tmp_path: Path) -> None:
@@ -121,23 +121,23 @@ def test_a_workflow_goes_on_where_it_was_taken_and_does_not_repeat_finished_chil
     with runstone.open(tmp_path / "a") as ledger:
         with pytest.raises(runstone.RunFailed):
             asyncio.run(runstone.run("job", None, ledger=ledger, registry=made, run_id="job"))
-        ledger.export(tmp_path / "job.jsonl", ["job"])
+        ledger.care.export(tmp_path / "job.jsonl", ["job"])
     broken.clear()
     begun.clear()
     with runstone.open(tmp_path / "b") as ledger:
-        ledger.import_(tmp_path / "job.jsonl")
+        ledger.care.import_(tmp_path / "job.jsonl")
         assert asyncio.run(runstone.resume("job", ledger=ledger, registry=made)) == [10, 20, 30]
         assert begun == [3]
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_fork_and_its_source_come_in_apart_and_stay_finished(source: Path, tmp_path: Path) -> None:
     with runstone.open(source, readonly=True) as ledger:
-        ledger.export(source / "fork.jsonl", ["fork"], force=True)
+        ledger.care.export(source / "fork.jsonl", ["fork"], force=True)
         known = [(one.key, one.ref) for one in ledger.journal("fork")]
     taken(tmp_path, source / "fork.jsonl")
     with runstone.open(tmp_path) as ledger:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         assert [(one.key, one.ref) for one in ledger.journal("fork")] == known
     assert taken(tmp_path, source / "all.jsonl").present == 1
 
@@ -152,7 +152,7 @@ def test_what_was_running_is_interrupted_and_in_nobodys_hands(tmp_path: Path) ->
         kid = ledger.start_run(run_id="kid", parent=run)
         kid.usage(provider="p", model="m", output_tokens=4, request_id="r").result()
         ledger.core.submit(RequestStop("live", "order", {}, by="ana", idempotency_key=None), []).result()
-        ledger.export(tmp_path / "live.jsonl")
+        ledger.care.export(tmp_path / "live.jsonl")
         assert ledger.get_run("live").status == "running"
     done = taken(tmp_path / "b", tmp_path / "live.jsonl")
     assert (done.interrupted, done.rejected, done.disowned) == (2, 1, 1)
@@ -162,39 +162,39 @@ def test_what_was_running_is_interrupted_and_in_nobodys_hands(tmp_path: Path) ->
         assert ledger.lease("live") is None
         assert ledger.boards.cards("board")[0].status == "todo"
         assert ledger.telemetry("live").subtree.output_tokens == 4
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     assert taken(tmp_path / "b", tmp_path / "live.jsonl").present == 2
 
 
 def test_a_child_comes_before_its_parent_and_counts_once(source: Path, tmp_path: Path) -> None:
     with runstone.open(source, readonly=True) as ledger:
         child = next(run for run in ledger.list_runs(parent_id="job").items if run.agent_id == "lead")
-        ledger.export(source / "child.jsonl", [child.id], force=True)
-        ledger.export(source / "own.jsonl", ["job"], subtree=False, force=True)
+        ledger.care.export(source / "child.jsonl", [child.id], force=True)
+        ledger.care.export(source / "own.jsonl", ["job"], subtree=False, force=True)
         wanted = {run: ledger.telemetry(run).subtree for run in ("job", child.id)}
     done = taken(tmp_path, source / "child.jsonl")
     assert done.runs == 3
     with runstone.open(tmp_path) as ledger:
         assert (ledger.get_run(child.id).depth, ledger.get_run(child.id).parent_run_id) == (0, "job")
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     assert taken(tmp_path, source / "own.jsonl").runs == 1
     with runstone.open(tmp_path) as ledger:
         assert ledger.get_run(child.id).depth == 1
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     taken(tmp_path, source / "all.jsonl")
     with runstone.open(tmp_path) as ledger:
         assert {run: ledger.telemetry(run).subtree for run in wanted} == wanted
         assert {one.child_run_id for one in ledger.journal("job") if one.kind == "child"} >= {child.id}
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_parked_run_without_what_it_waited_for_is_interrupted(source: Path, tmp_path: Path) -> None:
     with runstone.open(source, readonly=True) as ledger:
-        ledger.export(source / "waiting.jsonl", ["waiting"], subtree=False, force=True)
+        ledger.care.export(source / "waiting.jsonl", ["waiting"], subtree=False, force=True)
     assert taken(tmp_path, source / "waiting.jsonl").interrupted == 1
     with runstone.open(tmp_path) as ledger:
         assert ledger.get_run("waiting").status == "interrupted"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def sealed(data: list[bytes]) -> bytes:
@@ -277,7 +277,7 @@ def test_a_file_that_is_not_whole_is_refused_by_its_line_and_changes_nothing(
         ledger.start_run(run_id="here").complete().result()
     before = content(tmp_path)
     with runstone.open(tmp_path) as ledger, pytest.raises(InvalidExport) as refused:
-        ledger.import_(tmp_path / "x.jsonl")
+        ledger.care.import_(tmp_path / "x.jsonl")
     assert told in str(refused.value)
     assert "line" in str(refused.value)
     assert content(tmp_path) == before
@@ -290,9 +290,9 @@ def test_what_no_ledger_takes_is_the_fault_of_the_file(source: Path, tmp_path: P
     (tmp_path / "x.jsonl").write_bytes(data)
     with runstone.open(tmp_path) as ledger:
         with pytest.raises(InvalidExport, match="what a ledger refuses"):
-            ledger.import_(tmp_path / "x.jsonl")
+            ledger.care.import_(tmp_path / "x.jsonl")
         assert ledger.boards.list() == []
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize("what", ["run", "behind", "thread", "card"])
@@ -312,15 +312,15 @@ def test_what_is_here_with_another_content_is_a_conflict_and_nothing_changes(
     if what == "behind":
         with runstone.open(tmp_path / "a") as ledger:
             ledger.start_run(run_id="own").pause(reason="later")
-            ledger.export(tmp_path / "early.jsonl")
+            ledger.care.export(tmp_path / "early.jsonl")
             with ledger.continue_run("own"):
                 pass
-            ledger.export(tmp_path / "late.jsonl")
+            ledger.care.export(tmp_path / "late.jsonl")
         taken(tmp_path, tmp_path / "early.jsonl")
     before = content(tmp_path)
     file = tmp_path / "late.jsonl" if what == "behind" else source / "all.jsonl"
     with runstone.open(tmp_path) as ledger, pytest.raises(ImportConflict) as refused:
-        ledger.import_(file)
+        ledger.care.import_(file)
     assert {"run": "run own", "behind": "run own", "thread": "thread", "card": "board"}[what] in str(
         refused.value
     )
@@ -332,31 +332,31 @@ def test_files_and_streams_hold_the_same_lines(source: Path, tmp_path: Path, suf
     with runstone.open(source, readonly=True) as ledger:
         if suffix == "stream":
             stream = io.BytesIO()
-            done = ledger.export(stream)
+            done = ledger.care.export(stream)
             assert done.bytes == len(stream.getvalue())
             read: Any = io.BytesIO(stream.getvalue())
         else:
             read = tmp_path / f"x{suffix}"
-            ledger.export(read)
+            ledger.care.export(read)
             assert read.stat().st_mode & 0o077 == 0
     with runstone.open(tmp_path) as ledger:
-        assert ledger.import_(read).runs == 23
-        assert ledger.verify() == []
+        assert ledger.care.import_(read).runs == 23
+        assert ledger.care.verify() == []
 
 
 def test_a_packed_file_that_was_cut_off_is_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress((source / "all.jsonl").read_bytes())[:-400])
     with runstone.open(tmp_path) as ledger, pytest.raises(InvalidExport, match="unpacked"):
-        ledger.import_(tmp_path / "x.gz")
+        ledger.care.import_(tmp_path / "x.gz")
 
 
 def test_a_redacted_export_hides_values_and_is_for_reading_only(tmp_path: Path) -> None:
     with runstone.open(tmp_path) as ledger:
         ledger.start_run(run_id="own", input={"api_key": SECRET}).complete(result={"got": SECRET}).result()
-        ledger.export(tmp_path / "as-it-is.jsonl")
-        ledger.export(tmp_path / "masked.jsonl", redact=True)
+        ledger.care.export(tmp_path / "as-it-is.jsonl")
+        ledger.care.export(tmp_path / "masked.jsonl", redact=True)
         with pytest.raises(InvalidExport, match="for reading only"):
-            ledger.import_(tmp_path / "masked.jsonl")
+            ledger.care.import_(tmp_path / "masked.jsonl")
     assert SECRET in (tmp_path / "as-it-is.jsonl").read_text()
     assert SECRET not in (tmp_path / "masked.jsonl").read_text()
     assert [one.get("record") for one in lines(tmp_path / "masked.jsonl")] == [
@@ -367,16 +367,16 @@ def test_a_redacted_export_hides_values_and_is_for_reading_only(tmp_path: Path) 
 def test_names_that_cannot_be_taken_are_refused(source: Path, tmp_path: Path) -> None:
     with runstone.open(source, readonly=True) as ledger:
         with pytest.raises(NotFound):
-            ledger.export(tmp_path / "x", ["nobody"])
+            ledger.care.export(tmp_path / "x", ["nobody"])
         for wrong in (tmp_path, tmp_path / "no" / "x", source / "all.jsonl"):
             with pytest.raises(InvalidInput):
-                ledger.export(wrong)
+                ledger.care.export(wrong)
         with pytest.raises(InvalidInput):
-            ledger.export(tmp_path / "x", [])
+            ledger.care.export(tmp_path / "x", [])
     with runstone.open(tmp_path) as ledger:
         for wrong in (tmp_path / "x", tmp_path):
             with pytest.raises((NotFound, InvalidInput)):
-                ledger.import_(wrong)
+                ledger.care.import_(wrong)
     assert [one.name for one in tmp_path.iterdir()] == [".runstone"]
 
 
@@ -393,7 +393,7 @@ def test_others_write_while_runs_come_in(source: Path, tmp_path: Path) -> None:
         thread.start()
         try:
             with runstone.open(tmp_path) as other:
-                assert other.import_(source / "all.jsonl").runs == 23
+                assert other.care.import_(source / "all.jsonl").runs == 23
         finally:
             stop.set()
             thread.join(30)
@@ -402,7 +402,7 @@ def test_others_write_while_runs_come_in(source: Path, tmp_path: Path) -> None:
         ]
         assert told[: count[0]] == list(range(len(told[: count[0]])))
         run.complete().result()
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -410,7 +410,7 @@ def test_an_import_that_is_killed_at_any_write_is_finished_by_doing_it_again(
     source: Path, tmp_path: Path, side: str
 ) -> None:
     with runstone.open(source, readonly=True) as ledger:
-        ledger.export(tmp_path / "some.jsonl", ["own", "pruned"])
+        ledger.care.export(tmp_path / "some.jsonl", ["own", "pruned"])
     whole = tmp_path / "whole"
     taken(whole, tmp_path / "some.jsonl")
     wanted, killed = everything(whole), 0
@@ -426,11 +426,11 @@ def test_an_import_that_is_killed_at_any_write_is_finished_by_doing_it_again(
                 "a tree is there whole or not"
             )
             damage = [
-                one for one in ledger.verify() if one.code not in ("search_missing", "messages_missing")
+                one for one in ledger.care.verify() if one.code not in ("search_missing", "messages_missing")
             ]
             assert damage == []
-            ledger.import_(tmp_path / "some.jsonl")
-            assert ledger.verify() == []
+            ledger.care.import_(tmp_path / "some.jsonl")
+            assert ledger.care.verify() == []
         assert everything(folder) == wanted
         shutil.rmtree(folder)
         if code == 0:
@@ -442,7 +442,9 @@ def test_an_import_that_is_killed_at_any_write_is_finished_by_doing_it_again(
 
 def _import(folder: Path, file: Path, crash: str) -> int:
     environment = {**os.environ, "RUNSTONE_CRASH_AT": crash}
-    program = "import runstone, sys\nwith runstone.open(sys.argv[1]) as ledger: ledger.import_(sys.argv[2])"
+    program = (
+        "import runstone, sys\nwith runstone.open(sys.argv[1]) as ledger: ledger.care.import_(sys.argv[2])"
+    )
     return subprocess.run(
         [sys.executable, "-c", program, str(folder), str(file)], env=environment, timeout=60, check=False
     ).returncode

@@ -57,7 +57,7 @@ def test_old_trees_go_whole_and_all_else_is_as_it_was(tmp_path: Path) -> None:
         assert (done.taken.trees, done.taken.runs, done.skipped) == (2, 6, ())
         assert rows_of(ledger, ["kept", "paused"]) == before
         assert spent(ledger) == cost, "the report counts what was removed"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         readable(ledger, ["kept", "paused"])
         for run_id in ("old-1", "old-1.0", "old-2"):
             with pytest.raises(NotFound):
@@ -75,7 +75,7 @@ def test_each_request_that_was_removed_counts_once_in_every_group(tmp_path: Path
     with runstone.open(tmp_path, clock=clock) as ledger:
         cost = spent(ledger)
         for root in ("old-1", "kept", "old-2"):
-            ledger.remove(root)
+            ledger.care.remove(root)
             assert spent(ledger) == cost
         assert counted(ledger, "usage") == 6
         assert sum(row[0] for row in rows(ledger, "SELECT requests FROM removed_usage")) == 18
@@ -96,8 +96,8 @@ def test_with_the_rows_kept_what_is_listed_stays(tmp_path: Path) -> None:
         assert [event.type for event in ledger.events("old-1").items] == ["run.pruned"]
         assert ledger.telemetry("old-1").to_dict() == telemetry
         assert ledger.result("old-1") == {"text": SHARED + "old-1"}
-        assert ledger.checkpoints("old-1") == []
-        assert ledger.verify() == []
+        assert ledger.checkpoints.list("old-1") == []
+        assert ledger.care.verify() == []
         assert plan_prune(ledger, MONTH, now=now(clock), keep_rows=True).trees == (), "nothing but tombstones"
         assert roots(plan_prune(ledger, MONTH, now=now(clock))) == ["old-1", "old-2"]
         prune(ledger, plan_prune(ledger, MONTH, now=now(clock)))
@@ -222,11 +222,11 @@ def test_a_tree_in_which_anything_lives_stays(tmp_path: Path) -> None:
         assert plan_prune(ledger, Policy(keep=0, interrupted=True)).trees == ()
         for root in ("running", "paused", "pending"):
             with pytest.raises(IllegalTransition):
-                ledger.remove(root)
+                ledger.care.remove(root)
             with pytest.raises(IllegalTransition):
-                ledger.prune(root)
+                ledger.care.prune(root)
             with pytest.raises(InvalidInput):
-                ledger.remove(f"{root}.child")
+                ledger.care.remove(f"{root}.child")
             assert ledger.events(root).items[-1].type == "run.completed"
         held[0].complete().result()
 
@@ -238,12 +238,12 @@ def test_a_tree_that_did_something_since_the_plan_stays(tmp_path: Path) -> None:
         with ledger.start_run(run_id="old-1.late", parent="old-1"):
             pass
         clock.advance(1)
-        ledger.remove("old-2")
+        ledger.care.remove("old-2")
         done = prune(ledger, plan)
         assert [run_id for run_id, _ in done.skipped] == ["old-1", "old-2"]
         assert ledger.get_run("old-1").status == "completed"
         assert len(ledger.events("old-1").items) > 5
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_run_that_was_resumed_is_not_taken_by_a_write_that_comes_late(tmp_path: Path) -> None:
@@ -267,12 +267,12 @@ def test_a_run_is_not_gone_on_with_from_half_a_state(
         for number in range(5):
             run.checkpoint({f"{number}-{key}": number for key in range(10)}).result()
         run.interrupt("lost")
-        whole = ledger.state("r")
+        whole = ledger.checkpoints.state("r")
         ledger.core.submit(writes.PruneRun("r"), []).result()
-        assert ledger.state("r") == whole, "the tombstone alone takes nothing"
+        assert ledger.checkpoints.state("r") == whole, "the tombstone alone takes nothing"
         assert ledger.core.submit(writes.PruneRun("r"), []).result().more
         assert counted(ledger, "places") > 0
-        assert ledger.checkpoints("r") == []
+        assert ledger.checkpoints.list("r") == []
         for go_on in (
             lambda: ledger.continue_run("r"),
             lambda: ledger.core.submit(ResumeRun("r", "x"), []).result(),
@@ -288,8 +288,8 @@ def test_a_run_is_not_gone_on_with_from_half_a_state(
             with ledger.continue_run("r") as again:
                 assert again.state is None
                 again.checkpoint({"a": 1})
-            assert ledger.state("r") == {"a": 1}
-        assert ledger.verify() == []
+            assert ledger.checkpoints.state("r") == {"a": 1}
+        assert ledger.care.verify() == []
 
 
 def test_what_its_parent_finished_without_keeps_no_tree(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_what_its_parent_finished_without_keeps_no_tree(tmp_path: Path) -> None:
         assert plan_prune(ledger, Policy(keep=0)).living == 1
         ledger.core.submit(SetSuperseded("r.left", True), []).result()
         assert roots(plan_prune(ledger, Policy(keep=0))) == ["r"]
-        assert ledger.remove("r") == 2
+        assert ledger.care.remove("r") == 2
 
 
 # --- what others know and own --------------------------------------------------------------------------------------
@@ -337,19 +337,19 @@ def test_a_fork_goes_on_with_what_a_removed_source_had_finished(tmp_path: Path, 
         if when == "while it is parked":
             with pytest.raises(runstone.RunFailed):
                 asyncio.run(runstone.resume("fork", ledger=ledger, registry=made))
-        assert ledger.remove("source") == 4
+        assert ledger.care.remove("source") == 4
         last = "fork"
         if when == "of a fork, too":
             last = runstone.fork("fork", ledger=ledger, new_id="fork-of-fork")
             ledger.command("fork", "stop")
-            ledger.remove("fork")
-        assert ledger.verify() == []
+            ledger.care.remove("fork")
+        assert ledger.care.verify() == []
         planned = runstone.plan(last, ledger=ledger, registry=made)
         assert (len(planned.reuse), planned.start, planned.rerun) == (4, (), ())
         (tmp_path / "mended").touch()
         assert asyncio.run(runstone.resume(last, ledger=ledger, registry=made)) == [2, [None, "1", "2"]]
         assert (tmp_path / "calls").read_text().split() == ["0", "1", "2"], "no finished work was done again"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         readable(ledger, [last])
 
 
@@ -363,7 +363,7 @@ def test_the_children_of_a_half_removed_tree_are_not_taken_for_finished(tmp_path
         while ledger.core.submit(writes.RemoveRun(child), []).result():
             continue
         assert [entry.kind for entry in ledger.journal("source")].count("child") == 2
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_fork_of_a_run_that_is_removed_meanwhile_is_refused(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_fork_of_a_run_that_is_removed_meanwhile_is_refused(tmp_path: Path) ->
         with pytest.raises(runstone.RunFailed):
             asyncio.run(runstone.run("job", ledger=ledger, run_id="source", registry=made))
         known = [entry for entry in ledger.journal("source") if entry.finished]
-        ledger.remove("source")
+        ledger.care.remove("source")
         with pytest.raises(NotFound):
             ledger.core.submit(ForkRun(new_run("fork"), known), []).result()
         assert ledger.list_runs().items == []
@@ -383,11 +383,11 @@ def test_a_conversation_that_runs_share_goes_with_the_last_of_them(tmp_path: Pat
         for run_id in ("first", "second"):
             with ledger.start_run(run_id=run_id, worker_thread_id="shared") as run:
                 run.message("assistant", f"from {run_id}")
-        ledger.remove("first")
+        ledger.care.remove("first")
         assert [m.text for m in ledger.threads.messages("shared").items] == ["from first", "from second"]
         assert ledger.threads.get("shared").run_id == "second"
-        assert ledger.verify() == []
-        ledger.remove("second")
+        assert ledger.care.verify() == []
+        ledger.care.remove("second")
         with pytest.raises(NotFound):
             ledger.threads.get("shared")
 
@@ -398,10 +398,10 @@ def test_a_conversation_from_which_others_were_started_stays(tmp_path: Path) -> 
             run.message("user", "start something")
         with ledger.start_run(run_id="started", thread_id="talk"):
             pass
-        ledger.remove("talker")
+        ledger.care.remove("talker")
         assert [m.text for m in ledger.threads.messages("talk").items] == ["start something"]
         assert ledger.threads.append("talk", "user", "more") == "talk#2"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 # --- values --------------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_a_value_goes_with_the_last_row_that_refers_to_it(tmp_path: Path) -> Non
     retained.build(tmp_path)
     with runstone.open(tmp_path) as ledger:
         for root in ("old-1", "old-2", "kept"):
-            ledger.remove(root)
+            ledger.care.remove(root)
         assert list(space.loose(ledger.reader)) == [], "removals leave none behind"
         readable(ledger, ["paused"])
         stored = {digest for (digest,) in rows(ledger, "SELECT digest FROM blobs")}
@@ -465,7 +465,7 @@ def test_a_sweep_finds_what_was_left_and_takes_nothing_else(tmp_path: Path) -> N
         assert removal.taken.blobs == len(found) == 1
         assert rows_of(ledger, ["old-1", "old-2", "kept", "paused"]) == before
         assert ledger.boards.card("card-kept").body == "z" * 9_000
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 # --- beside a working ledger ---------------------------------------------------------------------------------------
@@ -506,7 +506,7 @@ def test_lists_tails_and_readers_go_on_while_trees_are_removed(tmp_path: Path) -
         with ledger.start_run(run_id="before"):
             pass
         for root in ("old-2", "mid-2"):
-            ledger.remove(root)
+            ledger.care.remove(root)
         rest = ledger.list_runs(limit=4, sort="created", order="asc", depth="0", cursor=page.next_cursor)
         assert [run.id for run in rest.items] == ["mid-1", "before"], (
             "a cursor at a run that is gone goes on behind it"
@@ -540,7 +540,7 @@ def test_the_file_shrinks_to_about_what_is_left(tmp_path: Path, order: str) -> N
         assert full.shrinks, "new ledgers can give pages back"
         chosen = range(108) if order == "the oldest" else random.Random(7).sample(range(120), 108)
         for number in chosen:
-            ledger.remove(f"r{number}")
+            ledger.care.remove(f"r{number}")
         assert space.give_back(ledger)
         left = space.measure(ledger)
         assert left.free_bytes == 0
@@ -549,7 +549,7 @@ def test_the_file_shrinks_to_about_what_is_left(tmp_path: Path, order: str) -> N
         assert path.with_name(path.name + "-wal").stat().st_size == 0
         bound = 0.2 if order == "the oldest" else 0.35
         assert left.file_bytes < bound * full.file_bytes, left.file_bytes / full.file_bytes
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_weeks_with_a_daily_prune_stay_in_bounds(tmp_path: Path) -> None:
@@ -568,7 +568,7 @@ def test_weeks_with_a_daily_prune_stay_in_bounds(tmp_path: Path) -> None:
         assert counted(ledger, "removed_usage") < 16 * 40, (
             "the sums of a day are few, however much was removed"
         )
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_plan_is_json_and_says_what_the_report_keeps(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def folder(template: Path, tmp_path: Path) -> Path:
 
 def found(folder: Path) -> list[Any]:
     with runstone.open(folder, readonly=True) as ledger:
-        return list(ledger.verify())
+        return list(ledger.care.verify())
 
 
 def mend(folder: Path, *, backup: bool = False) -> Repair:
@@ -485,7 +485,7 @@ def test_what_was_written_since_the_history_was_added_up_counts(tmp_path: Path) 
             assert not ledger.core.submit(write, []).result()
         assert (ledger.get_run("r").title, ledger.telemetry("r").model) == ("since", "n")
         run.complete().result()
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_whatever_page_is_overwritten_it_is_named_and_not_made_worse(folder: Path) -> None:

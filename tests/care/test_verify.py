@@ -58,13 +58,13 @@ def test_verify_names_the_lie(tmp_path: Path, name: str) -> None:
             run.emit("tool.completed", {"call_id": "c", "tool": "grep"})
             run.usage(provider="p", model="m", input_tokens=5, request_id="q")
             run.complete(summary="s", result={"a": "b" * 500})
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     sql, told = LIES[name]
     connection = apsw.Connection(str(tmp_path / ".runstone" / "ledger.db"))
     _forced(connection, sql)
     connection.close()
     with runstone.open(tmp_path) as ledger:
-        assert any(told in finding.text for finding in ledger.verify()), ledger.verify()
+        assert any(told in finding.text for finding in ledger.care.verify()), ledger.care.verify()
 
 
 def _forced(connection: Any, sql: str) -> None:

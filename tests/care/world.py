@@ -92,7 +92,7 @@ def _own_loops(ledger: runstone.Ledger) -> None:
         old.message("assistant", "to be removed")
         old.checkpoint({"a": 1})
     ledger.flush()
-    ledger.prune("pruned")
+    ledger.care.prune("pruned")
 
 
 def _boards(ledger: runstone.Ledger) -> None:

@@ -92,4 +92,4 @@ def test_a_pipe_carries_runs_from_one_workspace_to_another(shell: Typed, tmp_pat
     assert (first.returncode, second.returncode) == (0, 0)
     with runstone.open(tmp_path / "b") as ledger:
         assert len(ledger.search("pangolin")) == 1
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []

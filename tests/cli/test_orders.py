@@ -101,7 +101,7 @@ def test_resume_all_twice_at_the_same_time_does_the_work_once(shell: Shell) -> N
     with runstone.open(Path(shell.folder)) as ledger:
         for name in names:
             assert [one.outcome for one in ledger.attempts(name)] == ["interrupted", "failed"]
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_run_under_way_in_another_process_is_waited_for_and_not_started_again(shell: Shell) -> None:

@@ -264,7 +264,7 @@ def _own_runs(ledger: runstone.Ledger) -> None:
     run.checkpoint({"turns": [1, 2], "at": 10}).result()
     say(op="checkpoint", run="own", checkpoint=3, at=10)
     say(begin="thin_checkpoints", by="own")
-    ledger.thin_checkpoints("own", keep=1, keep_labelled=False)
+    ledger.checkpoints.thin("own", keep=1, keep_labelled=False)
     _append_once(run, "emit", 20, rng)
     ledger.update_run("own", labels={"done": "nearly"})
     run.interrupt("as if by Ctrl-C")
@@ -363,9 +363,9 @@ def _ends(ledger: runstone.Ledger) -> None:
     old.message("assistant", "to be pruned")
     old.checkpoint({"turns": [1]})
     old.complete().result()
-    ledger.prune("old")
+    ledger.care.prune("old")
     say(pruned=True)
-    ledger.remove("old")
+    ledger.care.remove("old")
     say(removed=True)
     space.give_back(ledger)
 
@@ -389,8 +389,8 @@ def view(ledger: runstone.Ledger) -> Any:
             "events": [event.to_dict() for event in ledger.events(run.id, limit=1000).items],
             "telemetry": ledger.telemetry(run.id).to_dict(),
             "attempts": [attempt.to_dict() for attempt in ledger.attempts(run.id)],
-            "checkpoints": [checkpoint.to_dict() for checkpoint in ledger.checkpoints(run.id)],
-            "state": ledger.state(run.id),
+            "checkpoints": [checkpoint.to_dict() for checkpoint in ledger.checkpoints.list(run.id)],
+            "state": ledger.checkpoints.state(run.id),
             "journal": [entry.to_dict() for entry in ledger.journal(run.id)],
             "processes": [process.to_dict() for process in ledger.processes(run.id)],
             "input": ledger.input(run.id),
@@ -457,7 +457,7 @@ def recreate(workspace: str, name: str, rounds: str) -> None:
             assert ledger.prompt(run.id) == ledger.result(run.id) == value
             assert ledger.events(run.id).items[2].payload["text"] == value
             if number != int(rounds) - 1:
-                ledger.remove(run.id)
+                ledger.care.remove(run.id)
     say(done=True)
 
 
@@ -475,7 +475,7 @@ def collect(workspace: str) -> None:
 def thin(workspace: str, run_id: str, keep: str) -> None:
     """Removes old checkpoints of a run."""
     with runstone.open(workspace) as ledger:
-        done = ledger.thin_checkpoints(run_id, keep=int(keep))
+        done = ledger.checkpoints.thin(run_id, keep=int(keep))
     say(done=True, removed=len(done.removed), rows=done.rows, blobs=done.blobs)
 
 
@@ -483,7 +483,7 @@ def thin_and_collect(workspace: str, run_id: str) -> None:
     """Removes old checkpoints and loose values, round after round, until the workspace holds a file named `stop`."""
     with runstone.open(workspace) as ledger:
         while not (Path(workspace) / "stop").exists():
-            done = ledger.thin_checkpoints(run_id, keep=2)
+            done = ledger.checkpoints.thin(run_id, keep=2)
             space.sweep(ledger, Removal(ledger))
             say(removed=len(done.removed))
     say(done=True)

@@ -82,7 +82,7 @@ def test_a_killed_watcher_is_replaced_and_the_command_does_not_notice(ledger: Le
     assert len(ledger.processes(run.id)) == 1, "it was executed twice"
     assert ledger.processes(run.id)[0].exit_code == 0
     assert [attempt.outcome for attempt in ledger.attempts(run.id)] == ["interrupted", "completed"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_killed_keeper_leaves_the_watcher_at_work_and_an_end_that_is_told_as_it_is(ledger: Ledger) -> None:
@@ -154,7 +154,7 @@ def test_a_stop_ends_an_orphaned_command_and_takes_over_what_it_printed(ledger: 
     assert found == [str(number) for number in range(1, len(found) + 1)]
     assert len(found) >= len(spooled)
     assert ledger.processes(run_id)[0].ended_at is not None
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_resume_adopts_an_orphaned_command(ledger: Ledger) -> None:
@@ -229,7 +229,7 @@ def test_a_restart_that_nobody_is_left_to_make_is_not_waited_for(
     assert ledger.resume_exec(run.id).attempt == 2
     reading(ledger, run.id, "waiting")
     assert printed(ledger, run.id) == ["once", "once"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize("how", ["resumed", "asked for again"])
@@ -256,7 +256,7 @@ def test_a_command_whose_keeper_and_watcher_died_before_it_ran_runs_when_it_is(
         ledger.exec(["echo", "ran"], run_id=run.id)
     assert ended(ledger, run.id).status == "completed"
     assert printed(ledger, run.id) == ["ran"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_the_result_of_an_adopted_command_is_as_given_and_its_event_is_redacted(ledger: Ledger) -> None:
@@ -336,7 +336,7 @@ def test_a_watcher_killed_at_random_moments_loses_and_repeats_nothing(ledger: Le
     assert printed(ledger, run.id) == [str(number) for number in range(1, count + 1)]
     assert kills >= 3
     assert len(ledger.processes(run.id)) == 1
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 ONCE = Path(__file__).with_name("crashing_watcher.py")
@@ -367,6 +367,6 @@ def test_a_watcher_killed_at_any_of_its_writes_executes_and_stores_each_thing_on
                 assert mark.exists(), f"{point} was not passed"
                 assert printed(ledger, run.id) == ["one", "one"], point
                 assert Path(f"{mark}.ran").read_text() == "x\nx\n", f"executed again at {point}"
-                assert ledger.verify() == []
+                assert ledger.care.verify() == []
             finally:
                 end_all(folder)

@@ -72,7 +72,7 @@ for number in range(10):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 stop.set()
 run.complete().result()
-print(ledger.verify())
+print(ledger.care.verify())
 ledger.close()
 """,
     )
@@ -80,7 +80,7 @@ ledger.close()
     with runstone.open(tmp_path) as ledger:
         events = ledger.events("r1", limit=10_000).items
         assert [event.seq for event in events] == list(range(1, 2004))
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_workers_of_multiprocessing_are_refused_too(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def work(number):
 receipt = run.emit("note.written", {})
 with multiprocessing.get_context("fork").Pool(3) as pool:
     print(pool.map(work, range(3)))
-print(run.emit("note.written", {}).result()[0], ledger.verify())
+print(run.emit("note.written", {}).result()[0], ledger.care.verify())
 """,
     )
     assert said == ["[['forked_ledger'], ['forked_ledger'], ['forked_ledger']]", "4 []"]
@@ -115,7 +115,7 @@ if pid == 0:
     with runstone.open(FOLDER + "/other") as own:
         with own.start_run(run_id="mine"):
             pass
-        print(own.get_run("mine").status, own.verify(), flush=True)
+        print(own.get_run("mine").status, own.care.verify(), flush=True)
     sys.exit(0)
 os.waitpid(pid, 0)
 """,
@@ -133,7 +133,7 @@ with runstone.open(FOLDER) as ledger:
 pid = os.fork()
 if pid == 0:
     with runstone.open(FOLDER) as own:
-        print(own.get_run("r1").status, own.verify(), flush=True)
+        print(own.get_run("r1").status, own.care.verify(), flush=True)
     sys.exit(0)
 os.waitpid(pid, 0)
 """,

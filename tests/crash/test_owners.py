@@ -96,7 +96,7 @@ def test_the_processes_of_a_stopped_owner_are_gone_before_the_new_attempt_starts
                 assert first.wait_gone(), first.said()
                 assert all_events(ledger, "r1")[-1].seq == seq
                 assert ledger.get_run("r1").status == "completed"
-                assert ledger.verify() == []
+                assert ledger.care.verify() == []
                 assert [
                     process.ended_at is None
                     for process in ledger.processes(ledger.tree("r1").children[0].run.id)

@@ -122,11 +122,11 @@ def require_going_on(ledger: runstone.Ledger, folder: Path) -> None:
     if own is not None and own.status in ("interrupted", "paused"):
         ledger.continue_run("own").complete().result()
     if "old" in ids and ledger.get_run("old").status == "completed":
-        ledger.remove("old")
+        ledger.care.remove("old")
     if "asks" in ids and ledger.get_run("asks").status != "completed":
         for asked in ledger.inputs.list(run_id="asks"):
             ledger.answer(asked.id, "yes")
         with ledger.continue_run("asks") as run:
             assert run.answer in (None, "yes", "main", "no")
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
     assert list(tools_alive(folder)) == []

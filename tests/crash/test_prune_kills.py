@@ -69,7 +69,7 @@ def kill_at_each_write(template: Path, tmp_path: Path, server: Server, place: st
 
 
 def require_sound(ledger: runstone.Ledger, before: dict[str, list[Any]], cost: dict[str, Any]) -> None:
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
     require_live_leases(ledger)
     assert retained.rows_of(ledger, LIVE) == before
     retained.readable(ledger, LIVE)
@@ -112,7 +112,7 @@ def test_a_value_that_is_written_again_while_it_is_collected_is_never_lost(
     assert all(any("done" in line for line in one.said()) for one in (*writers, *collectors))
     collected = sum(line.get("blobs", 0) for one in collectors for line in one.said())
     with runstone.open(tmp_path) as ledger:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         for number in range(2):
             assert ledger.prompt(f"w{number}-24") == ledger.result(f"w{number}-24")
     record_property("told", f"{collected} times a value was collected while others wrote it")

@@ -71,7 +71,7 @@ def test_the_sum_of_a_killed_tree_is_that_of_its_leaves(tmp_path: Path) -> None:
         top = ledger.tree("tree")
         nodes = list(top.walk())
         assert len(nodes) == 1 + BRANCHES + BRANCHES * LEAVES
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         for node in nodes:
             assert node.subtree == sum((one.subtree for one in node.children), node.own)
         assert top.subtree == _sum(nodes) == ledger.usage([])[0].totals
@@ -146,4 +146,4 @@ def test_a_request_that_was_sent_again_after_a_crash_adds_nothing(tmp_path: Path
         assert (totals.requests, totals.cost_picousd) == (1, 25 * 10**8)
         with ledger.start_run(run_id="another") as other:
             assert other.usage(**again).result() is True
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []

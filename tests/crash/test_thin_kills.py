@@ -42,10 +42,10 @@ def server() -> Iterator[Server]:
 
 def require_states(ledger: runstone.Ledger) -> list[int]:
     """Every checkpoint that is there is as it was saved; gives their numbers."""
-    numbers = [one.number for one in ledger.checkpoints("r")]
+    numbers = [one.number for one in ledger.checkpoints.list("r")]
     for number in numbers if len(numbers) < 50 else [*numbers[:10], *numbers[-10:]]:
-        assert ledger.state("r", number) == told(number), number
-    assert ledger.verify() == []
+        assert ledger.checkpoints.state("r", number) == told(number), number
+    assert ledger.care.verify() == []
     return numbers
 
 
@@ -63,9 +63,9 @@ def test_a_kill_at_any_write_leaves_every_kept_state_whole(
         through = any("done" in line for line in victim.said())
         with runstone.open(folder) as ledger:
             seen.add(len(require_states(ledger)))
-            ledger.thin_checkpoints("r", keep=KEEP)
+            ledger.checkpoints.thin("r", keep=KEEP)
             assert require_states(ledger) == kept
-            assert ledger.thin_checkpoints("r", keep=KEEP, dry_run=True).rows == 0
+            assert ledger.checkpoints.thin("r", keep=KEEP, dry_run=True).rows == 0
             assert list(space.loose(ledger.reader)) == [] or not through
         shutil.rmtree(folder)
         if through:
@@ -94,11 +94,11 @@ def test_saves_that_race_with_retention_and_collection_are_never_hurt(
     assert all(any("done" in line for line in one.said()) for one in thinners)
     saved = saver.said()[-1]["saved"]
     with runstone.open(tmp_path) as ledger:
-        numbers = [one.number for one in ledger.checkpoints("r")]
+        numbers = [one.number for one in ledger.checkpoints.list("r")]
         assert numbers[-1] in (saved, saved + 1), "what was acknowledged is there"
         for number in numbers:
-            assert ledger.state("r", number) == state_number(number)
-        assert ledger.verify() == []
+            assert ledger.checkpoints.state("r", number) == state_number(number)
+        assert ledger.care.verify() == []
     removed = sum(line.get("removed", 0) for one in thinners for line in one.said())
     record_property("told", f"{removed} of {saved} checkpoints were removed while the others were saved")
     assert removed > 100

@@ -129,7 +129,7 @@ def pause(seconds: float) -> None:
 
 def require_whole(ledger: Ledger, acknowledged: Iterable[dict[str, Any]]) -> None:
     """All that was acknowledged is there, in order and without gaps; nothing is shown that is not so."""
-    found = ledger.verify()
+    found = ledger.care.verify()
     assert not found, "\n".join(map(str, found))
     require_live_leases(ledger)
     by_run: dict[str, list[dict[str, Any]]] = {}
@@ -172,7 +172,7 @@ def _require_state(ledger: Ledger, run_id: str, line: dict[str, Any]) -> None:
         event.payload["numbers"] for event in all_events(ledger, run_id) if event.type == "checkpoint.removed"
     ]
     if not any(line["checkpoint"] in numbers for numbers in removed):
-        assert ledger.state(run_id, line["checkpoint"])["at"] == line["at"]
+        assert ledger.checkpoints.state(run_id, line["checkpoint"])["at"] == line["at"]
 
 
 def all_events(ledger: Ledger, run_id: str) -> list[Any]:

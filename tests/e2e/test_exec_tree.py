@@ -91,7 +91,7 @@ def test_a_tree_three_deep_is_recorded_as_it_was_started(folder: Path, order: tu
         assert [one.subtree.cost_picousd for one in nodes] == [3 * 10**9, 2 * 10**9, 10**9]
         for one in nodes:
             check_reports(ledger, one)
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def check_reports(ledger: runstone.Ledger, node: TreeNode) -> None:
@@ -102,7 +102,7 @@ def check_reports(ledger: runstone.Ledger, node: TreeNode) -> None:
         ("tool.started", "c1"), ("tool.completed", "c1"),
     ]  # fmt: skip
     assert ledger.telemetry(run.id).tool_counts == {"command": 1}
-    assert ledger.state(run.id) == {"code": 0}
+    assert ledger.checkpoints.state(run.id) == {"code": 0}
     assert (run.summary, ledger.result(run.id)) == ("the tool ended with 0", {"code": 0})
     messages = ledger.threads.messages(str(run.worker_thread_id), limit=1_000).items
     assert [message.text for message in messages if message.role == "assistant"] == ["I use my tool"]

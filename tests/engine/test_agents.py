@@ -189,7 +189,7 @@ def test_sync_agents_run_in_threads_side_by_side(ledger: Ledger) -> None:
     assert threading.get_ident() not in threads
     assert ledger.telemetry("r").subtree.tokens == 2
     for run in ledger.list_runs(parent_id="r").items:
-        assert ledger.state(run.id) == {"input": ledger.input(run.id)}
+        assert ledger.checkpoints.state(run.id) == {"input": ledger.input(run.id)}
 
 
 def test_a_callable_object_and_a_partial_are_agents(ledger: Ledger) -> None:

@@ -71,11 +71,11 @@ def test_asking_saves_the_state_and_leaves_the_run_in_one_commit(ledger: Ledger)
         assert asked.status == "open"
     row = ledger.get_run("r")
     assert (row.status, row.status_reason, ledger.lease("r")) == ("awaiting_user", "Which branch?", None)
-    assert ledger.state("r") == {"turns": [1, 2]}
+    assert ledger.checkpoints.state("r") == {"turns": [1, 2]}
     assert ledger.attempts("r")[0].outcome == "awaiting_user"
     with pytest.raises(RunstoneError):
         run.emit("late.event").result()
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_question_whose_state_cannot_be_saved_is_not_asked(ledger: Ledger, monkeypatch: Any) -> None:
@@ -90,7 +90,7 @@ def test_a_question_whose_state_cannot_be_saved_is_not_asked(ledger: Ledger, mon
         assert ledger.inputs.list(status=None).items == []
         assert ledger.get_run("r").status == "running"
         run.ask("Which?", state={"turns": [1, 2, 3]})
-    assert ledger.state("r") == {"turns": [1, 2, 3]}
+    assert ledger.checkpoints.state("r") == {"turns": [1, 2, 3]}
 
 
 def test_a_continuation_gets_the_answer_and_the_state_and_its_parts_stay(ledger: Ledger) -> None:
@@ -109,7 +109,7 @@ def test_a_continuation_gets_the_answer_and_the_state_and_its_parts_stay(ledger:
             ledger.continue_run("r")
     done = ledger.get_run("r")
     assert (done.status, done.parent_run_id, done.labels) == ("completed", "above", {"team": "red"})
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_an_answer_is_given_until_a_state_was_saved_after_it(ledger: Ledger) -> None:
@@ -165,7 +165,7 @@ def test_a_loop_that_was_not_answered_in_time_is_told_or_gets_the_default(
             assert run.answer == "no"
         with ledger.continue_run("told") as run, pytest.raises(InputExpired):
             print(run.answer)
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 # --- the engine -----------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_a_parked_question_raises_and_its_answer_goes_on_without_doing_a_step_ag
     assert flow.resume(ledger) == "yes"
     assert calls.take() == Counter(began=1, answered=1)
     assert types(ledger)["input.requested"] == types(ledger)["input.answered"] == 1
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_live_run_goes_on_with_an_answer_of_another_process(
@@ -303,7 +303,7 @@ def test_answers_that_race_with_parking_are_each_taken_once(ledger: Ledger, call
         answering.join(WAIT_S)
     assert result == [f"{n}?" for n in range(30)]
     assert types(ledger)["input.requested"] == types(ledger)["input.answered"] == 30
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_two_hundred_questions_at_once_are_answered_in_any_order(ledger: Ledger, calls: Calls) -> None:
@@ -354,7 +354,7 @@ def test_children_that_ask_are_answered_in_any_order_and_their_parent_waits(
     assert flow.resume(ledger) == [["a", 1], ["b", 2], ["c", 3]]
     made = calls.take()
     assert [made[name] for name in "abc"] == [2, 2, 2]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_an_answer_far_below_brings_the_whole_tree_on_in_another_process(
@@ -383,7 +383,7 @@ def test_an_answer_far_below_brings_the_whole_tree_on_in_another_process(
                 return await runstone.resume("r", ledger=ledger, registry=flow.names)
 
         assert asyncio.run(bounded()) == "yes"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_branch_that_asks_waits_while_another_works(ledger: Ledger, calls: Calls) -> None:
@@ -528,7 +528,7 @@ def test_a_question_that_the_code_does_not_wait_for_any_more_is_withdrawn(
     assert {one.message: one.status for one in ledger.inputs.list(status=None)} == {
         "Which?": "withdrawn", "Left?": "withdrawn",
     }  # fmt: skip
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_stopping_a_parked_run_withdraws_its_question(ledger: Ledger, calls: Calls) -> None:
@@ -557,7 +557,7 @@ def test_a_stop_of_the_tree_withdraws_what_children_asked(ledger: Ledger, calls:
     ledger.command("r", "stop")
     assert {node.run.status for node in ledger.tree("r").walk()} == {"cancelled"}
     assert ledger.inputs.list().items == []
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -592,7 +592,7 @@ def test_a_question_that_expired_with_nobody_there_is_taken_as_its_default_or_ra
         assert ledger.get_run("r").status_reason == "a question expired"
         assert flow.resume(ledger) == result
         assert types(ledger)["input.expired"] == 1
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_question_expires_while_its_run_lives(tmp_path: Path, calls: Calls) -> None:
@@ -783,7 +783,7 @@ def test_killed_at_each_boundary_no_question_is_lost_asked_twice_or_answered_twi
     assert program(tmp_path, "run") == "a"
     with runstone.open(tmp_path) as ledger:
         assert types(ledger)["input.requested"] == types(ledger)["input.answered"] == 1
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     assert (tmp_path / "calls.txt").read_text().split() == ["step", "a"]
 
 

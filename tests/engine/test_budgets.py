@@ -69,7 +69,7 @@ def test_at_the_cap_nothing_starts_and_every_holder_above_pauses(
     (six,) = ledger.list_runs(parent_id="r").items
     assert (six.status, six.status_reason) == ("paused", "budget")
     assert statuses(ledger, six.id) == Counter(completed=begun, pending=6 - begun)
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_the_cap_holds_across_resumes_and_a_larger_budget_goes_on(ledger: Ledger, calls: Calls) -> None:

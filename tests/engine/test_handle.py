@@ -255,4 +255,4 @@ def test_two_processes_that_resume_at_once_do_nothing_twice(ledger: Ledger) -> N
         assert two.communicate(timeout=WAIT_S)[0] == "['a', 'b', 'c']\n"
     assert noted(folder) - before == Counter(["tree", "b"])
     assert ledger.get_run("r").attempt == 2
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []

@@ -61,7 +61,7 @@ def test_a_loop_sees_the_pause_and_pauses_with_its_state(ledger: Ledger) -> None
     assert not again.pausing
     assert order(ledger, "r").status == "applied"
     again.complete().result()
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_loop_that_ends_without_pausing_rejects_the_pause(ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ def test_an_owner_that_leaves_before_it_paused_leaves_the_run_paused(ledger: Led
     run.interrupt("as if by Ctrl-C") if end == "interrupt" else run.pause(state={"turn": 1})
     assert ledger.get_run("r").status == "paused"
     assert order(ledger, "r").status == "applied"
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_pause_of_a_run_whose_owner_was_killed_takes_effect_at_once(ledger: Ledger) -> None:
@@ -110,7 +110,7 @@ def test_a_pause_of_a_run_whose_owner_was_killed_takes_effect_at_once(ledger: Le
     assert runstone.resumable(ledger) == []
     ledger.command("r", "resume")
     assert [run.id for run in runstone.resumable(ledger)] == ["r"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_stop_outweighs_a_pause_and_ends_every_other_order(ledger: Ledger) -> None:
@@ -123,7 +123,7 @@ def test_a_stop_outweighs_a_pause_and_ends_every_other_order(ledger: Ledger) -> 
     assert ledger.get_run("r").status == "cancelled"
     found = {one.verb: one.status for one in ledger.commands.list("r")}
     assert found == {"pause": "rejected", "steer": "rejected", "stop": "applied"}
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_question_outweighs_a_pause(ledger: Ledger) -> None:
@@ -160,7 +160,7 @@ def test_a_verb_that_does_not_fit_changes_nothing(ledger: Ledger, status: str, v
         assert refused.value.hint
         assert ledger.events("r", limit=1_000).items == before
         assert ledger.commands.list("r") == []
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_wrong_orders_are_refused(ledger: Ledger) -> None:
@@ -199,7 +199,7 @@ def test_a_message_that_nobody_took_is_given_to_the_next_attempt(ledger: Ledger)
     again = ledger.continue_run("r")
     assert again.steering() == ["before", "between"]
     again.complete().result()
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_secrets_in_messages_are_taken_out(ledger: Ledger) -> None:
@@ -270,7 +270,7 @@ def test_a_tree_pauses_at_the_next_calls_and_goes_on_without_doing_anything_agai
         assert ledger.get_run("r").status_reason == "paused by ana"
         assert {order(ledger, run.id).status for run in ledger.list_runs().items} == {"applied"}
         assert work.done == Counter({"a first": 1, "b first": 1})
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         ledger.command("r", "resume")
         result: list[Any] = await runstone.resume("r", ledger=ledger, registry=work.names)
         return result
@@ -278,7 +278,7 @@ def test_a_tree_pauses_at_the_next_calls_and_goes_on_without_doing_anything_agai
     assert asyncio.run(scene()) == ["a second", "b second", "last"]
     assert set(work.done.values()) == {1}
     assert order(ledger, "r").status == "applied"
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_pause_of_the_run_alone_lets_its_children_end_first(ledger: Ledger) -> None:
@@ -297,7 +297,7 @@ def test_a_pause_of_the_run_alone_lets_its_children_end_first(ledger: Ledger) ->
     assert children(ledger) == Counter(completed=2)
     assert ledger.get_run("r").status == "paused"
     assert "last" not in work.done
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_paused_child_goes_on_in_the_process_that_drives_its_tree(ledger: Ledger) -> None:
@@ -316,7 +316,7 @@ def test_a_paused_child_goes_on_in_the_process_that_drives_its_tree(ledger: Ledg
 
     assert asyncio.run(scene()) == ["a second", "b second", "last"]
     assert set(work.done.values()) == {1}
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_resume_of_the_root_takes_up_children_that_were_paused_with_it(ledger: Ledger) -> None:
@@ -393,7 +393,7 @@ def test_a_retry_is_queued_and_says_so_until_a_process_takes_it(ledger: Ledger, 
     assert order(ledger, target).status == "applied"
     assert asyncio.run(runstone.resume("r", ledger=ledger, registry=names)) == ["a", "b"]
     assert done == Counter(a=1, b=2)
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_child_is_not_tried_again_under_a_run_at_work(ledger: Ledger) -> None:
@@ -420,7 +420,7 @@ def test_a_tree_in_another_process_is_paused_from_here(ledger: Ledger) -> None:
     with process("tests.engine.working", folder, "resume") as other:
         assert other.communicate(timeout=WAIT_S)[0] == "done\n"
     assert noted(folder) == Counter(first=1, second=1)
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_kill_between_a_message_and_the_look_loses_no_message(ledger: Ledger) -> None:
@@ -438,7 +438,7 @@ def test_a_kill_between_a_message_and_the_look_loses_no_message(ledger: Ledger) 
     again = ledger.continue_run("r")
     assert again.steering() == ["still there?"]
     again.complete().result()
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_children_that_wait_for_their_turn_pause_with_the_others(ledger: Ledger) -> None:
@@ -470,7 +470,7 @@ def test_children_that_wait_for_their_turn_pause_with_the_others(ledger: Ledger)
 
     assert asyncio.run(scene()) == list("abcdef")
     assert set(done.values()) == {1}
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_declarative_workflow_pauses_between_its_calls(ledger: Ledger) -> None:
@@ -499,7 +499,7 @@ def test_a_declarative_workflow_pauses_between_its_calls(ledger: Ledger) -> None
     asyncio.run(scene())
     assert ledger.get_run("r").status == "completed"
     assert done["once"] == 2
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_of_two_callers_that_saw_the_same_run_one_goes_on_with_it(ledger: Ledger) -> None:
@@ -549,4 +549,4 @@ def test_a_stop_of_a_subtree_of_50_processes_leaves_none_alive(ledger: Ledger) -
     assert not any(map(psutil.pid_exists, pids))
     assert {node.run.status for node in ledger.tree("r").walk()} == {"cancelled"}
     assert all(order(ledger, node.run.id).status == "applied" for node in ledger.tree("r").walk())
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []

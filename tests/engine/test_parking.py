@@ -152,7 +152,7 @@ def test_the_run_waits_however_its_code_waits_and_goes_on_once(
     assert after == [1]
     assert max(calls.take().values()) == 1
     assert types(ledger)["run.waiting"] == types(ledger)["run.resumed"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
     if way is swallowing_exceptions:
         assert seen == ["CancelledError", "ChildFailed"][-len(seen) :]
 
@@ -223,7 +223,7 @@ def test_a_parent_whose_last_children_end_at_the_same_moment_is_woken_once_200_t
     asyncio.run(rounds())
     assert set(calls.take().values()) == {1}
     assert len(ledger.list_runs(kind="workflow", status="completed", limit=1000).items) == 200
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def parked(ledger: Ledger, run_id: str) -> bool:

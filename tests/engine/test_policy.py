@@ -390,8 +390,8 @@ def test_a_fork_reuses_what_its_source_knew_and_adds_nothing(ledger: Ledger, cal
     assert ledger.tree("r").to_dict() == tree
     assert ledger.telemetry(fork).reused["children"] == 1
     assert len(ledger.list_runs(parent_id=fork).items) == 2
-    ledger.prune("r")
-    assert ledger.verify() == []
+    ledger.care.prune("r")
+    assert ledger.care.verify() == []
 
 
 def test_a_fork_with_another_input_runs_only_what_that_changes(ledger: Ledger, calls: Calls) -> None:

@@ -111,7 +111,7 @@ def test_a_recorded_request_costs_what_its_provider_charges_to_the_last_digit(
         assert (own.cost_source, own.complete) == ("priced", True)
         (told,) = [event.payload for event in ledger.events("r") if event.type == "usage.reported"]
         assert told["prices"] == prices.load().basis
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_every_model_costs_what_the_package_itself_would_say() -> None:
@@ -318,7 +318,7 @@ with runstone.open(sys.argv[1]) as ledger, ledger.start_run(run_id="top") as top
             "mixed",
         )
         assert (top.cost_picousd, top.complete) == (below.cost_picousd, False)
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_prices_that_do_not_load_cost_no_report(tmp_path: Path) -> None:

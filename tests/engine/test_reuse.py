@@ -59,7 +59,7 @@ def test_killed_while_child_2_runs_resume_runs_one(ledger: Ledger) -> None:
         found = asyncio.run(runstone.resume("r", ledger=ledger, registry=six(folder)))
     assert found == [f"{name} inspected" for name in SIX]
     assert noted(folder) - Counter([*SIX, "six"]) == Counter(["b", "six"])
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_copied_workspace_runs_only_the_unfinished(ledger: Ledger, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_copied_workspace_runs_only_the_unfinished(ledger: Ledger, tmp_path: P
         source.close()
         with runstone.open(copy) as other:
             asyncio.run(runstone.resume("r", ledger=other, registry=six(copy)))
-            assert other.verify() == []
+            assert other.care.verify() == []
     assert noted(copy) == Counter(["b", "six"])
 
 

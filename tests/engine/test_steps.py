@@ -226,7 +226,7 @@ def test_the_state_of_a_checkpoint_is_there_in_the_next_attempt(ledger: Ledger) 
         {"messages": ["message 0", "appended 1"], "attempt": 1},
         {"messages": ["message 0", "appended 1", "message 2", "appended 2"], "attempt": 2},
     ]
-    assert [point.number for point in ledger.checkpoints("r")] == list(range(1, 7))
+    assert [point.number for point in ledger.checkpoints.list("r")] == list(range(1, 7))
 
 
 def test_the_state_survives_parking(ledger: Ledger) -> None:

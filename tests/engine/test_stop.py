@@ -58,7 +58,7 @@ def test_a_stop_from_another_process_reaches_children_and_process_groups(ledger:
     assert all(
         record.ended_at for node in ledger.tree("r").walk() for record in ledger.processes(node.run.id)
     )
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def sleepers(ledger: Ledger) -> dict[str, list[int]]:
@@ -194,7 +194,7 @@ def test_a_stop_that_came_too_late_is_rejected_with_the_end_and_no_later_attempt
     assert (found.id, found.status, found.reason) == (order.id, "rejected", f"the run had {status} already")
     types = [event.type for event in ledger.events("r")]
     assert types.index(f"run.{status}") + 1 == types.index("command.rejected")
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
     if status == "failed":
         ledger.core.submit(ResumeRun("r", "again"), []).result()
         with ledger.continue_run("r", "again") as again:
@@ -219,7 +219,7 @@ def test_a_stop_that_was_ordered_before_its_run_was_left_is_carried_out(ledger: 
         ledger.reconcile()
         assert not again.stopping
     assert shown(ledger) == "completed"
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize("park", ["pause", "ask"])
@@ -231,7 +231,7 @@ def test_a_stop_that_came_as_its_run_parked_is_carried_out(ledger: Ledger, park:
     assert shown(ledger) == "cancelled"
     assert [order.status for order in ledger.commands.list("r")] == ["applied"]
     assert ledger.inputs.list(run_id="r").items == [] if park == "ask" else True
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_second_stop_settles_the_first_one_too(ledger: Ledger) -> None:
@@ -240,7 +240,7 @@ def test_a_second_stop_settles_the_first_one_too(ledger: Ledger) -> None:
     run._core.submit(YieldRun("r", 1, "lost"), []).result()
     ledger.core.submit(RequestStop("r", "second", {}, by="ben", idempotency_key=None), []).result()
     assert [order.status for order in ledger.commands.list("r")] == ["applied", "applied"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_stop_before_a_crash_waits_for_the_process_that_outlived_its_owner(ledger: Ledger) -> None:
@@ -341,7 +341,7 @@ def test_a_closed_ledger_leaves_its_runs_interrupted(tmp_path: Path) -> None:
     with runstone.open(tmp_path) as again:
         assert {node.run.status for node in again.tree("r").walk()} == {"interrupted"}
         assert again.get_run("r").status_reason == "the ledger was closed"
-        assert again.verify() == []
+        assert again.care.verify() == []
 
 
 def test_a_cancelled_run_beside_another_one_is_interrupted_alone(ledger: Ledger) -> None:

@@ -77,7 +77,7 @@ def test_an_expired_lease_is_judged_only_at_a_second_look(
     ended = observer.get_run(run.id)
     assert (ended.status, (ended.status_reason or "")[:12]) == ("interrupted", "no heartbeat")
     assert [event.type for event in observer.events(run.id).items][-1] == "run.interrupted"
-    assert observer.verify() == []
+    assert observer.care.verify() == []
 
 
 def test_a_laptop_that_slept_interrupts_nothing_that_still_lives(
@@ -238,7 +238,7 @@ def test_a_fenced_owner_changes_no_state(owner: Ledger, observer: Ledger, clock:
     )
     assert observer.telemetry(run.id).own.input_tokens == 5, "what was spent was spent"
     second.complete(result="mine").result()
-    assert observer.verify() == []
+    assert observer.care.verify() == []
 
 
 def test_an_owner_that_cannot_renew_stops_itself_before_its_lease_ends(

@@ -31,7 +31,7 @@ def test_a_result_that_is_too_large_fails_the_run(tmp_path: Path, monkeypatch: p
         assert child.status == "failed"
         assert (child.error or {})["code"] == "value_too_large"
         assert ledger.list_runs(status="running").items == []
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_fenced_handle_edits_nothing(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def main():
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
     with runstone.open(sys.argv[1]) as ledger:
         assert await runstone.run("sum", [1, 2, 3], ledger=ledger) == 25
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 asyncio.run(main())
 print("fine")
 """

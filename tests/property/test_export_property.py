@@ -23,10 +23,10 @@ class ExportMachine(LedgerMachine):
         try:
             place = BackupFile(root=self.folder, file=self.folder / "ledger.db")
             with Ledger(place, readonly=True) as ledger:
-                ledger.export(folder / "a")
+                ledger.care.export(folder / "a")
                 wanted = spent(ledger)
                 for run_id in wanted:
-                    ledger.export(folder / f"{run_id}.one", [run_id], subtree=False)
+                    ledger.care.export(folder / f"{run_id}.one", [run_id], subtree=False)
             take(folder, "b", folder / "a", wanted)
             take(folder, "c", folder / "b", wanted)
             assert lines(folder / "b") == lines(folder / "c")
@@ -40,21 +40,21 @@ def take(folder: Path, name: str, file: Path, wanted: dict[str, Any]) -> None:
     """Imports the file into an empty ledger, and exports that one."""
     place = BackupFile(root=folder, file=folder / f"{name}.db")
     with Ledger(place) as ledger:
-        ledger.import_(file)
-        assert ledger.verify() == []
+        ledger.care.import_(file)
+        assert ledger.care.verify() == []
         assert spent(ledger) == wanted
         runs = len(wanted)
-        again = ledger.import_(file)
+        again = ledger.care.import_(file)
         assert (again.runs, again.present, again.messages) == (0, runs, 0)
-        ledger.export(folder / name)
+        ledger.care.export(folder / name)
 
 
 def take_singly(folder: Path, wanted: dict[str, Any]) -> None:
     """Imports run by run, in an order that has nothing to do with the tree; after each the ledger proves itself."""
     with Ledger(BackupFile(root=folder, file=folder / "d.db")) as ledger:
         for run_id in wanted:
-            ledger.import_(folder / f"{run_id}.one")
-            assert ledger.verify() == []
+            ledger.care.import_(folder / f"{run_id}.one")
+            assert ledger.care.verify() == []
         assert spent(ledger) == wanted
 
 

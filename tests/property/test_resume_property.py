@@ -114,7 +114,7 @@ def test_nothing_finished_runs_again_and_no_result_lands_on_another_child(
             assert all(asked == got[0] for asked, got in deliveries)
             numbers = [got[1] for _, got in deliveries]
             assert len(set(numbers)) == len(numbers)
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 # --- the bag itself -------------------------------------------------------------------------------------------------

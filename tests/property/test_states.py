@@ -94,7 +94,7 @@ class Run:
         assert self.handle.state == (self.state if self.plain else None)
 
     def thin(self, keep: int, keep_labelled: bool) -> None:
-        done = self.ledger.thin_checkpoints("r", keep=keep, keep_labelled=keep_labelled)
+        done = self.ledger.checkpoints.thin("r", keep=keep, keep_labelled=keep_labelled)
         last = sorted(self.plain)[-keep:]
         stays = {n for n in self.plain if n in last or (keep_labelled and self.labels[n])}
         assert set(done.removed) == set(self.plain) - stays
@@ -105,10 +105,10 @@ class Run:
         runstone.fork("r", ledger=self.ledger, new_id=f"fork-{self.forks}")
 
     def check(self) -> None:
-        numbers = [one.number for one in self.ledger.checkpoints("r")]
+        numbers = [one.number for one in self.ledger.checkpoints.list("r")]
         assert numbers == sorted(self.plain)
         for number in numbers:
-            assert diff(self.ledger.state("r", number), self.plain[number]).changes == ()
+            assert diff(self.ledger.checkpoints.state("r", number), self.plain[number]).changes == ()
 
 
 @settings(
@@ -133,7 +133,7 @@ def test_every_kept_state_equals_a_plain_copy(
             else:
                 run.save(changed(run.state, op), label)
             run.check()
-        assert run.ledger.verify() == []
+        assert run.ledger.care.verify() == []
         run.handle.complete().result()
         run.ledger.close()
         run.ledger = runstone.open(run.folder)

@@ -189,7 +189,7 @@ def test_a_failed_attempts_tokens_stay_and_late_ones_count(ledger: Ledger) -> No
     third.usage(provider="p", model="m", output_tokens=1, request_id="3").result()
     assert ledger.telemetry("r").own.input_tokens == 100
     assert ledger.telemetry("s").own.output_tokens == 13
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_what_is_shown_follows_from_the_events(ledger: Ledger, clock: FakeClock) -> None:
@@ -269,7 +269,7 @@ def test_reused_children_add_nothing_and_are_shown_apart(ledger: Ledger) -> None
     after = ledger.telemetry("j")
     assert (after.subtree.requests, after.subtree.input_tokens, after.own.requests) == (3, 300, 0)
     assert after.reused == {"children": 2, "tokens": 200, "cost_usd": 1.0}
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 @given(st.lists(st.decimals(0, 1000, places=12), max_size=20))

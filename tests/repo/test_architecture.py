@@ -25,6 +25,8 @@ ORDER = (
     (
         "ledger",
         "background",
+        "caring",
+        "checkpoints",
         "care",
         "config",
         "feeds",
@@ -34,7 +36,6 @@ ORDER = (
         "redacting",
         "reports",
         "repricing",
-        "states",
         "trust",
     ),
     ("execution", "watching"),  # engine and ledger put together: run, resume, plan

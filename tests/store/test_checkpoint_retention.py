@@ -90,7 +90,9 @@ def test_the_last_ones_and_the_labelled_ones_are_kept() -> None:
 
 
 def states_of(ledger: runstone.Ledger, run_id: str) -> dict[int, Any]:
-    return {one.number: ledger.state(run_id, one.number) for one in ledger.checkpoints(run_id)}
+    return {
+        one.number: ledger.checkpoints.state(run_id, one.number) for one in ledger.checkpoints.list(run_id)
+    }
 
 
 @settings(max_examples=15, deadline=None)
@@ -105,13 +107,13 @@ def test_a_ledger_shows_the_kept_states_after_it_was_opened_again(
         for state, label in zip(states, labels, strict=True):
             run.checkpoint(state, label=label).result()
         before = states_of(ledger, "r")
-        gone = ledger.thin_checkpoints("r", keep=keep)
+        gone = ledger.checkpoints.thin("r", keep=keep)
         run.checkpoint({"after": 1}).result()
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     with runstone.open(folder) as ledger:
         kept = {number: state for number, state in before.items() if number not in gone.removed}
         assert states_of(ledger, "r") == {**kept, len(states) + 1: {"after": 1}}
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_a_dry_run_says_what_would_go_and_takes_nothing(tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_a_dry_run_says_what_would_go_and_takes_nothing(tmp_path: Path) -> None:
             run.checkpoint({"messages": list(range(number)), "big": large(number)})
         run.checkpoint({"messages": [1]}, label="end").result()
         before = states_of(ledger, "r")
-        said = ledger.thin_checkpoints("r", keep=1, dry_run=True)
+        said = ledger.checkpoints.thin("r", keep=1, dry_run=True)
         assert states_of(ledger, "r") == before
-        done = ledger.thin_checkpoints("r", keep=1)
+        done = ledger.checkpoints.thin("r", keep=1)
         assert said.removed == done.removed == tuple(range(1, 11))
         assert (said.rows, said.bytes, said.kept) == (done.rows, done.bytes, done.kept)
         assert done.blobs == 10, "nobody refers to them any more"
@@ -131,7 +133,7 @@ def test_a_dry_run_says_what_would_go_and_takes_nothing(tmp_path: Path) -> None:
             ("messages", -2, 11, 0, None, 1),
             ("messages", 0, 11, 0, None, 1),
         ]
-        assert ledger.thin_checkpoints("r", keep=1).removed == ()
+        assert ledger.checkpoints.thin("r", keep=1).removed == ()
         events = [e.payload for e in ledger.events("r").items if e.type == "checkpoint.removed"]
         assert events == [{"numbers": list(range(1, 11))}]
 
@@ -142,8 +144,8 @@ def test_a_value_that_another_state_has_stays(tmp_path: Path) -> None:
         for run in runs:
             run.checkpoint({"big": large(1)}).result()
         runs[0].checkpoint({"small": 1}).result()
-        assert ledger.thin_checkpoints("a", keep=1).blobs == 0
-        assert ledger.state("b") == {"big": large(1)}
+        assert ledger.checkpoints.thin("a", keep=1).blobs == 0
+        assert ledger.checkpoints.state("b") == {"big": large(1)}
 
 
 def test_the_newest_checkpoint_and_a_run_that_is_not_there_are_refused(tmp_path: Path) -> None:
@@ -153,13 +155,13 @@ def test_the_newest_checkpoint_and_a_run_that_is_not_there_are_refused(tmp_path:
             ledger.core.submit(RemoveCheckpoints("r", [1]), []).result()
         for keep in (0, -1, True, "1", None):
             with pytest.raises(InvalidInput, match="keep"):
-                ledger.thin_checkpoints("r", keep=keep)  # type: ignore[arg-type]
+                ledger.checkpoints.thin("r", keep=keep)  # type: ignore[arg-type]
         with pytest.raises(NotFound):
-            ledger.thin_checkpoints("nobody", keep=1)
+            ledger.checkpoints.thin("nobody", keep=1)
         run.checkpoint({"n": 2}).result()
-        ledger.thin_checkpoints("r", keep=1)
+        ledger.checkpoints.thin("r", keep=1)
         with pytest.raises(NotFound, match="no checkpoint 1"):
-            ledger.state("r", 1)
+            ledger.checkpoints.state("r", 1)
 
 
 def test_a_removed_checkpoint_is_never_shown_from_what_is_left_of_it(
@@ -175,26 +177,26 @@ def test_a_removed_checkpoint_is_never_shown_from_what_is_left_of_it(
 
         def late(name: str, /, **params: Any) -> Any:
             if name == "state_at" and not came:
-                came.append(other.thin_checkpoints("r", keep=1).removed)
+                came.append(other.checkpoints.thin("r", keep=1).removed)
             return rows(name, **params)
 
         monkeypatch.setattr(ledger.reader, "rows", late)
-        assert ledger.state("r", 5) == {"n": 5, "items": [5, "same"]}
+        assert ledger.checkpoints.state("r", 5) == {"n": 5, "items": [5, "same"]}
         assert came == [tuple(range(1, 9))]
         with pytest.raises(NotFound):
-            ledger.state("r", 5)
+            ledger.checkpoints.state("r", 5)
 
 
 def test_a_ledger_is_whole_where_items_are_newer_than_the_length_of_their_list(tmp_path: Path) -> None:
     with runstone.open(tmp_path) as ledger, ledger.start_run(run_id="r") as run:
         for state in ([1, 2], [3, 2], [3, 4], [3, 5]):
             run.checkpoint({"items": state}).result()
-        ledger.thin_checkpoints("r", keep=2)
-        assert ledger.verify() == []
+        ledger.checkpoints.thin("r", keep=2)
+        assert ledger.care.verify() == []
         raw = apsw.Connection(str(tmp_path / ".runstone" / "ledger.db"))
         raw.execute("DELETE FROM places WHERE item = 0")
         raw.close()
-        (found,) = [one.text for one in ledger.verify() if one.code == "checkpoint_unreadable"]
+        (found,) = [one.text for one in ledger.care.verify() if one.code == "checkpoint_unreadable"]
         assert "checkpoint 3 of run r" in found, "the first that is there, not one that was removed"
 
 
@@ -207,7 +209,7 @@ def test_saves_go_on_while_a_retention_works(tmp_path: Path) -> None:
 
         def thin() -> None:
             while not stop.is_set():
-                ledger.thin_checkpoints("r", keep=3)
+                ledger.checkpoints.thin("r", keep=3)
 
         thinning = threading.Thread(target=thin)
         thinning.start()
@@ -219,8 +221,8 @@ def test_saves_go_on_while_a_retention_works(tmp_path: Path) -> None:
                 run.checkpoint({"messages": [{"n": n} for n in whole]}).result()
         stop.set()
         thinning.join()
-        assert ledger.state("r") == {"messages": [{"n": n} for n in whole]}
-        assert ledger.verify() == []
+        assert ledger.checkpoints.state("r") == {"messages": [{"n": n} for n in whole]}
+        assert ledger.care.verify() == []
 
 
 def test_no_write_of_a_retention_is_long(tmp_path: Path, record_property: Any) -> None:
@@ -271,13 +273,13 @@ def test_a_damaged_value_is_named_and_hurts_no_other_state(tmp_path: Path, damag
     raw.close()
     with runstone.open(tmp_path) as ledger:
         with pytest.raises(StoreCorrupt) as caught:
-            ledger.state("r", 2)
+            ledger.checkpoints.state("r", 2)
         for part in ("checkpoint 2", "run r", refs[2], "messages[0]"):
             assert part in str(caught.value)
         assert (caught.value.details["run_id"], caught.value.details["blob"]) == ("r", refs[2])
-        assert [ledger.state("r", n) for n in (1, 3)] == [tell(1), tell(3)]
-        assert ledger.state("other") == tell(1)
-        assert "checkpoint_unreadable" in {one.code for one in ledger.verify()}
+        assert [ledger.checkpoints.state("r", n) for n in (1, 3)] == [tell(1), tell(3)]
+        assert ledger.checkpoints.state("other") == tell(1)
+        assert "checkpoint_unreadable" in {one.code for one in ledger.care.verify()}
         with pytest.raises(StoreCorrupt):
-            ledger.diff_states("r@2", "r@3")
-        assert len(ledger.diff_states("r@1", "r@3").changes) == 2
+            ledger.checkpoints.diff("r@2", "r@3")
+        assert len(ledger.checkpoints.diff("r@1", "r@3").changes) == 2

@@ -77,7 +77,7 @@ def test_an_answer_is_given_back_equal_with_who_and_when(ledger: Ledger, run: An
     assert answered.answered_at is not None
     (entry,) = ledger.journal("r")
     assert (entry.kind, entry.name, entry.finished) == ("answer", "What?", True)
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_questions_are_listed_from_the_one_that_waits_longest(ledger: Ledger, run: Any) -> None:
@@ -191,7 +191,7 @@ def test_a_question_expires_by_the_ledgers_clock(ledger: Ledger, run: Any, clock
     assert [entry.kind for entry in ledger.journal("r")] == ["answer"]
     with pytest.raises(InputExpired):
         ledger.answer(kept.id, {"x": 1})
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 ENDS: dict[str, Callable[[Ledger, Any], object]] = {
@@ -218,7 +218,7 @@ def test_a_run_that_ends_asks_nothing_any_more(ledger: Ledger, run: Any, end: st
         index for index, type in enumerate(told) if type in runs.MOVES
     )
     assert ledger.counts()["needs_input"] == 0
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_question_survives_its_owner(ledger: Ledger, run: Any) -> None:
@@ -233,10 +233,10 @@ def test_questions_go_with_their_run(ledger: Ledger, run: Any) -> None:
     asked = ledger.inputs.ask("r", "x" * 9_000)
     ledger.answer(asked.id, "y" * 9_000)
     run.complete().result()
-    ledger.remove("r")
+    ledger.care.remove("r")
     with pytest.raises(NotFound):
         ledger.inputs.get(asked.id)
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 # --- buckets --------------------------------------------------------------------------------------------------------

@@ -19,14 +19,14 @@ def test_seq_goes_on_after_a_prune(tmp_path: Path) -> None:
         run.emit_many([("note.written", {"n": n}) for n in range(5)]).result()
         run.interrupt("for now")
         last = ledger.reader.events.before("r", limit=1)[0].seq
-        ledger.prune("r")
+        ledger.care.prune("r")
         left = ledger.events("r").items
         assert [event.type for event in left] == ["run.pruned"]
         assert left[0].seq == last + 1
     with runstone.open(tmp_path) as ledger:
         seq, _ = ledger.continue_run("r").emit("note.written", {}).result()
         assert seq > last + 1, "a cursor that knew the old events would miss the new one"
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
 
 
 def test_positions_and_keys_are_not_given_again_after_a_removal(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_positions_and_keys_are_not_given_again_after_a_removal(tmp_path: Path) 
         ended(ledger, "removed")
         key, position = ledger.reader.runs.pk("removed"), ledger.reader.events.last_position()
         cursor = ledger.cursor()
-        ledger.remove("removed")
+        ledger.care.remove("removed")
     with runstone.open(tmp_path) as ledger:
         ended(ledger, "new")
         assert ledger.reader.runs.pk("new") > key
@@ -70,4 +70,4 @@ def test_a_request_counts_once_in_its_tree(tmp_path: Path) -> None:
         assert told == [True, False, False]
         assert ledger.telemetry("parent").subtree.input_tokens == 10
         assert ledger.telemetry("parent").own.input_tokens == 0
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []

@@ -59,19 +59,19 @@ def test_a_version_1_file_is_upgraded_by_opening_it_for_writing(old: Path) -> No
     assert raw(old, "PRAGMA user_version") == [(1,)]
     before = records(old)
     with runstone.open(old.parent.parent) as ledger:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         words = ("parser", "walrus", "ocelot", "pangolin", "capybara")
         assert {word: [hit.source for hit in ledger.search(word)] for word in words} == {
             "parser": ["title"], "walrus": ["prompt"], "ocelot": ["message", "summary"], "pangolin": ["message"],
             "capybara": ["error"],
         }  # fmt: skip
-        assert ledger.state("audit-1") == {"messages": ["a", "b"], "goal": "find"}
+        assert ledger.checkpoints.state("audit-1") == {"messages": ["a", "b"], "goal": "find"}
         assert ledger.result("audit-1") == {"found": 1}
         assert ledger.telemetry("audit-1").subtree.requests == 2
         assert ledger.boards.card("card-1").body == "b" * 5_000
         with ledger.start_run(parent=ledger.get_run("audit-1").id, title="of the new version"):
             pass
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     assert raw(old, "PRAGMA user_version") == [(migrate.migrations()[-1].number,)]
     copies = list(old.parent.glob("ledger-before-*.db"))
     assert [copy.name for copy in copies] == [f"ledger-before-{migrate.migrations()[-1].number:04}.db"]
@@ -138,7 +138,7 @@ def test_rows_and_payloads_of_a_newer_minor_version_keep_what_we_do_not_know(cur
         ledger.boards.update("b", title="new", revision=1)
         ledger.boards.update_card("c", revision=1, title="new")
         assert ledger.events("r", after=2).items[0].payload == {"n": 1, "mood": "calm"}
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     for table in ("runs", "cards", "boards", "threads", "moods"):
         assert raw(current, f"SELECT DISTINCT mood FROM {table}") == [("calm",)], table
     assert raw(current, "SELECT title FROM runs") == [("new title",)]
@@ -159,7 +159,7 @@ def test_an_unknown_status_or_kind_is_shown_as_it_is(current: Path) -> None:
         for call in (
             lambda: ledger.continue_run("r"),
             lambda: ledger.command("r", "stop"),
-            lambda: ledger.prune("r"),
+            lambda: ledger.care.prune("r"),
         ):
             with pytest.raises(RunstoneError):
                 call()
@@ -169,7 +169,7 @@ def test_an_unknown_status_or_kind_is_shown_as_it_is(current: Path) -> None:
 def test_an_unknown_codec_is_a_typed_error(current: Path) -> None:
     raw(current, "UPDATE places SET codec = 9")
     with runstone.open(current.parent.parent) as ledger, pytest.raises(UnknownCodec):
-        ledger.state("r")
+        ledger.checkpoints.state("r")
 
 
 def newer(path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_damaged_blob_is_named_and_never_given_out(current: Path) -> None:
     with runstone.open(current.parent.parent) as ledger:
         with pytest.raises(StoreCorrupt):
             ledger.result("big")
-        assert any(str(ref)[:12] in found.text for found in ledger.verify())
+        assert any(str(ref)[:12] in found.text for found in ledger.care.verify())
 
 
 def test_of_two_processes_that_upgrade_one_does_it(old: Path) -> None:

@@ -56,9 +56,9 @@ def test_after_an_edit_only_the_new_title_is_found(ledger: Ledger) -> None:
 def test_what_was_pruned_or_removed_is_found_no_more(ledger: Ledger) -> None:
     with ledger.start_run(title="kept title") as run:
         run.message("user", "gone message")
-    ledger.prune(run.id)
+    ledger.care.prune(run.id)
     assert (sources(ledger, "gone"), sources(ledger, "kept")) == ([], ["title"])
-    ledger.remove(run.id)
+    ledger.care.remove(run.id)
     assert sources(ledger, "kept") == []
 
 

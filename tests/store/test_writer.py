@@ -404,7 +404,7 @@ def test_one_bad_write_takes_no_other_with_it(ledger: Ledger) -> None:
     assert after.result()
     assert last.result()[0] == 6  # the message is an event, and makes the worker thread known
     assert seqs(ledger, run.id) == list(range(1, 7))
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 @pytest.mark.parametrize("error", [StoreFull, StoreIO])
@@ -447,7 +447,7 @@ def test_a_full_file_is_a_typed_error_and_what_was_there_stays(tmp_path: Path) -
         with ledger.core.writer._commit_lock:
             raw.pragma("max_page_count", 2**30)
         assert run.emit("note.written", {}).result()
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
         assert seqs(ledger, run.id) == list(range(1, len(seqs(ledger, run.id)) + 1))
 
 
@@ -480,7 +480,7 @@ def test_a_file_size_limit_is_a_typed_error(tmp_path: Path) -> None:
             e.payload["n"] for e in ledger.events(run_id, limit=10_000).items if e.type == "note.written"
         ]
         assert numbers[: int(kept) * 5] == [n for n in range(int(kept)) for _ in range(5)]
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
@@ -490,9 +490,9 @@ def test_a_ledger_is_verified_again_and_again_while_it_changes(ledger: Ledger) -
         run = ledger.start_run(title=f"title {number}", prompt="words " * number)
         run.message("assistant", f"message {number}")
         run.complete(summary="done").result()
-        assert ledger.verify() == []
-        ledger.remove(run.id)
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []
+        ledger.care.remove(run.id)
+        assert ledger.care.verify() == []
 
 
 # --- Ctrl-C and ends -------------------------------------------------------------------------------------
@@ -650,4 +650,4 @@ def test_a_refusal_in_the_middle_of_a_write_leaves_nothing_of_it_and_keeps_its_b
         ]
         assert told == [{"n": 1}, {"n": 2}] * 20
     with runstone.open(tmp_path, readonly=True) as ledger:
-        assert ledger.verify() == []
+        assert ledger.care.verify() == []

@@ -154,7 +154,7 @@ def check(part: Path, facts: copy.Facts, *, full: bool) -> int:
         db.close()
     if full and not found:
         with Ledger(BackupFile(root=part.parent, file=part), readonly=True) as ledger:
-            found = [str(one) for one in ledger.verify()]
+            found = [str(one) for one in ledger.care.verify()]
     if found:
         raise StoreCorrupt(
             f"the ledger is damaged, and so is its copy, which was not kept: {found[0]}",

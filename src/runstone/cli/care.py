@@ -54,7 +54,7 @@ def verify(session: Session, repairs: bool, no_backup: bool, upgrade: bool) -> i
             where = places.locate(session.workspace, create=False)
             done = repair(where, backup=not no_backup, progress=percent, told=percent.say)
         with session.changing() if upgrade else session.reading() as ledger:
-            findings = ledger.verify(percent) if done is None else done.findings
+            findings = ledger.care.verify(percent) if done is None else done.findings
             damaged = any(
                 one.code in ("file_damaged", "index_damaged") and not one.repaired for one in findings
             )

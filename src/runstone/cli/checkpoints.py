@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from runstone import states
 from runstone.care.thinning import Thinned
+from runstone.checkpoints import split
 from runstone.cli import checkpoint_lines, exit_codes, text
 from runstone.cli.arguments import RunId
 from runstone.cli.command import Command, with_session
@@ -44,7 +44,7 @@ def checkpoints(
         if dry_run or yes or labelled_too:
             raise click.UsageError("--labelled-too, --dry-run and --yes go with --keep N")
         with session.reading() as ledger:
-            found = ledger.checkpoints(ledger.resolve(run))
+            found = ledger.checkpoints.list(ledger.resolve(run))
         _show(session.output, found)
         return exit_codes.OK
     return _thin(session, run, {"keep": keep, "keep_labelled": not labelled_too}, dry_run=dry_run, yes=yes)
@@ -66,7 +66,7 @@ def _thin(session: Session, typed: str, policy: dict[str, Any], *, dry_run: bool
     output = session.output
     with session.reading() as ledger:
         run_id = ledger.resolve(typed)
-        said = ledger.thin_checkpoints(run_id, **policy, dry_run=True)
+        said = ledger.checkpoints.thin(run_id, **policy, dry_run=True)
     if dry_run or not (said.removed or said.rows):
         _tell(output, said, "would remove")
         return exit_codes.OK
@@ -78,7 +78,7 @@ def _thin(session: Session, typed: str, policy: dict[str, Any], *, dry_run: bool
         _tell(output, said, "this removes")
         click.confirm("Remove them for good?", abort=True, err=True)
     with session.changing() as ledger:
-        _tell(output, ledger.thin_checkpoints(run_id, **policy), "removed")
+        _tell(output, ledger.checkpoints.thin(run_id, **policy), "removed")
     return exit_codes.OK
 
 
@@ -113,7 +113,7 @@ def state(session: Session, run: str, number: int | None) -> None:
     with session.reading() as ledger:
         run_id = ledger.resolve(run)
         number = number or ledger.reader.states.newest(run_id)
-        value = ledger.state(run_id, number)
+        value = ledger.checkpoints.state(run_id, number)
     if not output.text:
         return output.document(value)
     for line in text.clean_lines(to_json(value, indent=2)):
@@ -138,7 +138,7 @@ def diff_state(session: Session, before: str, after: str | None) -> None:
     output = session.output
     with session.reading() as ledger:
         first, second = _two(ledger, before, after)
-        found = states.diff_states(ledger, first, second)
+        found = ledger.checkpoints.diff(first, second)
     if output.mode == "json":
         counts = found.counts
         return output.document(
@@ -156,15 +156,15 @@ def _two(ledger: Ledger, before: str, after: str | None) -> tuple[str, str]:
     """References of the two states, each with its number."""
     first = _reference(ledger, before, None)
     if after is not None:
-        return first, _reference(ledger, after, states.split(first)[0])
-    run_id, number = states.split(first)
-    earlier = [one.number for one in ledger.checkpoints(run_id) if one.number < (number or 0)]
+        return first, _reference(ledger, after, split(first)[0])
+    run_id, number = split(first)
+    earlier = [one.number for one in ledger.checkpoints.list(run_id) if one.number < (number or 0)]
     if not earlier:
         raise click.UsageError(f"checkpoint {number} is the first of run {run_id}; name two states")
     return f"{run_id}@{earlier[-1]}", first
 
 
 def _reference(ledger: Ledger, typed: str, same: str | None) -> str:
-    name, number = states.split(typed)
+    name, number = split(typed)
     run_id = same if not name and same is not None else ledger.resolve(name)
     return f"{run_id}@{number or ledger.reader.states.newest(run_id)}"

@@ -87,7 +87,7 @@ def rm(session: Session, run: tuple[str, ...], yes: bool) -> None:
         ids = arguments.ids(ledger, run)
         if not yes:
             _confirm(session, [ledger.get_run(one) for one in ids])
-        removed = {one: ledger.remove(one) for one in ids}
+        removed = {one: ledger.care.remove(one) for one in ids}
         space.give_back(ledger)
     if not output.text:
         return output.document({"removed": removed})

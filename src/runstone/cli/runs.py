@@ -164,7 +164,7 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
         processes=processes,
         living=living(processes),
         output=_output(ledger, run_id),
-        checkpoints=ledger.checkpoints(run_id),
+        checkpoints=ledger.checkpoints.list(run_id),
         questions=ledger.inputs.list(status=None, run_id=run_id, limit=1_000).items,
         commands=ledger.commands.list(run_id),
         input=ledger.input(run_id),

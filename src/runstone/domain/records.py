@@ -285,7 +285,7 @@ class Output(Record, frozen=True, kw_only=True):
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
-    """A saved state of a run; read it with `ledger.state(run_id, number)`."""
+    """A saved state of a run; read it with `ledger.checkpoints.state(run_id, number)`."""
 
     run_id: str
     number: int

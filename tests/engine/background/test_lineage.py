@@ -108,13 +108,13 @@ def test_lines_of_the_protocol_become_what_they_say(ledger: Ledger) -> None:
         own = ledger.telemetry(run.id).own
         assert (own.requests, own.input_tokens) == (1, 7)
         assert ledger.telemetry(run.id).tool_counts == {"search": 1}
-        assert ledger.state(run.id) == {"messages": [1, 2]}
+        assert ledger.checkpoints.state(run.id) == {"messages": [1, 2]}
         assert [asked.message for asked in ledger.inputs.list(run_id=run.id, status=None).items] == ["Go on?"]
         (output,) = [output for output in ledger.reader.attempts.outputs(run.id) if output.broken]
         assert (output.stream, output.broken) == (stream, 1)
         broken = [event for event in ledger.events(run.id, limit=1000).items if event.type == "output.broken"]
         assert len(broken) == 1
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_complete_line_does_not_hide_a_failure(ledger: Ledger) -> None:

@@ -30,7 +30,7 @@ def test_a_command_that_fails_twice_is_started_a_third_time(ledger: Ledger, tmp_
         event.payload for event in ledger.events(run.id, limit=1000).items if event.type == "run.waiting"
     ]
     assert [wait["reason"].partition(":")[0] for wait in waits] == ["restarts in 0.05 s", "restarts in 0.1 s"]
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_after_the_last_restart_it_has_failed(ledger: Ledger, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_command_that_exits_with_0_completes_with_its_lines(ledger: Ledger, tm
     assert (process.exit_code, process.signal) == (0, None)
     assert process.usage is not None
     assert process.usage["max_rss_bytes"] > 0
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
     eventually(lambda: not list(processes_of(tmp_path)))
     assert list((tmp_path / ".runstone" / "exec").iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_binary_output_is_replaced_and_never_fatal(ledger: Ledger) -> None:
     run = ledger.exec([PYTHON, "-c", program])
     assert ended(ledger, run.id).status == "completed"
     assert printed(ledger, run.id)[-1] == "end"
-    assert ledger.verify() == []
+    assert ledger.care.verify() == []
 
 
 def test_a_line_of_50_mb_comes_whole_in_bounded_pieces(ledger: Ledger) -> None:
