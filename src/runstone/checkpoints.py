@@ -1,4 +1,4 @@
-"""`ledger.checkpoints.list`: saved states of runs. A reference is `RUN@NUMBER`, as a checkpoint's `state_ref` has it."""
+"""`ledger.checkpoints`: saved states of runs. A reference is `RUN@NUMBER`, as a checkpoint's `state_ref` has it."""
 
 import builtins
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ Reference = str | Checkpoint
 
 
 class Checkpoints:
-    """`ledger.checkpoints.list`: the states that runs saved."""
+    """`ledger.checkpoints`: the states that runs saved."""
 
     def __init__(self, ledger: "Ledger") -> None:
         self._ledger = ledger
