@@ -30,7 +30,19 @@
     │   ├── AlreadyAnswered     the question has another answer already
     │   ├── InputExpired        nobody answered in time
     │   ├── InputWithdrawn      the run does not ask any more
+    │   ├── PreconditionFailed  it is not what the request was made against
+    │   ├── IdempotencyMismatch another request was made under the same idempotency key
     │   └── Misuse              the call is not allowed at this place
+    ├── AccessRefused           a server does not let the request in
+    │   ├── NotAuthenticated    it names no token that is valid
+    │   ├── RoleMissing         its token may not do that
+    │   ├── HostRefused         it is meant for another host
+    │   ├── CrossSiteRefused    it comes from a page of another site
+    │   └── BindingRefused      a server may not listen there as it is set up
+    ├── RequestRefused          a server cannot take the request as it is
+    │   ├── RouteNotFound, MethodRefused, MediaTypeRefused
+    │   ├── RequestTooLarge, RequestTooSlow, RequestTooDeep
+    │   └── TooManyRequests     as many as it takes are under way
     ├── RunOutcome              a run ended or stopped in a way that is no result
     │   ├── RunFailed, RunStopped, RunPaused, RunInterrupted, AwaitingInput
     │   └── ChildFailed, ChildrenFailed
@@ -288,11 +300,122 @@ class InputWithdrawn(Refused):
     hint = "see what is asked: runstone inputs list"
 
 
+class PreconditionFailed(Refused):
+    """It is not any more what the request was made against."""
+
+    code = "precondition_failed"
+    hint = "read it again, look whether the change still fits, and send the ETag that came with it"
+
+
+class IdempotencyMismatch(Refused):
+    """Another request was made under the same idempotency key; this one was not."""
+
+    code = "idempotency_mismatch"
+    hint = "give each request a key of its own; a key is sent again only with the very same request"
+
+
 class Misuse(Refused):
     """The call is not allowed at this place."""
 
     code = "misuse"
     hint = "see the message"
+
+
+class AccessRefused(RunstoneError):
+    """The server does not let this request in."""
+
+    code = "access_refused"
+    hint = "see docs/security.md"
+
+
+class NotAuthenticated(AccessRefused):
+    """The request names no token that is valid."""
+
+    code = "not_authenticated"
+    hint = "send the header Authorization: Bearer TOKEN, or open the server in a browser: runstone open"
+
+
+class RoleMissing(AccessRefused):
+    """The token may not do that."""
+
+    code = "role_missing"
+    hint = "use a token with the role that the message names"
+
+
+class HostRefused(AccessRefused):
+    """The request is meant for another host than this server."""
+
+    code = "host_refused"
+    hint = "call the server by the address that it printed, or allow the name when it is started"
+
+
+class CrossSiteRefused(AccessRefused):
+    """The request comes from a page of another site."""
+
+    code = "cross_site_refused"
+    hint = "open the server's own address; pages of other sites may not call it"
+
+
+class BindingRefused(AccessRefused):
+    """A server that others can reach needs TLS, or the word that it goes without."""
+
+    code = "binding_refused"
+    hint = "listen on 127.0.0.1, or give a certificate and its key, or say that it is meant to be insecure"
+
+
+class RequestRefused(RunstoneError):
+    """The server cannot take the request as it is."""
+
+    code = "request_refused"
+    hint = "see docs/reference/openapi.json"
+
+
+class RouteNotFound(RequestRefused):
+    """There is nothing at that path."""
+
+    code = "route_not_found"
+
+
+class MethodRefused(RequestRefused):
+    """The path does not take that method."""
+
+    code = "method_refused"
+    hint = "see the header Allow for those that it takes"
+
+
+class MediaTypeRefused(RequestRefused):
+    """The body is of a kind that is not taken."""
+
+    code = "media_type_refused"
+    hint = "send JSON, with the header Content-Type: application/json"
+
+
+class RequestTooLarge(RequestRefused):
+    """The body or the headers are larger than the server takes."""
+
+    code = "request_too_large"
+    hint = "send less at a time"
+
+
+class RequestTooSlow(RequestRefused):
+    """The body did not arrive in time."""
+
+    code = "request_too_slow"
+    hint = "send it again, over a better connection or in smaller parts"
+
+
+class RequestTooDeep(RequestRefused):
+    """The JSON is nested deeper than the server takes."""
+
+    code = "request_too_deep"
+    hint = "send a flatter value"
+
+
+class TooManyRequests(RequestRefused):
+    """As many as the server takes are under way."""
+
+    code = "too_many_requests"
+    hint = "try again in a moment, and end connections that nobody reads"
 
 
 class RunOutcome(RunstoneError):

@@ -39,7 +39,7 @@ ORDER = (
         "trust",
     ),
     ("execution", "watching"),  # engine and ledger put together: run, resume, plan
-    ("server",),
+    ("server", "client"),
     ("cli",),
 )
 RANKS = {part: rank for rank, row in enumerate(ORDER) for part in row}
@@ -55,6 +55,7 @@ OWNERS = {
     "psycopg": "store/",
     "litestar": "server/",
     "uvicorn": "server/",
+    "httpx": "client/",
     "starlette": "server/",
     "dbos": "engine/dbos.py",
     "genai_prices": "engine/prices.py",

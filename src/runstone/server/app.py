@@ -1,0 +1,58 @@
+"""Puts the app together: parts, routes, guards, problems, and the gate around all of it. Nothing is decided here."""
+
+import asyncio
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+
+from runstone.errors import RunstoneError
+from runstone.ledger import Ledger
+from runstone.server import guards, problems
+from runstone.server.bodies import MeasuredRequest
+from runstone.server.parts import Parts, Reads, provided
+from runstone.server.routes import meta, runs
+from runstone.server.security.gate import Gate
+from runstone.server.security.hosts import Hosts
+from runstone.server.security.sessions import Codes
+from runstone.server.security.tokens import Tokens
+from runstone.server.settings import Settings
+
+ROUTERS = (runs.router, meta.router)
+"""Below /api/v1."""
+
+
+def parts_of(ledger: Ledger, settings: Settings, *, port: int) -> Parts:
+    """The parts of a server of that ledger, listening on that port."""
+    tokens = Tokens(ledger.workspace.folder)
+    return Parts(
+        ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Reads(),
+        stopping=asyncio.Event(),
+    )  # fmt: skip
+
+
+def routed(parts: Parts) -> Litestar:
+    """The app behind the gate."""
+    return Litestar(
+        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), meta.healthz],
+        dependencies=provided(parts),
+        exception_handlers={
+            RunstoneError: problems.respond,
+            HTTPException: problems.respond_to_framework,
+            Exception: problems.respond_to_defect,
+        },
+        guards=[guards.check],
+        request_class=MeasuredRequest,
+        openapi_config=OpenAPIConfig(title="Runstone", version="1"),
+        state=State({"max_json_depth": parts.settings.max_json_depth}),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def create(parts: Parts) -> Any:
+    """The ASGI app."""
+    hosts = Hosts(parts.settings, parts.port)
+    return Gate(routed(parts), parts.settings, hosts, parts.tokens, port=parts.port)

@@ -1,0 +1,1 @@
+"""What every request passes before anything else sees it. docs/security.md says against whom."""

@@ -1,0 +1,65 @@
+"""How much a request may be: its headers, its body, the time for it to arrive, and the depth of its JSON."""
+
+import re
+import time
+from asyncio import timeout
+from typing import Any, Final
+
+from runstone.errors import InvalidInput, RequestTooDeep, RequestTooLarge, RequestTooSlow
+from runstone.server.settings import Settings
+
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def check_head(settings: Settings, headers: list[tuple[bytes, bytes]]) -> None:
+    """Raises `RequestTooLarge` for a body that says it is, and `InvalidInput` for a length that is no number."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if len(lengths) > 1 or not all(value.isdigit() and len(value) < 20 for value in lengths):
+        raise InvalidInput("Content-Length must be one number")
+    if lengths and int(lengths[0]) > settings.max_body_bytes:
+        raise _too_large(settings)
+
+
+def _too_large(settings: Settings) -> RequestTooLarge:
+    return RequestTooLarge(f"a body has at most {settings.max_body_bytes:,} bytes")
+
+
+class BoundedReceive:
+    """An ASGI `receive` that gives a body up when it is too large or too slow."""
+
+    def __init__(self, receive: Any, settings: Settings) -> None:
+        self._receive = receive
+        self._settings = settings
+        self._size = 0
+        self._until = time.monotonic() + settings.request_s
+        self._more = True
+
+    async def __call__(self) -> Any:
+        if not self._more:
+            return await self._receive()  # the client's going away, for which nobody sets a time
+        try:
+            async with timeout(max(0.0, self._until - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTooSlow(f"the body took more than {self._settings.request_s:g} s") from None
+        self._size += len(message.get("body", b""))
+        self._more = bool(message.get("more_body", False))
+        if self._size > self._settings.max_body_bytes:
+            raise _too_large(self._settings)
+        return message
+
+
+def check_depth(data: bytes, depth: int) -> None:
+    """Raises `RequestTooDeep` for JSON nested deeper than `depth`, in time linear in its size (times the depth)."""
+    if data.count(b"[") + data.count(b"{") <= depth:
+        return
+    left = _STRINGS.sub(b"", data).translate(_TO_SQUARE, _NO_BRACKET)
+    for _ in range(depth):
+        shorter = left.replace(b"[]", b"")  # the innermost layer of every nest
+        if len(shorter) == len(left):
+            return  # nothing is left, or it is no JSON, which its parser says
+        left = shorter
+    if left:
+        raise RequestTooDeep(f"JSON may be nested {depth} deep")

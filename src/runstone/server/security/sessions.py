@@ -1,0 +1,72 @@
+"""How a browser gets in: a code that is good once and for a minute is swapped for a cookie.
+
+The code may stand in an address, as it is worthless when it has been seen; a token may not.
+"""
+
+import hashlib
+import secrets
+import threading
+import time
+from typing import Final
+
+from runstone.errors import NotAuthenticated, TooManyRequests
+from runstone.server.security.tokens import Tokens
+
+CODE_S: Final = 60.0
+COOKIE_S: Final = 30 * 24 * 3600
+_MAX_CODES: Final = 100
+
+
+class Codes:
+    """Codes that were given out and not used, in this process only."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._lock = threading.Lock()
+        self._waiting: dict[str, float] = {}
+
+    def give(self) -> str:
+        """A new code."""
+        code, now = secrets.token_urlsafe(32), time.monotonic()
+        with self._lock:
+            self._waiting = {name: until for name, until in self._waiting.items() if now < until}
+            if len(self._waiting) >= _MAX_CODES:
+                raise TooManyRequests(f"{_MAX_CODES} codes wait to be used")
+            self._waiting[_digest(code)] = now + CODE_S
+        return code
+
+    def swap(self, code: str) -> str:
+        """The text of a new token for a browser's cookie. Raises `NotAuthenticated`."""
+        with self._lock:
+            until = self._waiting.pop(_digest(code), None)
+        if until is None or time.monotonic() >= until:
+            raise NotAuthenticated(
+                "the code is not known, was used, or has expired", hint="open it again: runstone open"
+            )
+        return self._tokens.create("control", "browser", lifetime_s=COOKIE_S, by_cookie=True)[1]
+
+
+def cookie_name(port: int) -> str:
+    """Cookies are shared by all ports of a host, so each server has its own."""
+    return f"runstone_{port}"
+
+
+def cookie_header(port: int, text: str, *, secure: bool) -> str:
+    """The Set-Cookie header of a session."""
+    rest = "; Secure" if secure else ""
+    return f"{cookie_name(port)}={text}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict{rest}"
+
+
+def cookie_of(port: int, values: list[str]) -> str | None:
+    """The session's text among the Cookie headers."""
+    wanted = cookie_name(port)
+    for value in values:
+        for part in value.split(";"):
+            name, _, text = part.strip().partition("=")
+            if name == wanted:
+                return text
+    return None
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode(errors="replace")).hexdigest()
