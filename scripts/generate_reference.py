@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 import runstone
-from runstone import commands, errors, inputs, notebooks
+from runstone import caring, checkpoints, commands, errors, inputs, notebooks
 from runstone.domain import events, exported, lines, records
 from runstone.engine import context
 from runstone.store import writer
@@ -148,6 +148,8 @@ def given() -> Iterator[tuple[str, type]]:
     yield "`ledger.boards`", notebooks.Boards
     yield "`ledger.inputs`", inputs.Inputs
     yield "`ledger.commands`", commands.Commands
+    yield "`ledger.checkpoints`", checkpoints.Checkpoints
+    yield "`ledger.care`", caring.Care
     for name, kind in vars(records).items():
         if inspect.isclass(kind) and kind.__module__ == records.__name__ and kind is not records.Record:
             yield f"`{name}`", kind
