@@ -41,7 +41,7 @@
     │   └── BindingRefused      a server may not listen there as it is set up
     ├── RequestRefused          a server cannot take the request as it is
     │   ├── RouteNotFound, MethodRefused, MediaTypeRefused
-    │   ├── RequestTooLarge, RequestTooSlow, RequestTooDeep
+    │   ├── RequestTooLarge (HeadersTooLarge), RequestTooSlow, RequestTooDeep
     │   └── TooManyRequests     as many as it takes are under way
     ├── RunOutcome              a run ended or stopped in a way that is no result
     │   ├── RunFailed, RunStopped, RunPaused, RunInterrupted, AwaitingInput
@@ -395,6 +395,13 @@ class RequestTooLarge(RequestRefused):
 
     code = "request_too_large"
     hint = "send less at a time"
+
+
+class HeadersTooLarge(RequestTooLarge):
+    """The head of the request is larger than the server takes."""
+
+    code = "headers_too_large"
+    hint = "send fewer or shorter headers; many cookies of other servers on this machine may be the reason"
 
 
 class RequestTooSlow(RequestRefused):

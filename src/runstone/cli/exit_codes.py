@@ -45,4 +45,6 @@ def of_error(error: BaseException) -> int:
         return NEEDS_INPUT
     if isinstance(error, errors.RunOutcome):
         return RUN_FAILED
+    if isinstance(error, errors.BindingRefused):
+        return USAGE
     return ERROR

@@ -13,14 +13,14 @@ from runstone.ledger import Ledger
 from runstone.server import guards, problems
 from runstone.server.bodies import MeasuredRequest
 from runstone.server.parts import Parts, Reads, provided
-from runstone.server.routes import meta, runs
+from runstone.server.routes import auth, meta, runs
 from runstone.server.security.gate import Gate
 from runstone.server.security.hosts import Hosts
 from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
 
-ROUTERS = (runs.router, meta.router)
+ROUTERS = (auth.router, runs.router, meta.router)
 """Below /api/v1."""
 
 
@@ -36,7 +36,7 @@ def parts_of(ledger: Ledger, settings: Settings, *, port: int) -> Parts:
 def routed(parts: Parts) -> Litestar:
     """The app behind the gate."""
     return Litestar(
-        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), meta.healthz],
+        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), *meta.OPEN, auth.enter],
         dependencies=provided(parts),
         exception_handlers={
             RunstoneError: problems.respond,

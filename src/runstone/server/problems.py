@@ -69,6 +69,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.MethodRefused: 405,
     errors.MediaTypeRefused: 415,
     errors.RequestTooLarge: 413,
+    errors.HeadersTooLarge: 431,
     errors.RequestTooSlow: 408,
     errors.RequestTooDeep: 400,
     errors.TooManyRequests: 503,

@@ -12,6 +12,7 @@ from runstone.ledger import Ledger
 from runstone.server import app
 from runstone.server.settings import Settings
 
+_BACKLOG: Final = 512
 _END_S: Final = 3
 """So long requests that are under way may take when the server ends; then they are cut."""
 _BUSY: Final = (
@@ -20,10 +21,11 @@ _BUSY: Final = (
 
 
 class _Connection(H11Protocol):
-    """A connection that is refused where there are too many, and closed where no request arrives on it."""
+    """A connection that is refused where there are too many, and cut where no request arrives or nobody reads."""
 
     settings: Settings
     _head_timer: asyncio.TimerHandle | None = None
+    _drain_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -42,13 +44,27 @@ class _Connection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._head_came()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._drain_timer = self.loop.call_later(self.settings.request_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._drained()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._drained()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.settings.request_s, self.transport.abort)
+
+    def _drained(self) -> None:
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
@@ -107,8 +123,12 @@ class Server:
         try:
             asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
         finally:
-            self.parts.reads.close()
-            self._socket.close()
+            self.close()
+
+    def close(self) -> None:
+        """Gives up the port; `run` does it at its end."""
+        self.parts.reads.close()
+        self._socket.close()
 
     def stop(self) -> None:
         """Has `run` end; from any thread."""
@@ -122,6 +142,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, settings.port))
+        found.listen(_BACKLOG)
     except OSError as error:
         found.close()
         raise InvalidInput(

@@ -26,10 +26,21 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """The newest position in the ledger."""
 
 
-@get("/healthz", summary="Is the server alive", opt={"exclude_from_auth": True})
+@get("/healthz", summary="Is the server alive")
 async def healthz() -> Health:
     """The process answers; nothing is looked at."""
     return Health()
+
+
+@get("/readyz", summary="Can the server work")
+async def readyz(ledger: LedgerPart) -> Health:
+    """The ledger can be read."""
+    ledger.cursor()
+    return Health()
+
+
+OPEN = (healthz, readyz)
+"""Outside of the API, and answered without a token."""
 
 
 @get("/meta", summary="What this server is")

@@ -5,7 +5,7 @@ import time
 from asyncio import timeout
 from typing import Any, Final
 
-from runstone.errors import InvalidInput, RequestTooDeep, RequestTooLarge, RequestTooSlow
+from runstone.errors import HeadersTooLarge, InvalidInput, RequestTooDeep, RequestTooLarge, RequestTooSlow
 from runstone.server.settings import Settings
 
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -14,8 +14,13 @@ _NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def check_head(settings: Settings, headers: list[tuple[bytes, bytes]]) -> None:
-    """Raises `RequestTooLarge` for a body that says it is, and `InvalidInput` for a length that is no number."""
+    """Raises `RequestTooLarge` for what is, and `InvalidInput` for a length that is no number."""
+    if sum(len(name) + len(value) for name, value in headers) > settings.max_header_bytes:
+        raise HeadersTooLarge(f"the headers have at most {settings.max_header_bytes:,} bytes")
+    coded = any(name == b"transfer-encoding" for name, _ in headers)
     lengths = [value for name, value in headers if name == b"content-length"]
+    if coded and lengths:  # two readers could take the body's end for two places
+        raise InvalidInput("a body has a Content-Length or a Transfer-Encoding, not both")
     if len(lengths) > 1 or not all(value.isdigit() and len(value) < 20 for value in lengths):
         raise InvalidInput("Content-Length must be one number")
     if lengths and int(lengths[0]) > settings.max_body_bytes:

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from runstone.errors import NotAuthenticated, TooManyRequests
@@ -20,14 +21,15 @@ _MAX_CODES: Final = 100
 class Codes:
     """Codes that were given out and not used, in this process only."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, float] = {}
 
     def give(self) -> str:
         """A new code."""
-        code, now = secrets.token_urlsafe(32), time.monotonic()
+        code, now = secrets.token_urlsafe(32), self._clock()
         with self._lock:
             self._waiting = {name: until for name, until in self._waiting.items() if now < until}
             if len(self._waiting) >= _MAX_CODES:
@@ -39,7 +41,7 @@ class Codes:
         """The text of a new token for a browser's cookie. Raises `NotAuthenticated`."""
         with self._lock:
             until = self._waiting.pop(_digest(code), None)
-        if until is None or time.monotonic() >= until:
+        if until is None or self._clock() >= until:
             raise NotAuthenticated(
                 "the code is not known, was used, or has expired", hint="open it again: runstone open"
             )

@@ -9,7 +9,7 @@ import hmac
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -46,22 +46,26 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 class Tokens:
     """The tokens of a workspace. Any process may add and revoke; a server sees it within a second."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is the workspace's `.runstone/`."""
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], float] = time.time, look_s: float = _LOOK_S
+    ) -> None:
+        """`folder` is the workspace's `.runstone/`. After `look_s` seconds the file is looked at again."""
+        self._clock = clock
+        self._look_s = look_s
         self._folder = folder / "server"
         self._file = self._folder / "tokens.json"
         self.first = self._folder / "token"
         """The file with the first token's text, for programs of the same user on this machine."""
         self._by_digest: dict[str, Token] = {}
         self._seen: tuple[int, int, int] | None = None
-        self._looked_at = -_LOOK_S
+        self._looked_at = -look_s
 
     def create(
         self, role: str, name: str, *, lifetime_s: float | None = None, by_cookie: bool = False
     ) -> tuple[Token, str]:
         """A new token, and its text, which is kept nowhere."""
         text = PREFIX + secrets.token_urlsafe(32)
-        now = time.time()
+        now = self._clock()
         token = Token(
             id=secrets.token_hex(6), name=name[:100], role=check_role(role), digest=_digest(text), created_at=now,
             expires_at=None if lifetime_s is None else now + lifetime_s, by_cookie=by_cookie,
@@ -72,7 +76,7 @@ class Tokens:
 
     def valid(self) -> list[Token]:
         """The tokens that are valid, from the first."""
-        now = time.time()
+        now = self._clock()
         return [token for token in self._read() if token.is_valid(now)]
 
     def revoke(self, token_id: str) -> None:
@@ -111,10 +115,10 @@ class Tokens:
         # The digest was looked up by its hash, which tells nothing of the text; the comparison is constant in time.
         if token is None or not hmac.compare_digest(token.digest, digest):
             return None
-        return token if token.is_valid(time.time()) else None
+        return token if token.is_valid(self._clock()) else None
 
     def _refresh(self) -> None:
-        if time.monotonic() - self._looked_at < _LOOK_S:
+        if time.monotonic() - self._looked_at < self._look_s:
             return
         self._looked_at = time.monotonic()
         try:
@@ -143,11 +147,11 @@ class Tokens:
             raise StoreReadOnly(f"{self._folder} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            now = time.time()
+            now = self._clock()
             tokens = [token for token in self._read() if token.is_valid(now)]
             yield tokens
             _write_private(self._file, msgspec.json.encode(tokens))
-            self._looked_at = -_LOOK_S
+            self._looked_at = -self._look_s
         finally:
             os.close(lock)
 
