@@ -6,6 +6,7 @@
     │   ├── InvalidEvent        the event type or its payload breaks the catalogue
     │   ├── InvalidLine         a line of the line protocol breaks its rules
     │   ├── InvalidDefinition   a workflow or agent definition is wrong; names the place
+    │   ├── InvalidItem         an item of what is reported from elsewhere breaks its rules
     │   ├── InvalidExport       the file is no export, or was cut off or changed; names the line
     │   ├── InvalidCursor       the cursor belongs to other filters or another ledger
     │   ├── ValueTooLarge       over the bound of its field
@@ -18,6 +19,7 @@
     ├── Refused                 the ledger's state does not allow it; nothing was changed
     │   ├── IllegalTransition   the status table has no such move
     │   ├── Fenced              a newer attempt owns the run
+    │   ├── NotObserved         the run's own process says how it stands; reports from elsewhere do not
     │   ├── RunIsLive           another owner holds a live lease
     │   ├── OrphanAlive         processes of the last attempt still live on another host
     │   ├── ImportConflict      a run, thread or card of the file is here with another content
@@ -103,6 +105,13 @@ class InvalidLine(InvalidInput):
 
     code = "invalid_line"
     hint = "correct the program that wrote it; see docs/how-to/line-protocol.md"
+
+
+class InvalidItem(InvalidInput):
+    """The item of what is reported breaks its rules."""
+
+    code = "invalid_item"
+    hint = "correct what sends it; docs/how-to/ingest-from-elsewhere.md has every item with its fields"
 
 
 class InvalidExport(InvalidInput):
@@ -207,6 +216,13 @@ class IllegalTransition(Refused):
     """The run's status does not allow this move."""
 
     code = "illegal_transition"
+
+
+class NotObserved(Refused):
+    """The run is not an observed one: its own process says how it stands."""
+
+    code = "not_observed"
+    hint = "report its events and usage without a status, or report another run"
 
 
 class Fenced(Refused):

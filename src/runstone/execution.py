@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.observed import OPTION
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
@@ -173,9 +174,11 @@ async def resume(
 def resumable(ledger: Ledger) -> list[AgentRun]:
     """Top-level runs that are interrupted, then those that an answer or an order lets go on and that nobody has taken.
 
-    At most 1,000 of each, the oldest first. Runs that people have stopped or paused are not among them.
+    At most 1,000 of each, the oldest first. Runs that people have stopped or paused are not among them, nor are
+    observed ones: their work is done elsewhere.
     """
-    found = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+    left = ledger.list_runs(status="interrupted", depth="0", sort="created", order="asc", limit=1_000).items
+    found = [run for run in left if OPTION not in run.options]
     queued = [
         run_id for name in ("answered_roots", "ordered_roots") for (run_id,) in ledger.reader.rows(name)
     ]
@@ -205,6 +208,12 @@ async def _resume(
     run_id = tree.root_id or ""
     await asyncio.to_thread(ledger.supervisor.settle, run_id)
     existing = ledger.get_run(run_id)
+    if OPTION in existing.options:
+        raise IllegalTransition(
+            f"run {run_id} is observed: its work is done elsewhere, and can only go on there",
+            hint="start it again where it runs; its next report opens a new attempt",
+            run_id=run_id,
+        )
     if seen is not None and existing.attempt != seen:
         return await _drive(ledger, run_id, tree, slots, park_after_s)
     tree.thread_id = existing.parent_thread_id

@@ -3,7 +3,7 @@
 import asyncio
 import atexit
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -21,6 +21,7 @@ from runstone.domain.records import (
     AgentRun,
     Attempt,
     Command,
+    Ingested,
     JournalEntry,
     Lease,
     Page,
@@ -262,6 +263,17 @@ class Ledger:
         new = new_run(self.core, kind=kind, **fields)
         self.core.submit(CreateRun(new), []).result()
         return self.get_run(new.run_id)
+
+    def ingest(self, items: Iterable[dict[str, Any]], *, run_id: str | None = None) -> list[Ingested]:
+        """Takes in what was seen elsewhere: runs, events, usage and messages; gives what became of each.
+
+        Each is an object with "item" (run, event, usage, message), "run_id" and the fields of that item. Keys and
+        request ids make repeats harmless, the order does not matter where `at` is given, and one that is refused takes
+        none of the others along. With `run_id` all are of that run. Durable when this returns.
+        """
+        from runstone import ingesting
+
+        return ingesting.take(self.core, items, run_id)
 
     def update_run(
         self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None

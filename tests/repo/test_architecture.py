@@ -30,6 +30,7 @@ ORDER = (
         "care",
         "config",
         "feeds",
+        "ingesting",
         "inputs",
         "notebooks",
         "commands",

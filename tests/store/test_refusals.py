@@ -1,6 +1,7 @@
 """A refused write leaves nothing behind: no row, no sum, and no change of the heads that are kept in memory."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ from runstone.store.writes.lifecycle import (
     UpdateRun,
     YieldRun,
 )
+from runstone.store.writes.observed import ObserveRun, Reported, ReportEvents, ReportStatus
 from runstone.store.writes.outputs import CommandEnd, EndCommand, NoteCommandEnd, Taken, TakeOutput
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.repair import RebuildRequests, RebuildRun
@@ -62,6 +64,7 @@ from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
 QUESTION = inputs.question("Late?", now=0, choices=["late", "never"])
 OPEN = inputs.question("Which?", now=0)
+SEEN = partial(new_run, options={"observed": {"silent_after_s": 9}})
 TOOL = NewEvent("tool.completed", b'{"call_id":"c"}', 1, 0, "key", ("search", True))
 
 
@@ -169,6 +172,11 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         DisownProcess("live", 1, 76, "late"),
         RepriceRequests([NewCost(1, 5), NewCost(2, 5)], "late"),
         TakeOutput("live", 1, 1, [PRINTED], [AppendMessages("talk", [NewMessage("output", "late", 0)], run_id="live")]),
+        ObserveRun(SEEN("late"), frozenset()),
+        ReportStatus(ObserveRun(SEEN("seen"), frozenset()), "completed", 2, {"summary": "late"}),
+        ReportStatus(ObserveRun(SEEN("named"), frozenset()), "running", 2, {}),
+        ReportEvents("seen", [event(7, key="late")]),
+        Reported(ReportUsage("seen", None, usage("late")), "seen", 2),
         NoteCommandEnd("live", CommandEnd(launch=1, pgid=76, exit_code=0)),
         EndCommand("live", 1, "run.failed", {"error": {"message": "late"}}, CommandEnd(launch=1, pgid=76, signal=9)),
     ]),
@@ -230,6 +238,10 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         DisownProcess("nobody", 1, 76, "late"),
         ImportTree([RunRows(head=Head(pk=0, run_id="live", kind="subagent"), rows={})], [], present=frozenset(),
                    reason="late"),
+        ObserveRun(new_run("live", agent_id="other"), frozenset({"agent_id"})),
+        ReportStatus(ObserveRun(new_run("live"), frozenset()), "failed", 2, {}),
+        ReportEvents("nobody", [event(7)]),
+        Reported(ReportUsage("nobody", None, usage("late")), "nobody", 2),
         TakeOutput("live", 9, 1, [PRINTED], []),
         TakeOutput("live", None, 1, [PRINTED], []),
         TakeOutput("live", 1, 1, [msgspec.structs.replace(PRINTED, expected=5)], []),
@@ -259,6 +271,9 @@ def lay_out(store: Store) -> None:
     first, saved = Saved().changes({"n": 1})
     store.do(SaveCheckpoint("old", 1, first, label=None, after=0))
     store.do(SaveCheckpoint("old", 1, saved.changes({"n": 2})[0], label=None, after=1))
+    store.do(ObserveRun(SEEN("seen"), frozenset()))
+    store.do(ReportStatus(ObserveRun(SEEN("seen"), frozenset()), "running", 1, {}))
+    store.do(ObserveRun(SEEN("named"), frozenset()))
     store.start("orphan", parent_run_id="unknown")
     store.do(ReportUsage("orphan", 1, usage("far")))
     store.do(ReportUsage("live.kid", 1, usage("unpriced", cost=None)))

@@ -112,6 +112,20 @@ class RunEvent(Record, frozen=True, kw_only=True):
     event_key: str | None
 
 
+class Ingested(Record, frozen=True, kw_only=True):
+    """What became of an item that was reported: `accepted`, `repeated` (known already), `late` (told so late that it
+    changed no status) or `refused`, with why."""
+
+    index: int
+    outcome: str
+    run_id: str | None
+    seq: int | None = None
+    position: int | None = None
+    code: str | None = None
+    message: str | None = None
+    hint: str | None = None
+
+
 class Totals(Record, frozen=True, kw_only=True):
     """Sums of requests. Where `complete` is False, some cost is unknown, and `cost_usd` is a lower bound.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from runstone.domain import codec
+from runstone.domain import codec, observed
 from runstone.domain.records import Command, Lease, ProcessRecord
 from runstone.engine.core import Core
 from runstone.engine.groups import GroupEnd, end_group, group_alive
@@ -302,6 +302,11 @@ class Supervisor:
 
     def _interrupt(self, lease: Lease, reason: str, *, lease_expired: bool = False) -> InterruptRun:
         """The verdict; the last heartbeat is when the lease was last renewed, as all owners renew for the same time."""
+        if lease.owner == observed.OWNER:
+            # How long it may be silent is its own; it was last heard of with its last event.
+            return InterruptRun(
+                lease.run_id, lease.attempt, observed.SILENT, lease_expired=lease_expired, last_seen_at=0
+            )
         renewed = int(lease.expires_at.timestamp() * 1e6) - self.owner.lease_us
         living = self._living(lease.run_id)
         if living:

@@ -169,7 +169,7 @@ class SaveThread(Write):
 class AppendMessages(Write):
     """Appends messages to a thread, made on first use. The value is the last message's id."""
 
-    __slots__ = ("attempt", "importance", "messages", "run_id", "size", "thread_id", "worker")
+    __slots__ = ("at", "attempt", "event_key", "messages", "run_id", "size", "thread_id", "worker")
 
     def __init__(
         self,
@@ -179,6 +179,8 @@ class AppendMessages(Write):
         run_id: str | None = None,
         attempt: int | None = None,
         worker: bool = False,
+        event_key: str | None = None,
+        at: int | None = None,
     ) -> None:
         if not messages:
             raise InvalidInput("there is no message to append")
@@ -187,6 +189,10 @@ class AppendMessages(Write):
         self.run_id = run_id
         self.attempt = attempt
         self.worker = worker
+        self.event_key = (
+            event_key  # of the event that tells of them; a caller who gives one has looked for it
+        )
+        self.at = at  # when they were said, where somebody tells of them later
         self.size = 300 + sum(message.size for message in messages)
 
     def decide(self, batch: Batch) -> str:
@@ -201,7 +207,7 @@ class AppendMessages(Write):
         batch.stage("save_thread", thread, self.thread_id, None, owner, batch.now, batch.now, seq)
         batch.set_thread(self.thread_id, thread, seq)
         if head is not None and self.worker and head.worker_thread_id != self.thread_id:
-            batch.record(head, "run.updated", {"worker_thread_id": self.thread_id})
+            batch.record(head, "run.updated", {"worker_thread_id": self.thread_id}, at=self.at)
         for number, message in enumerate(self.messages, before + 1):
             self._stage(batch, head, thread, number, message)
         message_id = f"{self.thread_id}#{seq}"
@@ -209,7 +215,10 @@ class AppendMessages(Write):
             payload: dict[str, Any] = {"thread_id": self.thread_id, "message_id": message_id}
             if len(self.messages) > 1:
                 payload["count"] = len(self.messages)
-            batch.record(head, "message.appended", payload, attempt=self.attempt, importance=0)
+            batch.record(
+                head, "message.appended", payload, at=self.at, attempt=self.attempt, importance=0,
+                event_key=self.event_key,
+            )  # fmt: skip
         return message_id
 
     def _stage(self, batch: Batch, head: Head | None, thread: int, seq: int, message: NewMessage) -> None:

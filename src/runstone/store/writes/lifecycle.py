@@ -133,15 +133,15 @@ class OpenRun(Write):
         return Claimed(_copy(head))
 
 
-def start(batch: Batch, head: Head, owner: Owner, payload: dict[str, Any]) -> None:
-    """Stages the next attempt: `run.started`, the attempt's row and its lease."""
-    number = head.attempt + 1
+def start(batch: Batch, head: Head, owner: Owner, payload: dict[str, Any], *, at: int | None = None) -> None:
+    """Stages the next attempt: `run.started`, the attempt's row and its lease; it began now, or `at`."""
+    number, at = head.attempt + 1, batch.now if at is None else at
     batch.stage("insert_owner", owner.owner, owner.identity_json, batch.now)
     seq, _ = batch.record(
-        head, "run.started", {"attempt": number, "owner": owner.owner, **payload}, attempt=number
+        head, "run.started", {"attempt": number, "owner": owner.owner, **payload}, at=at, attempt=number
     )
-    batch.stage("insert_attempt", head.pk, number, owner.owner, batch.now, seq)
-    batch.stage("insert_lease", head.pk, number, owner.owner, batch.now + owner.lease_us)
+    batch.stage("insert_attempt", head.pk, number, owner.owner, at, seq)
+    batch.stage("insert_lease", head.pk, number, owner.owner, at + owner.lease_us)
 
 
 class ClaimRun(Write):
@@ -266,7 +266,7 @@ class EndRun(Write):
     (`before`).
     """
 
-    __slots__ = ("attempt", "before", "blob", "claimed", "event_type", "payload", "run_id", "size")
+    __slots__ = ("at", "attempt", "before", "blob", "claimed", "event_type", "payload", "run_id", "size")
 
     def __init__(
         self,
@@ -278,8 +278,10 @@ class EndRun(Write):
         blob: Row | None = None,
         claimed: list[int] | None = None,
         before: list[tuple[str, dict[str, Any]]] | None = None,
+        at: int | None = None,
     ) -> None:
         self.run_id = run_id
+        self.at = at  # when it ended, where that was before now
         self.attempt = attempt
         self.event_type = event_type
         self.payload = payload
@@ -304,7 +306,7 @@ class EndRun(Write):
         payload = dict(self.payload)
         if self.blob is not None:
             payload["result_ref"] = batch.put_blob(self.blob)
-        end_attempt(batch, head, self.event_type, payload)
+        end_attempt(batch, head, self.event_type, payload, at=self.at)
         texts.of_ended_run(batch, head, (payload.get("error") or {}).get("message"))
         lineage.release_cards(batch, cards, done=head.status == "completed")
         orders.settle(batch, head, ordered)
@@ -314,10 +316,13 @@ class EndRun(Write):
         return _copy(head)
 
 
-def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, Any]) -> None:
-    """Stages a status event that ends the open attempt, with the attempt's row and the lease."""
+def end_attempt(
+    batch: Batch, head: Head, event_type: str, payload: dict[str, Any], *, at: int | None = None
+) -> None:
+    """Stages a status event that ends the open attempt (now, or `at`), with the attempt's row and the lease."""
     open_, number, error = head.live, head.attempt, payload.get("error") or {}
-    batch.record(head, event_type, payload, attempt=number)
+    at = batch.now if at is None else at
+    batch.record(head, event_type, payload, at=at, attempt=number)
     for child in filter(None, map(batch.find, error.get("caused_by", ()))):
         batch.stage("mark_unhandled", head.pk, child.pk)
     if head.status in runs.ENDED and head.parent is not None:
@@ -325,7 +330,7 @@ def end_attempt(batch: Batch, head: Head, event_type: str, payload: dict[str, An
     if open_:
         outcome = "failed" if error else head.status
         reason = error.get("message") or payload.get("reason")
-        batch.stage("end_attempt", head.pk, number, batch.now, outcome, reason and str(reason)[:1000])
+        batch.stage("end_attempt", head.pk, number, at, outcome, reason and str(reason)[:1000])
         batch.stage("delete_lease", head.pk, number)
 
 
@@ -415,7 +420,7 @@ class InterruptRun(Write):
     another `status` than `running` is one that nobody is left to bring on.
     """
 
-    __slots__ = ("attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id", "status")
+    __slots__ = ("at", "attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id", "status")
 
     def __init__(
         self,
@@ -427,7 +432,9 @@ class InterruptRun(Write):
         last_seen_at: int | None = None,
         living: list[int] | None = None,
         status: str = "running",
+        at: int | None = None,
     ) -> None:
+        self.at = at  # when it was interrupted, where somebody saw that
         self.living = living
         self.status = status
         self.run_id = run_id
@@ -454,7 +461,7 @@ class InterruptRun(Write):
             payload["last_seen_at"] = min(batch.now, max(self.last_seen_at, last))
         if self.living:
             payload["living"] = self.living
-        end_attempt(batch, head, "run.interrupted", payload)
+        end_attempt(batch, head, "run.interrupted", payload, at=self.at)
         lineage.release_cards(batch, cards)
         for child in below:
             batch.record(child, "run.interrupted", {"reason": "parent interrupted before it began"})

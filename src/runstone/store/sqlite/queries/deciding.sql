@@ -118,6 +118,9 @@ SELECT id, command_id, run, verb, payload_json, idempotency_key, status, request
   ended_at
 FROM commands WHERE run = :run AND status IN ('requested', 'acknowledged') ORDER BY id
 
+-- name: attempt_times
+SELECT started_at, ended_at FROM attempts WHERE run = :run AND number = :number
+
 -- name: lease_of
 SELECT attempt, owner, expires_at FROM leases WHERE run = :run
 

@@ -71,6 +71,12 @@ DELETE FROM leases WHERE (run, attempt) IN (VALUES (?, ?))
 -- One statement for all attempts of a process.
 UPDATE leases SET expires_at = given.column1 FROM (VALUES (?, ?)) AS given WHERE leases.owner = given.column2
 
+-- name: extend_lease
+-- Of an observed run, by a report of it; the latest counts, whatever order reports come in.
+UPDATE leases SET expires_at = max(leases.expires_at, heard.expires_at)
+FROM (SELECT column1 AS run, max(column2) AS expires_at FROM (VALUES (?, ?)) GROUP BY column1) AS heard
+WHERE leases.run = heard.run
+
 -- name: insert_process
 INSERT INTO processes (run, attempt, pgid, identity_json, command_json, started_at) VALUES (?, ?, ?, ?, ?, ?)
 
