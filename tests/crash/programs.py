@@ -502,9 +502,9 @@ def save_states(workspace: str, run_id: str) -> None:
 
 
 def state_number(number: int) -> dict[str, Any]:
-    """A state whose long value is one of three, so that what was let go is soon written again."""
+    """A state with a long value that is one of three: what was let go is soon written again; and a list that grows."""
     long = random.Random(number % 3).randbytes(3_000).hex()
-    return {"at": number, "long": long, "turns": list(range(number % 7))}
+    return {"at": number, "long": long, "turns": list(range(number % 7)), "log": list(range(number))}
 
 
 # --- starting them ---------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ WRITES = 100
 
 
 def told(number: int) -> dict[str, Any]:
-    """A state of which some items change at each save, and whose lists shrink and come back."""
+    """A state of which some items change at each save, whose lists shrink and come back, and one that only grows."""
     items = [f"{number if (number + i) % 3 else 'same'} {i}" for i in range(number % 9)]
     long = random.Random(number // 50).randbytes(2_000).hex()
-    return {"items": items, "n": number, "long": long, **({"gone": [1]} if number % 2 else {})}
+    log = [f"turn {i}" for i in range(number)]
+    return {"items": items, "n": number, "long": long, "log": log, **({"gone": [1]} if number % 2 else {})}
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,14 @@
 import copy
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runstone
+from runstone.domain import groups
 from runstone.domain.state_diff import diff
 from runstone.errors import InvalidInput
 
@@ -111,14 +113,23 @@ class Run:
             assert diff(self.ledger.checkpoints.state("r", number), self.plain[number]).changes == ()
 
 
+@pytest.mark.parametrize(("size", "longest"), [(64, 8 * 1024), (3, 100)])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(st.lists(st.tuples(OPS, st.sampled_from([None, None, "label"])), min_size=1, max_size=14))
 def test_every_kept_state_equals_a_plain_copy(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[tuple[Any, ...], str | None]]
+    tmp_path_factory: pytest.TempPathFactory,
+    size: int,
+    longest: int,
+    steps: list[tuple[tuple[Any, ...], str | None]],
 ) -> None:
-    run = Run(tmp_path_factory.mktemp("states"))
+    """Also where every third item completes a group, and long ones are left out of it."""
+    with patch.object(groups, "SIZE", size), patch.object(groups, "MAX_ITEM", longest):
+        follow(Run(tmp_path_factory.mktemp("states")), steps)
+
+
+def follow(run: Run, steps: list[tuple[tuple[Any, ...], str | None]]) -> None:
     try:
         for op, label in steps:
             kind, *rest = op

@@ -1,13 +1,14 @@
 """What hangs on runs: lineage, sums over trees, waits, journals, cards, threads, search, states and values."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, count, takewhile
 from typing import Any, Final
 
 import msgspec
 
 from runstone.care.findings import finding
+from runstone.domain import groups
 from runstone.domain.records import Finding
 from runstone.domain.state import LENGTH
 from runstone.errors import RunstoneError, StoreCorrupt, StoreError
@@ -136,9 +137,9 @@ def check_states(reader: Reader) -> Iterator[Finding]:
 
 def _wrong_place(reader: Reader, pk: int) -> tuple[int, str] | None:
     """The first place of a run's states that is damaged: (checkpoint, what is wrong)."""
-    path, item, since = "", -3, 0
+    path, item, since = "", -(2**62), 0
     kept = [number for (number,) in reader.rows("kept_numbers", run=pk)]
-    lists = _Lists(kept)
+    lists = _Lists(reader, kept)
     while rows := reader.rows("places_of", run=pk, path=path, item=item, since=since, limit=_PAGE):
         path, item, since = rows[-1][:3]
         for row in rows:
@@ -154,25 +155,34 @@ def _shown_at(since: int, kept: Sequence[int]) -> int:
 
 
 def _unreadable(reader: Reader, row: Row, kept: Sequence[int]) -> tuple[int, str] | None:
-    path, item, since, number, value, ref = row
+    path, item, since, _, value, ref = row
     if value is None and ref is None:
         return None  # gone since this checkpoint
     try:
-        data = reader.values.blob(ref) if ref is not None else decompress(number, value)
+        data = _value(reader, row)
         _json.decode(data)
+        if groups.number_of(item) is not None:
+            groups.unpack(data, raw=True)
     except (RunstoneError, ValueError) as error:
         return _shown_at(since, kept), f"{path}[{item}]: {error}" if item >= 0 else f"{path}: {error}"
     return None
 
 
-class _Lists:
-    """Whether each list has all of its items at each of its lengths; rows come by path, lengths first."""
+def _value(reader: Reader, row: Row) -> bytes:
+    """The JSON of a row that has some."""
+    *_, number, value, ref = row
+    return reader.values.blob(ref) if ref is not None else decompress(number, value)
 
-    def __init__(self, kept: Sequence[int]) -> None:
+
+class _Lists:
+    """Whether each list has all of its items at each of its lengths; rows come by path: groups, lengths, items."""
+
+    def __init__(self, reader: Reader, kept: Sequence[int]) -> None:
+        self._reader = reader
         self._kept = kept
         self._path: str | None = None
         self._lengths: list[tuple[int, int]] = []  # (length, since)
-        self._first: list[int] = []  # for each item from 0 on the checkpoint that brought it
+        self._first: dict[int, int] = {}  # for each item the checkpoint that brought it
 
     def wrong(self, row: Row) -> tuple[int, str] | None:
         """What is wrong with the path before, if this row begins another."""
@@ -180,16 +190,26 @@ class _Lists:
         found = None
         if path != self._path:
             found = self.unmet()
-            self._path, self._lengths, self._first = path, [], []
+            self._path, self._lengths, self._first = path, [], {}
         if item == LENGTH and value is not None:
             self._lengths.append((int(value), _shown_at(since, self._kept)))
-        elif item == len(self._first):
-            self._first.append(since)
+        for index in self._items(row):
+            self._first.setdefault(index, since)
         return found
+
+    def _items(self, row: Row) -> Iterable[int]:
+        """The items that a row has."""
+        if row[1] >= 0:
+            return [row[1]]
+        if groups.number_of(row[1]) is None:
+            return []
+        start, data = groups.first_of(row[1]), _value(self._reader, row)
+        return [start + index for index, _ in groups.unpack(data, raw=True)]
 
     def unmet(self) -> tuple[int, str] | None:
         """The first checkpoint whose list lacks an item."""
-        known = list(accumulate(self._first, max))
+        there = takewhile(lambda index: index in self._first, count())
+        known = list(accumulate((self._first[index] for index in there), max))
         lacking = [at for n, at in self._lengths if n and (n > len(known) or known[n - 1] > at)]
         return (min(lacking), f"items of {self._path} are missing") if lacking else None
 

@@ -129,7 +129,8 @@ ABOUT: Final = {
     "usage": "A request to a provider. Sums are not in the file: they are added up again.",
     "tool": "How often the run itself called a tool.",
     "checkpoint": "A checkpoint.",
-    "place": "What a state holds at a place from a checkpoint on; item -1 is the value, -2 the length of a list.",
+    "place": "What a state holds at a place from a checkpoint on; item -1 is the value, -2 the length of a list, and "
+    "from -3 down the lists' groups of 64 items: [places that they lack, items].",
     "input": "A question to a person. `journal` counts the run's journal records, from 1.",
     "command": "An order to the run.",
     "thread": "A thread of messages, and the run that works in it.",

@@ -5,12 +5,12 @@ length (`item` -2). The state at checkpoint n has, for each place, the newest ro
 thousand messages adds one message's bytes per save, not the whole of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from runstone.domain import codec
+from runstone.domain import codec, groups
 from runstone.errors import InvalidInput
 
 WHOLE: Final = -1
@@ -25,20 +25,38 @@ class Place(msgspec.Struct, frozen=True):
     path: str
     item: int
     value: bytes | None
+    passing: bool = False
+    """An item that its group is to take in."""
+    replaces: tuple[int, ...] = ()
+    """Of a group whose items were saved one by one: those that it takes the place of."""
+
+
+class SavedList:
+    """A list as it was saved. Only the first `count` names are its own: a later one may share them and add more."""
+
+    __slots__ = ("count", "longest", "names", "tail")
+
+    def __init__(self, names: list[int], longest: int, tail: list[bytes | None], count: int) -> None:
+        self.names = names
+        self.count = count
+        self.longest = max(longest, count)
+        """How long it ever was: what lies beyond is saved for the first time."""
+        self.tail = tail
+        """The items of the group that is not full yet."""
 
 
 class Saved:
     """What the last checkpoint held: a hash for each place, so that a save stores only what changed.
 
-    It is not changed by a save: each gives a new one, so that one which is refused leaves nothing behind. Of a list's
-    names only the first `counts[path]` are its own: a later `Saved` may share the list and have added more.
+    It is not changed by a save: each gives a new one, so that one which is refused leaves nothing behind.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        self.values: dict[str, str] = {}
-        self.names: dict[str, list[str]] = {}
-        self.counts: dict[str, int] = {}
+        self.values: dict[str, int] = {}
+        self.lists: dict[str, SavedList] = {}
+        self.longest: dict[str, int] = {}
+        """Of lists that are gone."""
 
     def changes(self, state: Any) -> "tuple[list[Place], Saved]":
         """The places of `state` that differ, and what is saved once they are stored. Linear in the state."""
@@ -48,36 +66,43 @@ class Saved:
             raise InvalidInput("a state's top-level keys must not be empty text")
         places: list[Place] = []
         after = Saved()
-        after.number = self.number + 1
+        after.number, after.longest = self.number + 1, dict(self.longest)
         for key, value in state.items():
             path = _path(key)
             if type(value) is list:
-                after.names[path] = self._changed_list(path, value, places)
-                after.counts[path] = len(value)
+                after.lists[path] = self._changed_list(path, value, places)
             else:
                 data = codec.encode(value)
-                after.values[path] = name = _name(data)
+                after.values[path] = name = hash(data)
                 if self.values.get(path) != name:
                     places.append(Place(path, WHOLE, data))
         places += self._gone(after)
         return places, after
 
-    def _changed_list(self, path: str, value: list[Any], places: list[Place]) -> list[str]:
-        before, count = self.names.get(path, []), self.counts.get(path, 0)
-        names = []
-        for index, data in enumerate(codec.encode_items(value)):
-            name = _name(data)
-            names.append(name)
-            if index >= count or before[index] != name:
-                places.append(Place(path, index, data))
-        if count != len(value) or path not in self.counts:
+    def _changed_list(self, path: str, value: list[Any], places: list[Place]) -> SavedList:
+        encoded = codec.encode_items(value)
+        names = [*map(hash, encoded)]
+        before = self._before(path)
+        known = before.names
+        same = min(before.count, len(names))
+        changed = [index for index in range(same) if known[index] != names[index]]
+        changed += range(same, len(names))
+        for index in changed:
+            codec.require_shallow(value[index], encoded[index])
+        places += _laid_out(path, 0, encoded, changed, before)
+        if before.count != len(value) or path not in self.lists:
             places.append(Place(path, LENGTH, str(len(value)).encode()))
-        return names
+        return SavedList(names, before.longest, _tail(encoded, 0), len(names))
+
+    def _before(self, path: str) -> SavedList:
+        found = self.lists.get(path)
+        return found or SavedList([], self.longest.get(path, 0), [], 0)
 
     def _gone(self, after: "Saved") -> Iterable[Place]:
         for path in self.values.keys() - after.values.keys():
             yield Place(path, WHOLE, None)
-        for path in self.counts.keys() - after.counts.keys():
+        for path in self.lists.keys() - after.lists.keys():
+            after.longest[path] = self.lists[path].longest
             yield Place(path, LENGTH, None)
 
     def appended(self, append: dict[str, list[Any]]) -> "tuple[list[Place], Saved]":
@@ -85,35 +110,68 @@ class Saved:
         if not isinstance(append, dict):
             raise InvalidInput(f"append= is an object of lists, not {codec.shown(append)}")
         places: list[Place] = []
-        added: dict[str, list[str]] = {}
+        after = Saved()
+        after.number, after.values, after.longest = self.number + 1, self.values, self.longest
+        after.lists = dict(self.lists)
         for key, items in append.items():
             path = _path(key)
             no_list = path in self.values or path == ""
-            if no_list or not isinstance(items, list) or "" in self.values or "" in self.counts:
+            if no_list or not isinstance(items, list) or "" in self.values or "" in self.lists:
                 raise InvalidInput(f"append= adds items to lists; {path!r} is none")
-            start = self.counts.get(path, 0)
             encoded = [codec.encode(item) for item in items]
-            places += [Place(path, start + index, data) for index, data in enumerate(encoded)]
-            places.append(Place(path, LENGTH, str(start + len(items)).encode()))
-            added[path] = [_name(data) for data in encoded]
-        return places, self._with(added)
+            after.lists[path] = self._longer_list(path, encoded, places)
+        return places, after
 
-    def _with(self, added: dict[str, list[str]]) -> "Saved":
-        after = Saved()
-        after.number, after.values = self.number + 1, self.values
-        after.names, after.counts = dict(self.names), dict(self.counts)
-        for path, names in added.items():
-            count = self.counts.get(path, 0)
-            shared = after.names.setdefault(path, [])
-            if len(shared) != count:  # a save that was given up has added to it
-                shared = after.names[path] = shared[:count]
-            shared.extend(names)
-            after.counts[path] = count + len(names)
-        return after
+    def _longer_list(self, path: str, encoded: list[bytes], places: list[Place]) -> SavedList:
+        before = self._before(path)
+        count = before.count + len(encoded)
+        first = before.count - len(before.tail)
+        items = [*before.tail, *encoded]
+        places += _laid_out(path, first, items, range(before.count, count), before)
+        places.append(Place(path, LENGTH, str(count).encode()))
+        names = before.names
+        if len(names) != before.count:  # a save that was given up has added to it
+            names = names[: before.count]
+        names.extend(map(hash, encoded))
+        return SavedList(names, before.longest, _tail(items, first), count)
+
+
+def _laid_out(
+    path: str, first: int, items: Sequence[bytes | None], changed: Iterable[int], before: SavedList
+) -> Iterator[Place]:
+    """Places of the items (from `first` on) that changed: groups that are full now, and what is in none."""
+    grouped: set[int] = set()
+    for number in range(before.count // groups.SIZE, (first + len(items)) // groups.SIZE):
+        start = number * groups.SIZE
+        some = [_short(item) for item in items[start - first : start - first + groups.SIZE]]
+        inside = tuple(start + index for index, item in enumerate(some) if item is not None)
+        if not inside:
+            continue
+        fresh = start >= before.longest
+        yield Place(path, groups.item_of(number), groups.pack(some), replaces=() if fresh else inside)
+        grouped.update(inside if fresh else ())
+    for index in changed:
+        if index not in grouped:
+            item = items[index - first]
+            passing = index >= before.longest and _short(item) is not None
+            yield Place(path, index, item, passing=passing)
+
+
+def _short(item: bytes | None) -> bytes | None:
+    """The item, where a group takes it in."""
+    return None if item is None or len(item) > groups.MAX_ITEM else item
+
+
+def _tail(items: Sequence[bytes | None], first: int) -> list[bytes | None]:
+    """What the group that is not full yet has, of items from `first`, where a group begins."""
+    return [_short(item) for item in items[(first + len(items)) // groups.SIZE * groups.SIZE - first :]]
 
 
 def assemble(rows: Iterable[tuple[str, int, bytes | None]], *, named: bool = True) -> tuple[Any, Saved]:
-    """The state of rows (path, item, newest value), and what is saved by it; empty where it is not `named`."""
+    """The state of rows (path, item, newest value), and what is saved by it; empty where it is not `named`.
+
+    Raises `ValueError` or `KeyError` for rows that are no state.
+    """
     saved, state = Saved(), {}
     lists: dict[str, dict[int, bytes]] = {}
     lengths: dict[str, int] = {}
@@ -121,19 +179,44 @@ def assemble(rows: Iterable[tuple[str, int, bytes | None]], *, named: bool = Tru
         if item == LENGTH:
             if value is not None:
                 lengths[path] = int(value)
+            else:
+                lists.setdefault(path, {})
         elif item == WHOLE:
             if value is not None:
                 state[path] = codec.decode(value)
                 if named:
-                    saved.values[path] = _name(value)
+                    saved.values[path] = hash(value)
         elif value is not None:
             lists.setdefault(path, {})[item] = value
     for path, length in lengths.items():
-        items = [lists[path][index] for index in range(length)] if length else []
-        state[path] = [codec.decode(item) for item in items]
-        if named:
-            saved.names[path], saved.counts[path] = [_name(item) for item in items], length
+        state[path] = _assemble_list(path, length, lists.get(path, {}), saved if named else None)
+    if named:
+        saved.longest = {path: _longest(parts) for path, parts in lists.items() if path not in lengths}
     return (state[""] if set(state) == {""} else state), saved
+
+
+def _assemble_list(path: str, length: int, parts: dict[int, bytes], saved: Saved | None) -> list[Any]:
+    found: dict[int, Any] = {}
+    for item, data in parts.items():
+        number = groups.number_of(item)
+        if number is not None:
+            start = number * groups.SIZE
+            found.update((start + i, one) for i, one in groups.unpack(data, raw=saved is not None))
+    single = ((item, data) for item, data in parts.items() if item >= 0)
+    if saved is None:
+        found.update((item, codec.decode(data)) for item, data in single)
+        return [found[index] for index in range(length)]
+    found.update(single)  # a row of its own is newer than the group
+    items = [bytes(found[index]) for index in range(length)]
+    names = [*map(hash, items)]
+    saved.lists[path] = SavedList(names, _longest(parts), _tail(items, 0), length)
+    return [*map(codec.decode, items)]
+
+
+def _longest(parts: Iterable[int]) -> int:
+    """How long a list was, by the places that there are of it."""
+    ends = (item + 1 if item >= 0 else groups.first_of(item) + groups.SIZE for item in parts)
+    return max(ends, default=0)
 
 
 def _path(key: Any) -> str:
@@ -143,7 +226,3 @@ def _path(key: Any) -> str:
             f"a state's top-level keys are texts of at most {MAX_PATH_BYTES} bytes, not {key!r:.80}"
         )
     return str.__str__(key)
-
-
-def _name(data: bytes) -> str:
-    return codec.digest(data)[:32]

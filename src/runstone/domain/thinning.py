@@ -8,6 +8,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from runstone.domain import groups
+from runstone.domain.state import LENGTH, WHOLE
+
 _NEVER: Final = 2**62
 
 
@@ -40,9 +43,12 @@ class Lengths:
         return path in self._at
 
     def reach(self, row: PlaceRow, first: int, last: int) -> bool:
-        """Whether the list has the item at one of the kept checkpoints `first` up to before `last` (by index)."""
-        lengths = self._at[row.path]
-        return any(lengths[index] > row.item for index in range(first, last))
+        """Whether the list has the item, or the first of the group, at a kept checkpoint of `first` to before `last`.
+
+        These count the kept ones.
+        """
+        lengths, item = self._at[row.path], groups.first_of(row.item)
+        return any(lengths[index] > item for index in range(first, last))
 
 
 def doomed(
@@ -82,11 +88,11 @@ def unneeded(rows: Sequence[PlaceRow], lengths: Lengths, *, whole: bool, begins:
 
 def _needed(row: PlaceRow, until: int, lengths: Lengths) -> bool:
     first, last = bisect_left(lengths.kept, row.since), bisect_left(lengths.kept, until)
-    if row.item < 0 or first == last:
+    if row.item in (WHOLE, LENGTH) or first == last:
         return first < last
     return lengths.reach(row, first, last)
 
 
 def list_paths(rows: Iterable[PlaceRow]) -> list[str]:
     """The lists that a page has items of."""
-    return list(dict.fromkeys(row.path for row in rows if row.item >= 0))
+    return list(dict.fromkeys(row.path for row in rows if row.item not in (WHOLE, LENGTH)))

@@ -267,8 +267,11 @@ class Batch:
         if event_type in runs.MOVES and event_type != "run.created":
             runs.check_move(head, event_type)
         at = self.now if at is None else at
-        self.touch(head)
-        runs.apply(head, event_type, payload, at)
+        if runs.touches(
+            head, event_type, at
+        ):  # else the row and its entries in eight indexes stay as they are
+            self.touch(head)
+            runs.apply(head, event_type, payload, at)
         if event_type in runs.MOVES or event_type in _TOLD:
             self.changed.add(head.run_id)
         body = self.text_or_blob(codec.encode(payload))

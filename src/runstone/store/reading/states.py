@@ -1,9 +1,10 @@
 """Reading checkpoints and the states that they saved."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from runstone.domain import codec, state
+from runstone.domain import codec, groups, state
 from runstone.domain.records import Checkpoint, at
 from runstone.domain.state import Saved
 from runstone.errors import InvalidInput, NotFound, StoreCorrupt
@@ -25,7 +26,8 @@ class States:
         pk = self._reader.runs.pk(run_id)
         with self._reader.db.snapshot():
             found = self._reader.rows("checkpoints_of", run=pk)
-            sizes = _sizes([row[0] for row in found], self._reader.rows("checkpoint_sizes", run=pk))
+            parts = [*self._reader.rows("checkpoint_sizes", run=pk), *self._group_sizes(pk)]
+            sizes = _sizes([row[0] for row in found], parts)
         return [
             Checkpoint(
                 run_id=run_id, number=number, attempt=attempt, label=label, state_ref=f"{run_id}@{number}",
@@ -33,6 +35,15 @@ class States:
             )
             for number, attempt, label, hash_, parent, created in found
         ]  # fmt: skip
+
+    def _group_sizes(self, pk: int) -> Iterator[tuple[int, int]]:
+        """(checkpoint, bytes) of groups: as much for each item, and where the list became long enough for it."""
+        lengths: dict[str, list[tuple[int, int | None]]] = {}
+        for path, item, since, size in self._reader.rows("group_sizes", run=pk):
+            if path not in lengths:
+                known = self._reader.rows("lengths_of", run=pk, path=path)
+                lengths[path] = [(one, None if length is None else int(length)) for one, length in known]
+            yield from groups.spread(item, since, size, lengths[path])
 
     def load(self, run_id: str, number: int | None = None) -> tuple[Any, Saved]:
         """The state of a checkpoint (the last one without `number`), and what the next save compares with.

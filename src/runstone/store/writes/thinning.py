@@ -22,7 +22,7 @@ PAGE: Final = 2_000
 """Rows that one write looks at, so that none lasts over 200 ms."""
 
 Cursor = tuple[str, int, int]
-START: Final[Cursor] = ("", -3, 0)
+START: Final[Cursor] = ("", -(2**62), 0)
 """Before all places of a run."""
 
 

@@ -26,4 +26,14 @@ SELECT since, CAST(value AS TEXT) FROM places WHERE run = :run AND path = :path 
 -- name: checkpoint_sizes
 -- What the rows of each checkpoint take up, with their values; a value that others refer to, too, counts for each.
 SELECT p.since, sum(coalesce(octet_length(p.value), octet_length(b.data), 0))
-FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run GROUP BY p.since
+FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run AND p.item >= -2 GROUP BY p.since
+
+-- name: group_sizes
+-- What the groups of lists take up.
+SELECT p.path, p.item, p.since, coalesce(octet_length(p.value), octet_length(b.data), 0)
+FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run AND p.item < -2 ORDER BY p.path
+
+-- name: rows_of_items
+-- Rows that a list's items have, and the group of them, if there is one.
+SELECT item, since, value_ref FROM places
+WHERE run = :run AND path = :path AND (item = :group OR (item >= :first AND item < :end)) ORDER BY item, since
