@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference bench campaign clean
+.PHONY: help setup demo test check format reference web bench campaign clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ format: $(READY) ## rewrite the code in the project's format
 reference: $(READY) ## write docs/reference from the code
 	@$(PYTHON) scripts/generate_reference.py
 
+web: $(READY) ## build the command center into web/dist (needs Node.js; its tests: make test ONLY=web)
+	@$(PYTHON) scripts/web.py build
+
 bench: $(VENV)/.bench-ready ## the tables of bench/README.md (ratios within one run; ONLY=appends, QUICK=1)
 	@$(PYTHON) -m bench $(if $(QUICK),--quick) $(ONLY)
 
@@ -48,5 +51,5 @@ campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted
 	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest --timeout 3600 tests/campaign tests/property
 
 clean: ## remove .venv, caches and build products
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist web/dist web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -42,6 +42,7 @@ def commands() -> dict[str, list[str]]:
         "check": [os.environ.get("MAKE", "make"), "--no-print-directory", "check"],
         "unit": [*pytest, "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
         **{name: [*pytest, f"tests/{name}"] for name in OWN_STAGE},
+        "web": [sys.executable, "scripts/web.py", "check"],
     }
 
 
