@@ -21,6 +21,7 @@
     │   ├── Fenced              a newer attempt owns the run
     │   ├── NotObserved         the run's own process says how it stands; reports from elsewhere do not
     │   ├── RunIsLive           another owner holds a live lease
+    │   ├── NotAChild           the run was not started by the one that wants to continue it
     │   ├── OrphanAlive         processes of the last attempt still live on another host
     │   ├── ImportConflict      a run, thread or card of the file is here with another content
     │   ├── CommandConflict     another order was given under the same idempotency key
@@ -237,6 +238,13 @@ class RunIsLive(Refused):
 
     code = "run_is_live"
     hint = "wait for it (runstone runs watch RUN) or stop it first (runstone runs stop RUN)"
+
+
+class NotAChild(Refused):
+    """The run is no child of the run that wants to continue it."""
+
+    code = "not_a_child"
+    hint = "a parent continues the runs that it started itself; see them: runstone runs tree RUN"
 
 
 class OrphanAlive(Refused):

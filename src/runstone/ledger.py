@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from runstone import reports
+from runstone import continuing, reports
 from runstone import workspace as places
 from runstone.caring import Care
 from runstone.checkpoints import Checkpoints
@@ -47,13 +47,12 @@ from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Threads
 from runstone.redacting import redactor_of
-from runstone.store import lists, questions
+from runstone.store import lists
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
-from runstone.store.writes.asking import ContinueRun
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
 
 _EXIT_S = 10.0
@@ -167,13 +166,15 @@ class Ledger:
         task_card_id: str | None = None,
         labels: dict[str, str] | None = None,
         options: dict[str, Any] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         run_id: str | None = None,
     ) -> RunHandle:
         """Starts a run and gives its handle; row and lease are durable when this returns.
 
         `parent` may be a handle, a run or an id, also one that the ledger does not know yet; None makes a root. Without
         it the run is a child of the one that this process was started for (`$RUNSTONE_RUN_ID`). With your own `run_id`,
-        creation is idempotent. Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
+        creation is idempotent. `cwd` is the folder that it works in, for who continues it; by default the current one.
+        Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
         """
         if not isinstance(kind, str) or kind not in _OWN_KINDS:
             raise InvalidInput(f"kind {codec.shown(kind)} is none of {', '.join(sorted(_OWN_KINDS))}")
@@ -182,8 +183,11 @@ class Ledger:
             title=title, prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id,
             task_board_id=task_board_id, task_card_id=task_card_id, labels=labels, options=options,
         )  # fmt: skip
-        head = self.core.submit(OpenRun(new, self.supervisor.owner), []).result().head
-        return RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
+        place = continuing.working_folder(cwd)
+        head = self.core.submit(OpenRun(new, self.supervisor.owner, place), []).result().head
+        handle = RunHandle(self.core, self.supervisor, head.run_id, head.attempt)
+        handle.cwd = place or None
+        return handle
 
     def exec(
         self,
@@ -232,31 +236,14 @@ class Ledger:
     def continue_run(
         self, run_id: str, message: str | None = None, *, agent_id: str | None = None
     ) -> RunHandle:
-        """Opens the next attempt of a paused, answered or interrupted run of your own loop. Of two calls one wins.
+        """Opens the next attempt of a paused, answered, failed or interrupted run of your own. Of two calls one wins.
 
-        The handle has the last checkpoint's `state`, the `answers` that came, and the `message_in`, which is added to
-        the worker thread. Raises `AwaitingInput` for a run whose question is open; with a message it goes on without an
-        answer, and the question is withdrawn.
+        The handle has the last checkpoint's `state`, the `answers` that came, the `cwd`, and the `message_in`, which is
+        in the worker thread. With a message a run goes on without an answer: its questions are withdrawn, and are in
+        `unanswered`. Raises `AwaitingInput`, `RunIsLive` (it says who), `RunMismatch`, `IllegalTransition`, and
+        `StoreCorrupt` for a checkpoint that is damaged or missing.
         """
-        run = self.get_run(run_id)
-        if message is not None:
-            codec.utf8(message, "message")
-        if agent_id is not None and run.agent_id != agent_id:
-            raise InvalidInput(f"run {run_id} belongs to agent {run.agent_id}, not {agent_id}")
-        self.supervisor.settle(run_id)
-        state, saved = self._reader.states.load(run_id)
-        self.end_orphans(run_id)
-        expect = frozenset({"pending", "paused", "interrupted", "awaiting_user"})
-        claim = ContinueRun(
-            run_id, self.supervisor.owner, expect=expect, reason="continued", unanswered=message is not None
-        )
-        head = self.core.submit(claim, []).result().head
-        handle = RunHandle(self.core, self.supervisor, run_id, head.attempt, state=state, saved=saved)
-        handle.answers = questions.given(self._reader, run_id)
-        if message is not None:
-            handle.message_in = message
-            handle.message("user", message).result()
-        return handle
+        return continuing.continue_run(self, run_id, message, agent_id)
 
     def create_run(self, *, kind: str, **fields: Any) -> AgentRun:
         """Creates a run that nobody works on yet (`pending`). Fields are those of `start_run`; the engine uses it."""

@@ -18,7 +18,7 @@ def head(**fields: Any) -> runs.Head:
 def test_terminal_states_are_left_by_a_new_attempt_alone() -> None:
     for status in runs.ENDED:
         leaving = [event for event, (origins, _) in runs.MOVES.items() if status in origins]
-        assert leaving == ([] if status == "completed" else ["run.resumed"])
+        assert leaving == (["run.reopened"] if status == "completed" else ["run.resumed"])
 
 
 def test_every_status_is_reached_and_every_bucket_holds_its_statuses() -> None:

@@ -34,6 +34,7 @@ ORDER = (
         "inputs",
         "notebooks",
         "commands",
+        "continuing",
         "redacting",
         "reports",
         "repricing",

@@ -70,3 +70,11 @@ def row_json(name: str, value: Any) -> str:
             hint="give large values as the run's input, or as a message",
         )
     return data.decode()
+
+
+def checked_message(message: str) -> str:
+    """A message to a run: text that is not empty. Raises `InvalidInput`."""
+    codec.utf8(message, "message")
+    if not message.strip():
+        raise InvalidInput("there is nothing in the message")
+    return message

@@ -34,13 +34,19 @@ def _own(summary: str, importance: int = NORMAL, /, **fields: type) -> EventType
 
 CATALOGUE: Final[dict[str, EventType]] = {
     "run.created": _own("The run exists; work has not begun.", kind=str, title=str, parent_run_id=str),
-    "run.started": _own("An attempt began; `attempt` is its number and its fence.", attempt=int, owner=str),
+    "run.started": _own(
+        "An attempt began; `attempt` is its number and its fence.", attempt=int, owner=str, cwd=str
+    ),
     "run.waiting": _own(
         "Parked for children, a timer or a retry; no process holds it.", reason=str, wake_at=int
     ),
     "run.awaited": _own("Parked for an answer of a person.", HIGH, reason=str),
     "run.paused": _own("Paused, with what going on needs saved.", HIGH, reason=str),
     "run.resumed": _own("Ready to go on; the next attempt has not begun.", reason=str),
+    "run.reopened": _own("Its parent continues the run after it had completed.", reason=str),
+    "run.continued": _own(
+        "Somebody goes on with the run, and said so in a message.", thread_id=str, message_id=str, by=str
+    ),
     "run.completed": _own("Ended with a result.", HIGH, summary=str, result_ref=str, implicit=bool),
     "run.failed": _own("Ended with an error.", HIGH, error=dict),
     "run.cancelled": _own("Stopped by a person or with its parent.", HIGH, reason=str, by=str),

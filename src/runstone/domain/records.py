@@ -411,11 +411,13 @@ class JournalEntry(Record, frozen=True, kw_only=True):
     value: str | None
     ref: str | None
     """Digest of the result's blob, where it is not inline."""
+    kept: bool = False
+    """The record has the result itself: its child may have gone on since."""
 
     @property
     def finished(self) -> bool:
         """It has a result that can be used again."""
-        return self.kind != "child" or self.child_status == "completed"
+        return self.kind not in ("child", "continue") or self.kept or self.child_status == "completed"
 
 
 class TreeNode(Record, frozen=True, kw_only=True):

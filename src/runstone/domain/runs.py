@@ -60,6 +60,7 @@ MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
         frozenset({"waiting", "awaiting_user", "paused", "interrupted", "failed", "cancelled"}),
         "pending",
     ),
+    "run.reopened": (frozenset({"completed"}), "pending"),
     "run.completed": (frozenset({"running"}), "completed"),
     "run.failed": (frozenset({"pending", "running", "waiting", "awaiting_user"}), "failed"),
     "run.cancelled": (
@@ -331,6 +332,7 @@ _FOLD: Final = {
     "run.awaited": _parked("awaiting_user"),
     "run.paused": _parked("paused"),
     "run.resumed": _resumed,
+    "run.reopened": _resumed,
     "run.completed": _ended("completed"),
     "run.failed": _ended("failed"),
     "run.cancelled": _ended("cancelled"),

@@ -22,6 +22,8 @@ class Call(asyncio.Future[Any]):
         """Nothing is left to do for it but to wait for children or for its time."""
         self.away = False
         """The run gave its slot up for it."""
+        self.run_id: str | None = None
+        """The only child's id, known once it exists: `ctx.continue_child` takes it."""
         self.child_ids: list[str] = []
         """The children that it waits for, known once they exist."""
         self.open_ids: set[str] = set()

@@ -76,22 +76,25 @@ class Item:
 async def run_children(ctx: "Context", call: Call, items: Sequence[Item], *, single: bool) -> Any:
     """The results in the order of the items, or the result of the only one. Raises `ChildFailed`, `ChildrenFailed`."""
     for item in items:
-        _take_record(ctx, item)
+        take_record(ctx, item)
     await _reuse(ctx, [item for item in items if item.action == "reuse"])
     fresh = [item for item in items if item.action == "start"]
     if fresh and not call.cancelled():
         await _start(ctx, fresh)
+    if single:
+        call.run_id = items[0].run_id
     open_items = [
         item for item in items if item.run_id is not None and item.action in ("start", "attach", "retry")
     ]
     call.child_ids = [item.run_id for item in open_items if item.run_id is not None]
     call.open_ids = set(call.child_ids)
     if open_items:
-        await _drive_all(ctx, call, open_items)
-    return _results(call, items, single=single)
+        await drive_all(ctx, call, open_items)
+    return results(call, items, single=single)
 
 
-def _take_record(ctx: "Context", item: Item) -> None:
+def take_record(ctx: "Context", item: Item) -> None:
+    """What becomes of a call by the record that it claimed."""
     record = item.record
     if record is None:
         return
@@ -162,7 +165,7 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
     return NewRun(run_id=run_id, kind=kind, identity=identity, blobs=blobs, prompt=prompt, at=core.now())
 
 
-async def _drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
+async def drive_all(ctx: "Context", call: Call, items: Sequence[Item]) -> None:
     """Brings every child to its end. If the code stops awaiting the call, its children are stopped."""
     await asyncio.gather(*(_make_ready(ctx, item) for item in items))
     call.live = len(items)
@@ -267,7 +270,8 @@ def _take_outcome(ctx: "Context", item: Item, run: AgentRun) -> None:
         item.error = child_failure(run.id, run.status, run.error, run.status_reason)
 
 
-def _results(call: Call, items: Sequence[Item], *, single: bool) -> Any:
+def results(call: Call, items: Sequence[Item], *, single: bool) -> Any:
+    """What the items gave. Raises `ChildFailed`, or `ChildrenFailed` for more than a single one."""
     failures = [item.error for item in items if item.error is not None]
     call.failure_pks = [item.pk for item in items if item.error is not None and item.pk is not None]
     if single:

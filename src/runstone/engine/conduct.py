@@ -41,6 +41,8 @@ class Conduct:
         self.attempt = handle.attempt
         self.state = handle.state
         """The last checkpoint's state; None without one."""
+        self.message_in = handle.message_in
+        """The message that the run goes on with; given to each attempt until one has saved a checkpoint."""
         self.kind = kind
         self.engine = engine
         self.tree = tree

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, inputs, keys
+from runstone.domain.bounds import checked_message
 from runstone.domain.definition_checks import check_retry
 from runstone.domain.secrets import MARK_BYTES, bound, hidden, names_in
 from runstone.domain.workflows import RetryPolicy
@@ -18,6 +19,7 @@ from runstone.engine.asking import run_ask
 from runstone.engine.calls import Call
 from runstone.engine.children import Item, run_children
 from runstone.engine.conduct import Conduct
+from runstone.engine.continuing import Continuation, run_continuation
 from runstone.engine.steps import current_step, run_body, run_step, run_timer
 from runstone.errors import InvalidInput, ValueTooLarge
 from runstone.store.writer import Receipt
@@ -220,6 +222,41 @@ class Context(Conduct):
         return self._open(
             call, self._stored(record) if record is not None else run_ask(self, call, asked, hint)
         )
+
+    def continue_child(
+        self, child_run_id: str, message: str, *, agent_id: str | None = None, key: str | None = None
+    ) -> Call:
+        """Has a child of this run go on with a message, and gives what its next attempt does; done once.
+
+        The child may be paused, asking, interrupted, failed or completed; it has its last state in `ctx.state` and the
+        message in `ctx.message_in`. Its open questions are withdrawn. `key=` replaces the message as what makes the
+        continuation the same. Awaiting raises `NotAChild`, `RunMismatch` for another `agent_id`, `RunIsLive`,
+        `IllegalTransition`, and `ChildFailed`.
+        """
+        self._durable("ctx.continue_child")
+        if self.pausing:
+            return self._held_back()
+        name = f"continue {child_run_id}"
+        words = [child_run_id, checked_message(message)]
+        own = (
+            keys.child_key("continue", child_run_id, "", words)
+            if key is None
+            else keys.explicit_key("continue", child_run_id, key)
+        )
+        call = Call("child", name, own, loop=self.engine.loop)
+        call.run_id = child_run_id
+        hint = self._hint(own, name)
+        record = self.claims.claim(own, hint.phase, hint.previous)
+        if record is not None and record.child_pk is not None:
+            self.claimed_pks.append(record.child_pk)
+        if record is not None and record.finished:  # also that of a child whose run was removed
+            return self._open(call, self._stored(record))
+        entry = self.engine.entry_of(self.tree, self.engine.core.reader.runs.get(child_run_id))
+        asked = Continuation(
+            child_id=child_run_id, entry=entry, message=self.engine.core.redactor.message(message),
+            agent_id=agent_id, hint=hint, record=record,
+        )  # fmt: skip
+        return self._open(call, run_continuation(self, call, asked))
 
     @asynccontextmanager
     async def phase(

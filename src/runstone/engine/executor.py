@@ -22,6 +22,7 @@ from runstone.engine.outcome import error_of
 from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat
 from runstone.errors import Fenced, RunstoneError, StoreError
+from runstone.store import continuations
 from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writer import Writer
@@ -45,10 +46,12 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
         state, saved = engine.core.reader.states.load(head.run_id) if head.attempt > 1 else (None, None)
         claims = await _claims(engine, tree, head, entry)
         heard = engine.core.reader.journal.heard_in_try(head.run_id) if claimed.continues else frozenset()
+        told = continuations.message_in(engine.core.reader, head.run_id) if head.attempt > 1 else None
     except BaseException as error:
         engine.hand_back(head, f"it could not begin: {str(error) or type(error).__name__}")
         raise
     handle = RunHandle(engine.core, engine.supervisor, head.run_id, head.attempt, state=state, saved=saved)
+    handle.message_in = told
     ctx = Context(engine, tree, handle, claims, kind=head.kind, seat=seat)
     ctx.heard = heard
     ctx.ended_parent = tree.ended.pop(head.run_id, frozenset())

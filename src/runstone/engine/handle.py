@@ -66,7 +66,11 @@ class RunHandle:
         self.state = state
         """The state of the last checkpoint when this attempt began; None without one."""
         self.message_in: str | None = None
-        """The message that a continuation came with."""
+        """The message that a continuation came with; given to each attempt until one has saved a checkpoint."""
+        self.unanswered: tuple[InputRequest, ...] = ()
+        """Questions that were open when the run was continued with a message; they are withdrawn."""
+        self.cwd: str | None = None
+        """The folder that the run was started in."""
         self.answers: tuple[InputRequest, ...] = ()
         """Questions that were answered (or expired) since the last checkpoint of an attempt before this one."""
         self._core = core

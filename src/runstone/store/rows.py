@@ -109,6 +109,7 @@ def journal(row: Row) -> JournalEntry:
         handled=bool(row[7]), dropped=row[8], child_pk=row[9], child_run_id=row[10], child_status=row[11],
         child_error=json_or_none(row[12]), child_tokens=row[13], child_cost_picousd=row[14], child_attempt=row[15],
         child_tries=row[16], child_by_cascade=bool(row[17]), superseded=bool(row[18]), value=row[19], ref=row[20],
+        kept=bool(row[21]),
     )  # fmt: skip
 
 

@@ -1,15 +1,14 @@
-"""A loop of one's own that asks and leaves, and goes on with the answer: each of the two in one transaction."""
+"""A loop of one's own that asks and leaves, in one transaction."""
 
 from typing import Any
 
 from runstone.domain import codec
-from runstone.errors import AwaitingInput
 from runstone.store.base import Write
 from runstone.store.batch import Batch
-from runstone.store.writes import inputs, orders
+from runstone.store.writes import orders
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.inputs import Asked, AskInput
-from runstone.store.writes.lifecycle import Claimed, ClaimRun, end_attempt
+from runstone.store.writes.lifecycle import end_attempt
 
 _REASON_BYTES = 300
 
@@ -41,35 +40,3 @@ class AskAndPark(Write):
         end_attempt(batch, head, "run.awaited", payload)
         orders.pause_unheld(batch, head, ordered)
         return asked
-
-
-class ContinueRun(ClaimRun):
-    """Opens the next attempt of a run of one's own loop, which is given the answers that there are.
-
-    A run that still waits for one is refused with `AwaitingInput`, unless it goes on `unanswered`: then its open
-    questions are withdrawn.
-    """
-
-    __slots__ = ("unanswered",)
-
-    def __init__(self, *args: Any, unanswered: bool, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.unanswered = unanswered
-
-    def decide(self, batch: Batch) -> Claimed:
-        head = batch.head(self.run_id)
-        waits = head.status == "awaiting_user"
-        open_ = inputs.open_of(batch, head) if waits else []
-        if open_ and not self.unanswered:
-            row = dict(zip(inputs.FIELDS, open_[-1], strict=True))
-            answer = f"answer it: runstone inputs answer {row['input_id']}"
-            raise AwaitingInput(
-                f"run {head.run_id} waits for an answer: {codec.clip(head.status_reason or '', 200)}",
-                run_id=head.run_id,
-                input_id=row["input_id"],
-                hint=f"{answer}; or go on without one: continue_run(..., message=)",
-            )
-        claimed = super().decide(batch)
-        inputs.withdraw(batch, head, open_)
-        batch.stage("claim_answers", head.pk, head.attempt)
-        return claimed

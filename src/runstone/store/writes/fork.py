@@ -29,7 +29,8 @@ class ForkRun(Write):
             raise NotFound("the run was removed while it was forked")
         head = create(batch, self.new)
         for entry in self.entries:
-            value = None if entry.kind == "child" else entry.value  # a child's result is in its blob
+            # A child's result is in its blob.
+            value = None if entry.kind in ("child", "continue") and entry.ref is not None else entry.value
             batch.stage(
                 "insert_journal",
                 batch.number("journal"), head.pk, entry.key, entry.kind, entry.name, entry.phase, entry.previous,

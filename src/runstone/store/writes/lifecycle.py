@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from runstone.domain import runs
+from runstone.domain import codec, runs
 from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
@@ -110,25 +110,26 @@ class CreateRun(Write):
 class OpenRun(Write):
     """Creates a run and opens its first attempt in one transaction. The value is `Claimed`."""
 
-    __slots__ = ("new", "owner", "size")
+    __slots__ = ("new", "owner", "payload", "size")
 
-    def __init__(self, new: NewRun, owner: Owner) -> None:
+    def __init__(self, new: NewRun, owner: Owner, cwd: str | None = None) -> None:
         self.new = new
         self.owner = owner
+        self.payload = {"cwd": cwd} if cwd else {}
         self.size = 2000 + sum(len(blob[3]) for blob in new.blobs)
 
     def decide(self, batch: Batch) -> Claimed:
         head = batch.find(self.new.run_id)
         if head is None:
             head = create(batch, self.new)
-            start(batch, head, self.owner, {})
+            start(batch, head, self.owner, self.payload)
             return Claimed(_copy(head), created=True)
         check_same(head, self.new)
         if head.status == "running":
-            raise RunIsLive(f"run {head.run_id} is running already", run_id=head.run_id)
+            raise is_live(batch, head)
         runs.check_move(head, "run.started")  # a created run that nobody began yet may be opened
         ordered = orders.open_of(batch, head)
-        start(batch, head, self.owner, {})
+        start(batch, head, self.owner, self.payload)
         orders.taken(batch, head, ordered)
         return Claimed(_copy(head))
 
@@ -178,7 +179,7 @@ class ClaimRun(Write):
     def decide(self, batch: Batch) -> Claimed:
         head = batch.head(self.run_id)
         if head.status == "running":
-            raise RunIsLive(f"run {self.run_id} is running, owned by {head.owner}", run_id=self.run_id)
+            raise is_live(batch, head)
         if head.status not in self.expect:
             runs.check_move(head, "run.started")  # says what is wrong with the status
         if not self.adopts:
@@ -199,6 +200,21 @@ class ClaimRun(Write):
                 f"{len(left)} process group(s) of attempt {left[0][2]} of run {self.run_id} may not have ended",
                 run_id=self.run_id,
             )
+
+
+def is_live(batch: Batch, head: Head) -> RunIsLive:
+    """The error that says who has the run. Reads."""
+    rows = batch.read("owner_identity", owner=head.owner)
+    who = codec.decode(rows[0][0]) if rows else {}
+    named = f"process {who['pid']} on {who.get('host', 'this host')}" if "pid" in who else f"{head.owner}"
+    return RunIsLive(
+        f"run {head.run_id} is running: {named} works on it, in attempt {head.attempt}",
+        run_id=head.run_id,
+        attempt=head.attempt,
+        owner=head.owner,
+        pid=who.get("pid"),
+        host=who.get("host"),
+    )
 
 
 def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any] | None = None) -> None:

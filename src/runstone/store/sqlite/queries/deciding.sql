@@ -57,6 +57,17 @@ SELECT run FROM usage WHERE root = :root AND request_id = :request_id
 SELECT count(*) FROM leases l CROSS JOIN runs r ON r.id = l.run
 WHERE r.parent = :parent AND r.phase IS :phase AND r.status = 'running' AND l.expires_at >= :now AND r.id <> :self
 
+-- name: owner_identity
+SELECT identity_json FROM owners WHERE owner = :owner
+
+-- name: continued_since_saved
+-- Messages that continuations came with, from the oldest, and that the run has neither saved a state nor completed since.
+SELECT m.role, m.text, m.text_ref FROM events e
+JOIN threads t ON t.thread_id = e.payload ->> 'thread_id' JOIN messages m ON m.thread = t.id AND m.seq = e.payload ->> 'seq'
+WHERE e.run = :run AND e.type = 'run.continued' AND e.seq > coalesce((
+  SELECT max(seq) FROM events WHERE run = :run AND type IN ('checkpoint.saved', 'run.completed')), 0)
+ORDER BY e.seq
+
 -- name: live_in_tree
 -- Whether somebody works in the tree, this run left out.
 SELECT EXISTS (

@@ -103,8 +103,10 @@ SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j
     WHERE t.run = c.id AND t.scope = 1), 0),
   coalesce((SELECT sum(cost_picousd) FROM totals t WHERE t.run = c.id AND t.scope = 1), 0),
   coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason IN ('parent stopped', 'the parent stopped waiting for it', 'its parent finished without it'), 0), coalesce(c.superseded, 0),
-  coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref)
-FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id LEFT JOIN blobs b ON b.digest = c.result_ref
+  coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref),
+  j.value IS NOT NULL OR j.value_ref IS NOT NULL
+FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id
+  LEFT JOIN blobs b ON b.digest = coalesce(j.value_ref, c.result_ref)
 WHERE j.run = :run ORDER BY j.id
 
 -- name: tree_of

@@ -98,6 +98,11 @@ UPDATE journal SET handled = 1 FROM (VALUES (?, ?)) AS given WHERE journal.run =
 -- A failure that ended the parent was not handled, whatever the code had done with it before.
 UPDATE journal SET handled = 0 FROM (VALUES (?, ?)) AS given WHERE journal.run = given.column1 AND journal.child = given.column2
 
+-- name: keep_result
+-- The records of a child that goes on after its end keep the result that it had.
+UPDATE journal SET value_ref = given.column2, value = given.column3 FROM (VALUES (?, ?, ?)) AS given
+WHERE journal.child = given.column1 AND journal.value IS NULL AND journal.value_ref IS NULL
+
 -- name: drop_journal
 -- The record stays as history; attempts after this one do not use it.
 UPDATE journal SET dropped = given.column2 FROM (VALUES (?, ?)) AS given WHERE journal.id = given.column1

@@ -1,0 +1,65 @@
+"""`ledger.continue_run`: goes on with a run of a loop of one's own, from its last checkpoint."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from runstone.domain import codec
+from runstone.domain.bounds import asked_id, checked_message
+from runstone.domain.state import Saved
+from runstone.engine.handle import RunHandle
+from runstone.errors import InvalidInput, StoreCorrupt
+from runstone.store import continuations, questions
+from runstone.store.reads import Reader
+from runstone.store.writes.continuing import ContinueRun, check_agent
+from runstone.store.writes.lifecycle import Claimed
+
+if TYPE_CHECKING:
+    from runstone.ledger import Ledger
+
+
+def continue_run(ledger: "Ledger", run_id: str, message: str | None, agent_id: str | None) -> RunHandle:
+    """Opens the next attempt. See `Ledger.continue_run`."""
+    core, reader = ledger.core, ledger.reader
+    run = ledger.get_run(asked_id("a run's id", run_id))
+    told = None if message is None else core.redactor.message(checked_message(message))
+    check_agent(run_id, run.agent_id, agent_id)
+    ledger.supervisor.settle(run_id)
+    state, saved = _last_state(reader, run_id)
+    ledger.end_orphans(run_id)
+    cwd = (reader.events.last_of(run_id, "run.started", 0) or {}).get("cwd")
+    claim = ContinueRun(
+        run_id, ledger.supervisor.owner, message=told, saved=saved.number, now=core.now(),
+        payload={} if cwd is None else {"cwd": cwd},
+    )  # fmt: skip
+    claimed: Claimed
+    claimed, withdrawn = core.submit(claim, []).result()
+    handle = RunHandle(core, ledger.supervisor, run_id, claimed.head.attempt, state=state, saved=saved)
+    handle.cwd = cwd
+    handle.answers = questions.given(reader, run_id)
+    handle.unanswered = tuple(questions.get(reader, one) for one in withdrawn)
+    handle.message_in = continuations.message_in(reader, run_id)
+    return handle
+
+
+def working_folder(cwd: "str | os.PathLike[str] | None") -> str:
+    """The folder that a run works in, absolute. Raises `InvalidInput`."""
+    place = os.path.abspath(os.getcwd() if cwd is None else os.fspath(cwd))
+    try:
+        codec.utf8(place, "cwd")
+    except InvalidInput:
+        if cwd is None:
+            return ""  # a name that no text can hold: then nothing is kept of it
+        raise
+    return place
+
+
+def _last_state(reader: Reader, run_id: str) -> tuple[Any, Saved]:
+    """The last checkpoint. Raises `StoreCorrupt` for one that is damaged, or that the events know and nobody else."""
+    state, saved = reader.states.load(run_id)
+    if not saved.number and (lost := reader.events.last_of(run_id, "checkpoint.saved", 0)) is not None:
+        raise StoreCorrupt(
+            f"checkpoint {lost.get('number')} of run {run_id} is missing",
+            hint="see what else is: runstone verify; restore a backup, or start the run anew",
+            run_id=run_id,
+        )
+    return state, saved
