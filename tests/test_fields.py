@@ -72,7 +72,7 @@ def run_workflows(ledger: Ledger) -> None:
     with pytest.raises(RunFailed):
         asyncio.run(runstone.run("job", {"huge": HUGE}, registry=old, budget={"max_children": 50}, **start))
     asyncio.run(runstone.resume("job", ledger=ledger, registry=new))
-    assert runstone.fork("job", ledger=ledger, new_id="fork") == "fork"
+    assert runstone.fork("job", ledger=ledger, checkpoint=1, new_id="fork") == "fork"
     asyncio.run(sleep_a_little(ledger, new))
 
 

@@ -20,7 +20,8 @@ from runstone.errors import (
     SecretMissing,
     Suspended,
 )
-from runstone.execution import fork, plan, resumable, resume, run
+from runstone.execution import plan, resumable, resume, run
+from runstone.forking import fork
 from runstone.ledger import Ledger, open
 
 __all__ = [

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
-
 from runstone.domain import codec
 from runstone.domain.observed import OPTION
 from runstone.domain.records import AgentRun, WorkflowRun
@@ -34,7 +32,6 @@ from runstone.errors import (
 )
 from runstone.feeds import settled
 from runstone.ledger import Ledger, new_run
-from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import CreateRun, RecordEvents, ResumeRun
 
 _LOOK_S = 1.0
@@ -220,7 +217,7 @@ async def _resume(
     if existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id):
         raise awaiting(ledger.reader, run_id)
     if existing.status in RESUMABLE:
-        _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(tree, existing))
+        _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(ledger.reader, tree, existing))
         names = secret_names(ledger.reader.values.blob(existing.input_ref) if existing.input_ref else b"")
         tree.vault.allow(names)
         tree.vault.require(run_id, names)
@@ -248,38 +245,6 @@ def plan(
 ) -> Plan:
     """What a resume would reuse, run again and start, and what the reused work had cost. Writes nothing."""
     return planning.plan(ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry())
-
-
-def fork(run_id: str, *, ledger: Ledger, new_id: str | None = None, input: Any = msgspec.UNSET) -> str:
-    """Makes a new, pending run that knows what this one knows: its finished children and steps. Gives its id.
-
-    `resume` it to go on: with another `input`, only what that changes runs again. Its totals begin at nothing, and
-    `forked_from` names the source. Raises `NotFound`, and `RunMismatch` for an id that exists.
-    """
-    source = ledger.get_run(run_id)
-    if new_id is not None and _exists(ledger, new_id):
-        raise RunMismatch(f"run {new_id} exists already", run_id=new_id)
-    given = (
-        ledger.reader.values.json(source.input_ref) if input is msgspec.UNSET else _declared(source, input)
-    )
-    identity: dict[str, Any] = {"agent_id": source.agent_id, "agent_version": source.agent_version}
-    if isinstance(source, WorkflowRun):
-        identity = {"definition_id": source.definition_id, "definition_hash": source.definition_hash}
-    new = new_run(
-        ledger.core, kind=source.kind, run_id=new_id, title=source.title, input=given, labels=source.labels,
-        thread_id=source.parent_thread_id, options=source.options, forked_from=source.id, **identity,
-    )  # fmt: skip
-    usable = [entry for entry in ledger.journal(run_id) if entry.finished and not entry.dropped]
-    return str(ledger.core.submit(ForkRun(new, usable), []).result())
-
-
-def _declared(source: AgentRun, input: Any) -> Any:
-    """A new input with references in the fields that are declared secret; their values are given at the resume."""
-    name = source.definition_id if isinstance(source, WorkflowRun) else source.agent_id
-    try:
-        return hidden(input, (entry := _find(default_registry(), name or "")).secrets, entry.name)[0]
-    except AgentNotFound:
-        return input
 
 
 async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:

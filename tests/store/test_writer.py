@@ -384,10 +384,10 @@ def test_one_bad_write_takes_no_other_with_it(ledger: Ledger) -> None:
     """An SQL error shows only when rows are sent: the batch is taken back and replayed one by one."""
 
     def broken(batch: Batch) -> None:
-        batch.stage("insert_checkpoint", 999_999, 1, 1, None, None, None, 0)  # no such run: a foreign key
+        batch.stage("insert_checkpoint", 999_999, 1, 1, None, None, None, 0, 0)  # no such run: a foreign key
 
     def unusable(batch: Batch) -> None:
-        batch.stage("insert_checkpoint", object(), 1, 1, None, None, None, 0)  # no type of SQLite
+        batch.stage("insert_checkpoint", object(), 1, 1, None, None, None, 0, 0)  # no type of SQLite
 
     run = ledger.start_run()
     held = Held(ledger)

@@ -266,6 +266,8 @@ class _Checker:
         self._journal += line.record == "journal"
         if line.record == "input" and not 0 < (line["journal"] or 1) <= max(1, self._journal):
             raise wrong(line.number, f"the journal of run {self._run} has no record {line['journal']}")
+        if line.record == "checkpoint" and not 0 <= (line["journal"] or 0) <= self._journal:
+            raise wrong(line.number, f"the journal of run {self._run} has no {line['journal']} records")
 
     def _take_thread(self, line: Line) -> None:
         self._run = None

@@ -188,7 +188,7 @@ def _attempts(head: Head, history: History, attempts: dict[int, AttemptRow]) -> 
 
 
 def _checkpoints(head: Head, history: History, rows: list[Row]) -> list[Finding]:
-    stored = {row[0]: CheckpointRow(*row) for row in rows}
+    stored = {row[0]: CheckpointRow(*row[:6]) for row in rows}  # what it knew of the journal is in no event
     found = []
     wrong = sorted(n for n, row in history.checkpoints.items() if stored.get(n) != row)
     if wrong:

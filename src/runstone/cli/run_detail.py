@@ -147,13 +147,20 @@ def _error(run: AgentRun) -> Iterator[tuple[str, Cell | str]]:
 def _lineage(run: AgentRun) -> Iterator[tuple[str, str]]:
     yield "parent", run.parent_run_id or ""
     yield "root", run.root_run_id if run.root_run_id != run.id else ""
-    yield "forked from", run.forked_from or ""
+    yield "forked from", _source(run)
     yield "phase", run.phase or ""
     yield "thread", run.worker_thread_id or ""
     yield "parent thread", run.parent_thread_id or ""
     yield "board", run.task_board_id or ""
     yield "card", run.task_card_id or ""
     yield "marks", ", ".join(mark for mark in ("superseded", "detached") if getattr(run, mark))
+
+
+def _source(run: AgentRun) -> str:
+    """What it is a fork of, and from which checkpoint."""
+    if run.forked_from is None or run.forked_from_checkpoint is None:
+        return run.forked_from or ""
+    return f"{run.forked_from} at checkpoint {run.forked_from_checkpoint}"
 
 
 def _times(run: AgentRun, telemetry: RunTelemetry, now: datetime) -> Iterator[tuple[str, str]]:

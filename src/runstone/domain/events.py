@@ -102,7 +102,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
         prices=str,
         before_picousd=int,
     ),
-    "checkpoint.saved": _own("A state was saved.", number=int, label=str),
+    "checkpoint.saved": _own(
+        "A state was saved, or taken over by a fork.", number=int, label=str, copied_from=str
+    ),
     "checkpoint.removed": _own("Saved states were removed; the others are as they were.", LOW, numbers=list),
     "input.requested": _own(
         "A person was asked.", HIGH, input_id=str, message=str, key=str, choices=list, expires_at=int

@@ -24,7 +24,7 @@ MAX_LINE: Final = 6 * codec.MAX_VALUE_BYTES + 65_536
 _JSON: Final = frozenset({"options", "labels", "error", "reused"})
 _POINTERS: Final = frozenset({"pk", "run_id", "parent", "root", "last_seq"})
 _INTS: Final = frozenset(
-    {"depth", "attempt", "tries", "active_ms", "superseded", "detached", "wake_at"}
+    {"depth", "attempt", "tries", "active_ms", "superseded", "detached", "wake_at", "forked_from_checkpoint"}
     | {name for name in Head.__struct_fields__ if name.endswith("_at")}
 )
 HEAD_FIELDS: Final = tuple(name for name in Head.__struct_fields__ if name not in _POINTERS)
@@ -65,7 +65,8 @@ OF_RUN: Final[dict[str, tuple[Column, ...]]] = {
     ),
     "output": _columns("attempt:i stream:s offset:i lines:i broken:i cut:i"),
     "journal": _columns(
-        "key:s kind:s name:s phase:s? previous:s? child:r? value:j? value_ref:b? handled:i dropped:i attempt:i at:i"
+        "key:s kind:s name:s phase:s? previous:s? child:r? value:j? value_ref:b? handled:i dropped:i attempt:i at:i "
+        "past_tokens:i? past_cost_picousd:i?"
     ),
     "wait": _columns("branch:i mode:s child:r"),
     "usage": _columns(
@@ -73,7 +74,9 @@ OF_RUN: Final[dict[str, tuple[Column, ...]]] = {
         "output_tokens:i reasoning_tokens:i cost_picousd:i? cost_source:s cache_write_1h_tokens:i"
     ),
     "tool": _columns("tool:s calls:i failed:i"),
-    "checkpoint": _columns("number:i attempt:i label:s? definition_hash:s? parent:i? created_at:i"),
+    "checkpoint": _columns(
+        "number:i attempt:i label:s? definition_hash:s? parent:i? created_at:i journal:i?"
+    ),
     "place": _columns("path:s item:i since:i value:j? value_ref:b?"),
     "input": _columns(
         "input_id:s attempt:i key:s? question:s content:s phase:s? previous:s? reason:s? message:s? message_ref:b? "
@@ -128,7 +131,7 @@ ABOUT: Final = {
     "wait": "A child that a parked run waits for.",
     "usage": "A request to a provider. Sums are not in the file: they are added up again.",
     "tool": "How often the run itself called a tool.",
-    "checkpoint": "A checkpoint.",
+    "checkpoint": "A checkpoint. `journal` is how many of the run's journal records there were by then.",
     "place": "What a state holds at a place from a checkpoint on; item -1 is the value, -2 the length of a list, and "
     "from -3 down the lists' groups of 64 items: [places that they lack, items].",
     "input": "A question to a person. `journal` counts the run's journal records, from 1.",

@@ -70,6 +70,8 @@ class AgentRun(Record, frozen=True, kw_only=True):
     superseded: bool
     detached: bool
     lease_expires_at: datetime | None
+    forked_from_checkpoint: int | None = None
+    """The checkpoint of `forked_from` that it goes on from; None: from the start."""
 
     @property
     def live(self) -> bool:

@@ -119,6 +119,7 @@ class Head(msgspec.Struct, kw_only=True):
     superseded: int = 0
     detached: int = 0
     reused_json: str | None = None
+    forked_from_checkpoint: int | None = None
     last_seq: int = 0
 
     @property
@@ -132,6 +133,7 @@ IDENTITY: Final = (
     "root_run_id",
     "depth",
     "forked_from",
+    "forked_from_checkpoint",
     "parent_thread_id",
     "agent_id",
     "agent_version",

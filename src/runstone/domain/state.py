@@ -5,8 +5,8 @@ length (`item` -2). The state at checkpoint n has, for each place, the newest ro
 thousand messages adds one message's bytes per save, not the whole of it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ WHOLE: Final = -1
 LENGTH: Final = -2
 
 MAX_PATH_BYTES: Final = 500
+
+_R = TypeVar("_R", bound=tuple[Any, ...])
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -217,6 +219,18 @@ def _longest(parts: Iterable[int]) -> int:
     """How long a list was, by the places that there are of it."""
     ends = (item + 1 if item >= 0 else groups.first_of(item) + groups.SIZE for item in parts)
     return max(ends, default=0)
+
+
+def needed(rows: Sequence[_R], length_of: Callable[[_R], int]) -> Iterable[_R]:
+    """Of the newest rows (path, item, codec, value, ref) those that the state is made of.
+
+    What is gone is left out, and so are the items that a list had before it became shorter.
+    """
+    there = [row for row in rows if row[3] is not None or row[4] is not None]
+    lengths = {row[0]: length_of(row) for row in there if row[1] == LENGTH}
+    return (
+        row for row in there if row[1] in (WHOLE, LENGTH) or groups.first_of(row[1]) < lengths.get(row[0], 0)
+    )
 
 
 def _path(key: Any) -> str:

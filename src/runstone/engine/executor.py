@@ -43,7 +43,8 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
     """Executes the attempt that was claimed. Whatever happens, the ledger says it before this returns."""
     head = claimed.head
     try:
-        state, saved = engine.core.reader.states.load(head.run_id) if head.attempt > 1 else (None, None)
+        fresh = head.attempt == 1 and head.forked_from is None
+        state, saved = (None, None) if fresh else engine.core.reader.states.load(head.run_id)
         claims = await _claims(engine, tree, head, entry)
         heard = engine.core.reader.journal.heard_in_try(head.run_id) if claimed.continues else frozenset()
         told = continuations.message_in(engine.core.reader, head.run_id) if head.attempt > 1 else None

@@ -26,6 +26,7 @@ from runstone.engine.driving import Drive, Tree
 from runstone.engine.executor import execute
 from runstone.engine.handle import current
 from runstone.engine.orphans import end_orphans
+from runstone.engine.pinned import workflow_of
 from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat, Slots
 from runstone.engine.supervisor import Supervisor
@@ -38,6 +39,7 @@ from runstone.errors import (
     RunstoneError,
     WorkflowNotFound,
 )
+from runstone.store.reads import Reader
 from runstone.store.writer import Receipt
 from runstone.store.writes.boards import RequestStop
 from runstone.store.writes.lifecycle import Claimed, ClaimRun, RecordEvents, ResumeRun, YieldRun
@@ -148,10 +150,10 @@ class LocalEngine:
             raise
 
     @staticmethod
-    def entry_of(tree: Tree, run: AgentRun) -> Entry:
+    def entry_of(reader: Reader, tree: Tree, run: AgentRun) -> Entry:
         """What runs it. Raises `AgentNotFound` or `WorkflowNotFound`."""
         if isinstance(run, WorkflowRun):
-            return tree.registry.get_workflow(run.definition_id or "")
+            return workflow_of(reader, tree.registry, run)
         if run.agent_id is None:
             raise AgentNotFound(
                 f"run {run.id} names no agent", hint="continue it in its own loop: ledger.continue_run"
@@ -266,7 +268,7 @@ class LocalEngine:
         self, run: AgentRun, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None
     ) -> bool:
         """Executes one attempt when there is a place in the phase and a slot; False where the phase is full."""
-        entry = self.entry_of(tree, run)
+        entry = self.entry_of(self.core.reader, tree, run)
         if run.attempt:
             await asyncio.to_thread(end_orphans, self.core, self.supervisor, run.id)
         drive = self._drives[run.id]

@@ -6,6 +6,7 @@ from typing import Any
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, PhaseState, at
 from runstone.store import rows
+from runstone.store.forks import definition_of
 from runstone.store.reads import Reader
 
 _STATUS = {
@@ -35,7 +36,7 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
             phase["planned"] = fields.get("planned", phase["planned"])
         phase["ended"] = None if kind == "phase.started" else when
         phase["reason"] = fields.get("reason")
-    children, planned = _children(reader, pk), _planned(reader, pk)
+    children, planned = _children(reader, pk), _planned(reader, run.id)
     reused = {child for (child,) in reader.rows("reused_by", run=pk, attempt=run.attempt)}
     return [
         _state(run, name, found.get(name), children.get(name, []), reused)
@@ -43,13 +44,10 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
     ]
 
 
-def _planned(reader: Reader, pk: int) -> list[str]:
+def _planned(reader: Reader, run_id: str) -> list[str]:
     """Names of the phases in the definition that the run was last started with; none for a Python workflow."""
-    for payload, ref in reader.rows("definitions_of", run=pk):
-        definition = codec.decode(reader.values.text(payload, ref)).get("definition")
-        if definition is not None:
-            return [phase["name"] for phase in definition["phases"]]
-    return []
+    definition = definition_of(reader, run_id)
+    return [phase["name"] for phase in definition["phases"]] if definition is not None else []
 
 
 def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:

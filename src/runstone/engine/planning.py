@@ -11,6 +11,7 @@ from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.claiming import taken_away
 from runstone.engine.foresight import foresee
 from runstone.engine.local import LocalEngine
+from runstone.engine.pinned import workflow_of
 from runstone.engine.registry import Registry
 from runstone.errors import NotFound
 from runstone.store.reads import Reader
@@ -27,17 +28,25 @@ def plan(reader: Reader, run_id: str, policy: ResumePolicy, registry: Registry) 
         found.as_recorded(run)
     else:
         found.resumed(run)
-    return Plan(
-        run_id=run_id,
-        status=run.status,
-        reuse=tuple(found.groups["reuse"]),
-        rerun=tuple(found.groups["rerun"]),
-        raised=tuple(found.groups["raise"]),
-        superseded=tuple(found.groups["superseded"]),
-        start=tuple(found.start),
-        exact=found.exact,
-        warnings=tuple(found.warnings),
-    )
+    return found.plan_for(run)
+
+
+def plan_fork(
+    reader: Reader,
+    source: AgentRun,
+    known: list[JournalEntry],
+    *,
+    definition: WorkflowDefinition | None,
+    input: Any,
+    registry: Registry,
+) -> Plan:
+    """What a fork of the run would reuse and do again, with what that had cost, and start.
+
+    `known` are the records that it would take over; `definition` is the one that it is given, if it is another one.
+    """
+    found = _Found(reader, ResumePolicy(), registry)
+    found.forked(source, known, definition, input)
+    return found.plan_for(source)
 
 
 class _Found:
@@ -51,6 +60,22 @@ class _Found:
         self.start: list[PlanEntry] = []
         self.warnings: list[str] = []
         self.exact = True
+        self.input: Any = msgspec.UNSET
+        """Of the planned run, where it is another one than is recorded."""
+
+    def plan_for(self, run: AgentRun) -> Plan:
+        """What was found, as a plan of the run."""
+        return Plan(
+            run_id=run.id,
+            status=run.status,
+            reuse=tuple(self.groups["reuse"]),
+            rerun=tuple(self.groups["rerun"]),
+            raised=tuple(self.groups["raise"]),
+            superseded=tuple(self.groups["superseded"]),
+            start=tuple(self.start),
+            exact=self.exact,
+            warnings=tuple(self.warnings),
+        )
 
     def as_recorded(self, run: AgentRun) -> None:
         """A completed run gives its stored result: nothing runs."""
@@ -68,6 +93,31 @@ class _Found:
             again = [entry for entry in entries if entry.number in dropped and entry.kind == "child"]
             self.start += [plan_entry(entry) for entry in again]
         self._next(run, definition, [entry for entry in entries if entry.number not in dropped], None)
+
+    def forked(
+        self, source: AgentRun, known: list[JournalEntry], definition: WorkflowDefinition | None, input: Any
+    ) -> None:
+        """A fork that knows these records of its source; of the others it is told what they had cost."""
+        self.input = input
+        definition = self._definition(source) if definition is None else definition
+        self._next(msgspec.structs.replace(source, error=None), definition, known, None)
+        numbers = {entry.number for entry in known}
+        others = [entry for entry in self.reader.journal.of(source.id) if entry.number not in numbers]
+        if definition is None:
+            again = [one for one in others if one.kind != "timer" and not one.dropped and not one.superseded]
+            self.exact = self.exact and not again
+            self.groups["rerun"] += [plan_entry(entry) for entry in again]
+            return
+        by_key: dict[str, list[JournalEntry]] = {}
+        for entry in reversed(others):
+            by_key.setdefault(entry.key, []).append(entry)
+        fresh = []
+        for new in self.start:
+            if past := by_key.get(new.key or ""):
+                self.groups["rerun"].append(plan_entry(past.pop()))
+            else:
+                fresh.append(new)
+        self.start = fresh
 
     def _next(
         self,
@@ -89,7 +139,7 @@ class _Found:
         if not isinstance(run, WorkflowRun):
             return None
         try:
-            entry = self.registry.get_workflow(run.definition_id or "")
+            entry = workflow_of(self.reader, self.registry, run)
         except NotFound as error:
             self.warnings.append(str(error))
             return None
@@ -103,7 +153,9 @@ class _Found:
         """What a declarative workflow would claim; what it would leave is noted, and what it would start."""
         told = foresee(
             definition,
-            self.reader.values.json(run.input_ref),
+            self.reader.values.json(run.input_ref)
+            if parent is not None or self.input is msgspec.UNSET
+            else self.input,
             entries,
             policy=self.policy,
             ended_parent=_ended(run),

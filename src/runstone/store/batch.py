@@ -37,6 +37,7 @@ _ORDER = (
     "end_process",
     "save_output",
     "insert_journal",
+    "insert_known",
     "save_input",
     "insert_wait",
     "delete_waits",
@@ -214,6 +215,10 @@ class Batch:
         number = self.cache.next.get(table, 1)
         self.cache.next[table] = number + 1
         return number
+
+    def last_number(self, table: str) -> int:
+        """The newest integer key of a table; 0 if there never was one."""
+        return self.cache.next.get(table, 1) - 1
 
     def stage(self, statement: str, *row: Any) -> None:
         """Adds a row for the statement."""

@@ -36,7 +36,7 @@ def run(row: Row) -> AgentRun:
         "attempt": row[22], "owner": row[23], "created_at": at(row[24]), "started_at": maybe_at(row[25]),
         "updated_at": at(row[26]), "completed_at": maybe_at(row[27]), "summary": row[28], "result_ref": row[29],
         "error": json_or_none(row[30]), "superseded": bool(row[31]), "detached": bool(row[32]),
-        "lease_expires_at": maybe_at(row[33]),
+        "lease_expires_at": maybe_at(row[33]), "forked_from_checkpoint": row[42],
     }  # fmt: skip
     if fields["status"] == "interrupted" and fields["status_reason"] is None:
         fields["status_reason"] = "no live lease"

@@ -69,6 +69,7 @@ class SaveCheckpoint(Write):
             head.definition_hash,
             last or None,
             batch.now,
+            batch.last_number("journal"),
         )
         for (path, item), (since, (codec, value, blob)) in rows.items():
             ref = None if blob is None else batch.put_blob(blob)

@@ -188,15 +188,17 @@ _PLAIN: Final = {
     "attempt": "rewrite_attempt",
     "process": "import_process",
     "output": "import_output",
-    "checkpoint": "insert_checkpoint",
     "place": "insert_place",
 }
 
 
 def _stage_links(batch: Batch, heads: list[Head], new: list[RunRows]) -> None:
-    """Stages what refers to several runs: journals, what was answered by them, and waits."""
+    """Stages what refers to several runs: journals, what was known or answered by them, and waits."""
     for head, run in zip(heads, new, strict=True):
         numbers = [_stage_record(batch, head, row) for row in run.rows.get("journal", ())]
+        for *checkpoint, known in run.rows.get("checkpoint", ()):
+            newest = None if known is None else max((n for n in numbers[:known] if n is not None), default=0)
+            batch.stage("insert_checkpoint", head.pk, *checkpoint, newest)
         for input_id, *rest, journal in run.rows.get("input", ()):
             number = None if journal is None else numbers[journal - 1]
             batch.stage("save_input", batch.number("inputs"), input_id, head.pk, *rest, number)

@@ -23,7 +23,7 @@ TAIL: Final = 2_000
 _BARE: Final = frozenset({"pk", "run_id", "last_seq"})
 _IDENTITY: Final = (
     "kind", "forked_from", "parent_thread_id", "agent_id", "agent_version", "phase", "prompt_ref", "input_ref",
-    "child_key", "created_at", "definition_id", "detached",
+    "child_key", "created_at", "definition_id", "detached", "forked_from_checkpoint",
 )  # fmt: skip
 """What no other write changes once the run is there."""
 
@@ -78,6 +78,8 @@ class RebuildRun(Write):
         saved = {
             row[1]: CheckpointRow(*row[1:]) for row in batch.read("checkpoints_of_runs", first=pk, last=pk)
         }
+        wrong = [row for number, row in history.checkpoints.items() if saved.get(number) != row]
+        known = [batch.read("journal_by", run=pk, at=row.created_at)[0][0] for row in wrong]
         leases = batch.read("lease_of", run=pk)
         owners = {says.owner, *(row.owner for row in history.attempts.values())} - {None}
         _require(batch, "owners_known", "owners", owners, "who held it is not known any more")
@@ -89,7 +91,7 @@ class RebuildRun(Write):
         )
         changed = _set_fields(batch, head, fields)
         changed += _set_attempts(batch, pk, attempts, history.attempts)
-        changed += _set_checkpoints(batch, pk, saved, history.checkpoints)
+        changed += _set_checkpoints(batch, pk, wrong, known)
         if leases and (says.status != "running" or leases[0][0] != says.attempt):
             batch.stage("delete_lease", pk, leases[0][0])
             changed.append("lease")
@@ -145,12 +147,9 @@ def _set_attempts(
     return ["attempts"] if have != says else []
 
 
-def _set_checkpoints(
-    batch: Batch, pk: int, have: dict[int, CheckpointRow], says: dict[int, CheckpointRow]
-) -> list[str]:
-    wrong = [row for number, row in says.items() if have.get(number) != row]
-    for row in wrong:
-        values = (row.attempt, row.label, row.definition_hash, row.parent, row.created_at)
+def _set_checkpoints(batch: Batch, pk: int, wrong: list[CheckpointRow], known: list[int]) -> list[str]:
+    for row, newest in zip(wrong, known, strict=True):
+        values = (row.attempt, row.label, row.definition_hash, row.parent, row.created_at, newest)
         batch.stage("rewrite_checkpoint", pk, row.number, *values)
     return ["checkpoints"] if wrong else []
 

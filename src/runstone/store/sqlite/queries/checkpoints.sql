@@ -3,6 +3,17 @@
 -- name: checkpoint_labels
 SELECT number, label FROM checkpoints WHERE run = :run ORDER BY number
 
+-- name: known_at
+-- The newest journal record of a run by a checkpoint; one of an import may know its time only.
+SELECT coalesce(c.journal, (SELECT max(j.id) FROM journal j WHERE j.run = c.run AND j.at <= c.created_at), 0)
+FROM checkpoints c WHERE c.run = :run AND c.number = :number
+
+-- name: places_at
+-- For each place the newest row not after the checkpoint, as it is stored.
+SELECT p.path, p.item, p.codec, p.value, p.value_ref
+FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
+CROSS JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
+
 -- name: kept_numbers
 SELECT number FROM checkpoints WHERE run = :run ORDER BY number
 

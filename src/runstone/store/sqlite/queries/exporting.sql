@@ -26,7 +26,8 @@ FROM processes WHERE run = :run ORDER BY attempt, pgid, started_at
 SELECT attempt, stream, offset, lines, broken, cut FROM outputs WHERE run = :run ORDER BY attempt, stream
 
 -- name: exported_journal
-SELECT j.key, j.kind, j.name, j.phase, j.previous, c.run_id, j.value, j.value_ref, j.handled, j.dropped, j.attempt, j.at
+SELECT j.key, j.kind, j.name, j.phase, j.previous, c.run_id, j.value, j.value_ref, j.handled, j.dropped, j.attempt, j.at,
+  j.past_tokens, j.past_cost_picousd
 FROM journal j LEFT JOIN runs c ON c.id = j.child WHERE j.run = :run ORDER BY j.id
 
 -- name: exported_wait
@@ -41,7 +42,9 @@ FROM usage WHERE run = :run ORDER BY id
 SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 0 AND calls > 0 ORDER BY tool
 
 -- name: exported_checkpoint
-SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
+SELECT c.number, c.attempt, c.label, c.definition_hash, c.parent, c.created_at,
+  CASE WHEN c.journal IS NOT NULL THEN (SELECT count(*) FROM journal j WHERE j.run = c.run AND j.id <= c.journal) END
+FROM checkpoints c WHERE c.run = :run ORDER BY c.number
 
 -- name: exported_place_rows
 SELECT path, item, since, codec, value, value_ref FROM places WHERE run = :run ORDER BY path, item, since

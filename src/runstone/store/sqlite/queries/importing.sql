@@ -8,8 +8,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 INSERT INTO outputs (run, attempt, stream, offset, lines, broken, cut) VALUES (?, ?, ?, ?, ?, ?, ?)
 
 -- name: import_journal
-INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, handled, dropped, attempt, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, handled, dropped, attempt, at, past_tokens,
+  past_cost_picousd)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: present_events
 -- Events of a run that is here already.

@@ -10,7 +10,7 @@ r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_a
 r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
 r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
 r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
-r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json
+r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json, r.forked_from_checkpoint
 
 -- name: run_tables
 runs r LEFT JOIN leases l ON l.run = r.id
@@ -95,13 +95,14 @@ FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scop
 SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
 
 -- name: journal_of
--- All that a run knows, with how its children stand, in one query.
+-- All that a run knows, with how its children stand, in one query. A fork knows, too, what a removed child had cost.
 SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
   CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))) THEN 'interrupted' ELSE c.status END,
   c.error_json,
-  coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens) FROM totals t
-    WHERE t.run = c.id AND t.scope = 1), 0),
-  coalesce((SELECT sum(cost_picousd) FROM totals t WHERE t.run = c.id AND t.scope = 1), 0),
+  max(coalesce(j.past_tokens, 0), coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens)
+    FROM totals t WHERE t.run = c.id AND t.scope = 1), 0)),
+  max(coalesce(j.past_cost_picousd, 0), coalesce((SELECT sum(cost_picousd) FROM totals t
+    WHERE t.run = c.id AND t.scope = 1), 0)),
   coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason IN ('parent stopped', 'the parent stopped waiting for it', 'its parent finished without it'), 0), coalesce(c.superseded, 0),
   coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN CAST(b.data AS TEXT) END), coalesce(j.value_ref, c.result_ref),
   j.value IS NOT NULL OR j.value_ref IS NOT NULL

@@ -4,8 +4,9 @@
 -- The fields of a run that nothing but a repair changes; `save_run` has the others.
 UPDATE runs SET kind = given.column2, forked_from = given.column3, parent_thread_id = given.column4, agent_id = given.column5,
   agent_version = given.column6, phase = given.column7, prompt_ref = given.column8, input_ref = given.column9,
-  child_key = given.column10, created_at = given.column11, definition_id = given.column12, detached = given.column13
-FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE runs.id = given.column1
+  child_key = given.column10, created_at = given.column11, definition_id = given.column12, detached = given.column13,
+  forked_from_checkpoint = given.column14
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE runs.id = given.column1
 
 -- name: rewrite_attempt
 INSERT INTO attempts (run, number, owner, started_at, ended_at, outcome, reason, first_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -16,9 +17,15 @@ ON CONFLICT (run, number) DO UPDATE SET owner = excluded.owner, started_at = exc
 DELETE FROM attempts WHERE (run, number) IN (VALUES (?, ?))
 
 -- name: rewrite_checkpoint
-INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+-- What was known by then is in no event: of a row that is gone only its time says it.
+INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at, journal)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, number) DO UPDATE SET attempt = excluded.attempt, label = excluded.label,
   definition_hash = excluded.definition_hash, parent = excluded.parent, created_at = excluded.created_at
+
+-- name: journal_by
+-- The newest record of a run's journal at a time.
+SELECT coalesce(max(id), 0) FROM journal WHERE run = :run AND at <= :at
 
 -- name: run_exists
 SELECT id FROM runs WHERE id = :run

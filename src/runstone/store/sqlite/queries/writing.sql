@@ -10,7 +10,7 @@ SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.ro
   r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
   r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
   r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  (SELECT max(seq) FROM events WHERE run = r.id)
+  r.forked_from_checkpoint, (SELECT max(seq) FROM events WHERE run = r.id)
 FROM runs r WHERE r.run_id = :value
 
 -- name: head_by_pk
@@ -19,7 +19,7 @@ SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.ro
   r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
   r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
   r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  (SELECT max(seq) FROM events WHERE run = r.id)
+  r.forked_from_checkpoint, (SELECT max(seq) FROM events WHERE run = r.id)
 FROM runs r WHERE r.id = :value
 
 -- name: save_run
@@ -27,8 +27,9 @@ INSERT INTO runs (id, run_id, kind, status, parent, parent_run_id, root, root_ru
   parent_thread_id, agent_id, agent_version, title, status_reason, wake_at, phase, prompt_ref, input_ref,
   options_json, worker_thread_id, task_board_id, task_card_id, child_key, labels_json, attempt, owner,
   created_at, started_at, attempt_started_at, updated_at, completed_at, summary, result_ref, error_json,
-  definition_id, definition_hash, tries, active_ms, model, provider, superseded, detached, reused_json)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  definition_id, definition_hash, tries, active_ms, model, provider, superseded, detached, reused_json,
+  forked_from_checkpoint)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, parent = excluded.parent, parent_run_id = excluded.parent_run_id, root = excluded.root,
   root_run_id = excluded.root_run_id, depth = excluded.depth, title = excluded.title, status_reason = excluded.status_reason,
@@ -91,6 +92,12 @@ WHERE processes.run = given.column1 AND processes.attempt = given.column2 AND pr
 INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, attempt, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: insert_known
+-- What a fork knows from the beginning.
+INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, attempt, at, past_tokens,
+  past_cost_picousd)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
 -- name: mark_handled
 UPDATE journal SET handled = 1 FROM (VALUES (?, ?)) AS given WHERE journal.run = given.column1 AND journal.child = given.column2
 
@@ -145,7 +152,7 @@ INSERT INTO messages (id, thread, seq, role, run, attempt, at, text, text_ref, e
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_checkpoint
-INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO checkpoints (run, number, attempt, label, definition_hash, parent, created_at, journal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_place
 INSERT INTO places (run, path, item, since, codec, value, value_ref) VALUES (?, ?, ?, ?, ?, ?, ?)
