@@ -40,7 +40,7 @@ ORDER = (
         "repricing",
         "trust",
     ),
-    ("execution", "watching"),  # engine and ledger put together: run, resume, plan
+    ("execution", "forking", "watching"),  # engine and ledger put together: run, resume, plan, fork
     ("server", "client"),
     ("cli",),
 )
