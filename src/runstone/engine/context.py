@@ -251,7 +251,8 @@ class Context(Conduct):
             self.claimed_pks.append(record.child_pk)
         if record is not None and record.finished:  # also that of a child whose run was removed
             return self._open(call, self._stored(record))
-        entry = self.engine.entry_of(self.tree, self.engine.core.reader.runs.get(child_run_id))
+        reader = self.engine.core.reader
+        entry = self.engine.entry_of(reader, self.tree, reader.runs.get(child_run_id))
         asked = Continuation(
             child_id=child_run_id, entry=entry, message=self.engine.core.redactor.message(message),
             agent_id=agent_id, hint=hint, record=record,
