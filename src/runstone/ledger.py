@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from runstone import continuing, reports
 from runstone import workspace as places
@@ -54,6 +54,9 @@ from runstone.store.reads import Reader
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
+
+if TYPE_CHECKING:
+    from runstone.domain.comparison import Comparison
 
 _EXIT_S = 10.0
 """So long the end of the process waits for writes that nobody waited for."""
@@ -307,7 +310,8 @@ class Ledger:
     ) -> Page[AgentRun]:
         """A page of runs; each filter takes one value or several. `sort` is updated or created.
 
-        More filters: worker_thread_id, board_id, card_id, phase, definition_id. Raises `InvalidInput`, `InvalidCursor`.
+        More filters: worker_thread_id, board_id, card_id, phase, definition_id, forked_from.
+        Raises `InvalidInput`, `InvalidCursor`.
         """
         filters = {
             "status": status, "bucket": bucket, "kind": kind, "agent_id": agent_id, "parent_id": parent_id,
@@ -389,6 +393,15 @@ class Ledger:
         from runstone.engine.phase_states import phase_states
 
         return phase_states(self._reader, self.get_run(run_id))
+
+    def compare(self, a: str, b: str | None = None) -> "Comparison":
+        """How two runs differ, as wholes, by phase and by child; with one id, a fork and its source.
+
+        Raises `NotFound`, and `InvalidInput` for one id that is no fork and has none.
+        """
+        from runstone.comparing import compare
+
+        return compare(self, a, b)
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """The attempts of a run, from the first."""

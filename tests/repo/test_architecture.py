@@ -26,6 +26,7 @@ ORDER = (
         "ledger",
         "background",
         "caring",
+        "comparing",
         "checkpoints",
         "care",
         "config",

@@ -103,13 +103,14 @@ def resume(
         secrets = asking_secrets.ask(session, asking_secrets.names_of(ledger, found))
         begin = partial(runstone.resume, ledger=ledger, slots=slots, secrets=secrets, **asked)
         if every:
-            known = _known(session, found)
+            known = _known(session, ledger, found)
             starts = [executing.Start(one.id, partial(begin, one.id, attempt=one.attempt)) for one in known]
             return executing.drive_all(session.output, ledger, starts, interrupts)
         (one,) = found
         if one.status in RESUMABLE and not ledger.inputs.awaited(one.id):
             executing.require_name(one)
-            session.require(executing.name_of(one), ledger.workspace.root)
+            if not executing.known(ledger, one):
+                session.require(executing.name_of(one), ledger.workspace.root)
         start = executing.Start(one.id, partial(begin, one.id))
         return executing.drive(session.output, ledger, start, interrupts)
 
@@ -127,7 +128,7 @@ def _foretell(session: Session, policy: ResumePolicy, trust: bool) -> int:
 
 def _plan_of(ledger: Ledger, run: AgentRun, policy: ResumePolicy) -> Plan | None:
     """What a resume would do; None for a command, which starts again as a whole, and for what nothing here runs."""
-    if is_background(run) or not executing.known(run):
+    if is_background(run) or not executing.known(ledger, run):
         return None
     return runstone.plan(run.id, ledger=ledger, policy=policy)
 
@@ -140,8 +141,8 @@ def _define(session: Session, ledger: Ledger, found: list[AgentRun], trust: bool
     return slots
 
 
-def _known(session: Session, found: list[AgentRun]) -> list[AgentRun]:
-    known = [one for one in found if executing.known(one)]
+def _known(session: Session, ledger: Ledger, found: list[AgentRun]) -> list[AgentRun]:
+    known = [one for one in found if executing.known(ledger, one)]
     for one in found:
         if one not in known:
             session.output.note(

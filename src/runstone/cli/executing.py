@@ -16,7 +16,8 @@ from runstone.cli.problems import DEBUG, report
 from runstone.cli.progress import closing_line, look
 from runstone.cli.run_tables import agent_of
 from runstone.domain import keys
-from runstone.domain.records import AgentRun
+from runstone.domain.records import AgentRun, WorkflowRun
+from runstone.engine.pinned import own_workflow
 from runstone.errors import AgentNotFound, NotFound, RunInterrupted, RunOutcome, RunstoneError
 from runstone.ledger import Ledger
 
@@ -38,8 +39,10 @@ def name_of(run: AgentRun) -> str:
     return agent_of(run)
 
 
-def known(run: AgentRun) -> bool:
-    """Whether what the run came from is registered here."""
+def known(ledger: Ledger, run: AgentRun) -> bool:
+    """Whether what the run came from is registered here, or its own."""
+    if isinstance(run, WorkflowRun) and own_workflow(ledger.reader, run) is not None:
+        return True
     registry = runstone.default_registry()
     listed = registry.workflows() if run.kind == "workflow" else registry.agents()
     return name_of(run) in {one.name for one in listed}

@@ -36,19 +36,22 @@ def show(plan: Plan, subjects: Mapping[str, str], output: Output) -> None:
 
 def headline(plan: Plan) -> list[Cell]:
     """`reuse 4 (1.2k tokens, $0.03), run again 1, start 2`, and how sure that is."""
-    spent = plan.reused_tokens or plan.reused_cost_picousd
-    past = (
-        f" ({text.tokens(plan.reused_tokens)} tokens, {text.money(plan.reused_cost_picousd)})"
-        if spent
-        else ""
-    )
-    parts = [f"reuse {len(plan.reuse)}{past}", f"run again {len(plan.rerun)}", f"start {len(plan.start)}"]
+    again = sum(e.tokens for e in plan.rerun), sum(e.cost_picousd for e in plan.rerun)
+    parts = [
+        f"reuse {len(plan.reuse)}{_past(plan.reused_tokens, plan.reused_cost_picousd)}",
+        f"run again {len(plan.rerun)}{_past(*again)}",
+        f"start {len(plan.start)}",
+    ]
     if plan.raised:
         parts.append(f"raise {len(plan.raised)} recorded failures")
     if plan.superseded:
         parts.append(f"leave out {len(plan.superseded)}")
     sure = "exactly" if plan.exact else "at least: a workflow in code may ask for more"
     return [Cell(text.short_id(plan.run_id), "strong"), Cell(", ".join(parts)), Cell(f"({sure})", "dim")]
+
+
+def _past(tokens: int, cost_picousd: int) -> str:
+    return f" ({text.tokens(tokens)} tokens, {text.money(cost_picousd)})" if tokens or cost_picousd else ""
 
 
 def plan_table(plan: Plan, subjects: Mapping[str, str]) -> Table:

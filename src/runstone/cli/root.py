@@ -9,11 +9,13 @@ from runstone.cli.boards import boards
 from runstone.cli.care import completion, verify
 from runstone.cli.checkpoints import checkpoints, diff_state, state
 from runstone.cli.command import Group, Root
+from runstone.cli.comparing import diff
 from runstone.cli.definitions import agents, workflows
 from runstone.cli.doctor import doctor
 from runstone.cli.exec import exec_
 from runstone.cli.execute import plan, resume, run
 from runstone.cli.export import export, import_
+from runstone.cli.forks import fork
 from runstone.cli.inputs import inputs
 from runstone.cli.prune import prune_
 from runstone.cli.threads import threads
@@ -46,7 +48,16 @@ def run_group() -> None:
 
 _VERBS: tuple[click.Command, ...] = (
     *(runs.list_, runs.show, runs.tree, following.events, logs.logs, following.watch),
-    *(orders.stop, commands.pause, commands.resume_, commands.retry, commands.steer, commands.commands),
+    *(
+        orders.stop,
+        commands.pause,
+        commands.resume_,
+        commands.retry,
+        commands.steer,
+        commands.commands,
+        fork,
+        diff,
+    ),
     *(orders.rm, runs.search, checkpoints, state, diff_state),
 )
 _NOUNS: tuple[click.Command, ...] = (

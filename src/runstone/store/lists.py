@@ -35,6 +35,7 @@ _PLAIN = {
     "phase": "r.phase",
     "depth": "r.depth",
     "definition_id": "r.definition_id",
+    "forked_from": "r.forked_from",
 }
 
 _LOST = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))"

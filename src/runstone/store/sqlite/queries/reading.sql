@@ -122,6 +122,13 @@ SELECT id FROM below ORDER BY id
 SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt >= (
   SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
 
+-- name: ever_reused
+-- Children whose stored result any attempt used.
+SELECT DISTINCT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
+
+-- name: any_pruned
+SELECT EXISTS (SELECT 1 FROM events WHERE run = :run AND type = 'run.pruned')
+
 -- name: heard_in_try
 -- Children that ended, or whose result was used again, since the run's current try began.
 SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed') AND attempt >= (
