@@ -216,3 +216,11 @@ def test_a_reader_writes_nothing(tmp_path: Path, ledger: Ledger) -> None:
             with pytest.raises(StoreReadOnly):
                 call()
     assert not run.stopping
+
+
+def test_events_of_the_ledger_itself_are_as_important_as_the_catalogue_says(ledger: Ledger) -> None:
+    run = ledger.start_run(run_id="r")
+    run.emit("note.taken")
+    run.fail("no").result()
+    told = {event.type: event.importance for event in ledger.events("r").items}
+    assert told == {"run.created": 1, "run.started": 1, "note.taken": 1, "run.failed": 2}

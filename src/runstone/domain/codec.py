@@ -198,6 +198,13 @@ def upcast(event_type: str, version: int, payload: Any) -> Any:
     return payload
 
 
+def upcast_json(event_type: str, version: int, payload: bytes) -> bytes:
+    """As `upcast`, of a payload's JSON; most are of the current version, and stay the bytes that they are."""
+    if (event_type, version) not in _upcasters:
+        return payload
+    return encode(upcast(event_type, version, decode(payload)))
+
+
 def check_codec(codec: int) -> int:
     """`codec` if this version can read it, else `UnknownCodec`."""
     if codec not in (PLAIN, ZSTD):

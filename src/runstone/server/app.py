@@ -13,23 +13,25 @@ from runstone.ledger import Ledger
 from runstone.server import guards, problems
 from runstone.server.bodies import MeasuredRequest
 from runstone.server.parts import Parts, Reads, provided
-from runstone.server.routes import auth, meta, runs
+from runstone.server.routes import auth, meta, runs, stream
 from runstone.server.security.gate import Gate
 from runstone.server.security.hosts import Hosts
 from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
+from runstone.server.stream.hub import Hub
 
-ROUTERS = (auth.router, runs.router, meta.router)
+ROUTERS = (auth.router, runs.router, stream.router, meta.router)
 """Below /api/v1."""
 
 
 def parts_of(ledger: Ledger, settings: Settings, *, port: int) -> Parts:
     """The parts of a server of that ledger, listening on that port."""
     tokens = Tokens(ledger.workspace.folder)
+    stopping = asyncio.Event()
     return Parts(
         ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Reads(),
-        stopping=asyncio.Event(),
+        stopping=stopping, hub=Hub(ledger.reader, ledger.signals, stopping),
     )  # fmt: skip
 
 

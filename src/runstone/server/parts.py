@@ -13,6 +13,7 @@ from runstone.ledger import Ledger
 from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
+from runstone.server.stream.hub import Hub
 
 _T = TypeVar("_T")
 READERS: Final = 4
@@ -44,6 +45,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     codes: Codes
     port: int
     reads: Reads
+    hub: Hub
+    """Reads the ledger for all who follow it."""
     stopping: asyncio.Event
     """Set when the server is about to end; streams end then."""
 

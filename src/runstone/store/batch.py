@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, runs
+from runstone.domain.events import CATALOGUE
 from runstone.domain.runs import Head
 from runstone.errors import NotFound, StoreError
 from runstone.store.base import Database, Row, Write
@@ -265,10 +266,15 @@ class Batch:
         *,
         at: int | None = None,
         attempt: int | None = None,
-        importance: int = 1,
+        importance: int | None = None,
         event_key: str | None = None,
     ) -> tuple[int, int]:
-        """Stages an event of Runstone's own and folds it into the head. Gives (seq, position)."""
+        """Stages an event of Runstone's own and folds it into the head. Gives (seq, position).
+
+        It is as important as the catalogue says, unless the caller knows better.
+        """
+        if importance is None:
+            importance = CATALOGUE[event_type].importance
         if event_type in runs.MOVES and event_type != "run.created":
             runs.check_move(head, event_type)
         at = self.now if at is None else at

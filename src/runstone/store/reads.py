@@ -19,6 +19,7 @@ from runstone.store.reading.runs import Runs
 from runstone.store.reading.search import Search
 from runstone.store.reading.states import States
 from runstone.store.reading.threads import Threads
+from runstone.store.reading.told import Told
 from runstone.store.reading.usage import Usage
 from runstone.store.reading.values import Values
 
@@ -52,6 +53,7 @@ class Reader:
         self.commands = Commands(self)
         self.usage = Usage(self)
         self.search = Search(self)
+        self.told = Told(self)
 
     @property
     def db(self) -> Database:
