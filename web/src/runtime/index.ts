@@ -1,2 +1,26 @@
-/** `@runstone/react`: runs, events and threads of a Runstone ledger in a React app. */
-export { ROUTES } from "./routes.ts";
+/** `@runstone/react`: runs, events and threads of a Runstone ledger in a React app that has a Redux store. */
+export { type ApiError, problemOf, runstoneApi } from "./api/api.ts";
+export * from "./api/commands.ts";
+export { selectConnection, type WithConnection } from "./api/connection.ts";
+export * from "./api/inputs.ts";
+export * from "./api/runs.ts";
+export * from "./api/threads.ts";
+export type { ActivityToolCall, SubagentActivity } from "./chat/activity.ts";
+export { type ReadJson, readThread, rehydrateThread } from "./chat/reading.ts";
+export { rowsOf, type ThreadRecords, type ThreadRows, type ToolTimelineEntry } from "./chat/rehydration.ts";
+export * from "./chat/slice.ts";
+export { RunLog, type Span } from "./events/log.ts";
+export { EventStore, type Gap } from "./events/store.ts";
+export { byCreation, type LineageNode, lineageOf } from "./folds/lineage.ts";
+export { fieldsOf, numberOf, textOf } from "./folds/payloads.ts";
+export { iterationsOf, type ToolCall, type ToolStatus, toolCallsOf } from "./folds/toolCalls.ts";
+export { type TranscriptLine, transcriptOf } from "./folds/transcript.ts";
+export * from "./react/hooks.ts";
+export { LiveContext, LiveLedger, type LiveOptions } from "./react/live.ts";
+export { RunstoneProvider } from "./react/RunstoneProvider.tsx";
+export { runstoneReducers } from "./reducers.ts";
+export type { Connection, Phase } from "./stream/source.ts";
+export * from "./wire/cursors.ts";
+export * from "./wire/records.ts";
+export * from "./wire/statuses.ts";
+export { compareTimes, elapsedBetween } from "./wire/times.ts";

@@ -1,0 +1,93 @@
+import type { Bucket, Meta, Page, Run, RunStatus } from "../wire/records.ts";
+import { runstoneApi } from "./api.ts";
+import { type Parameter, queryOf, segment } from "./queries.ts";
+
+/** Filters and order of a list of runs; the same filters count it. Lists are alternatives. */
+export interface RunsQuery {
+  status?: readonly RunStatus[];
+  bucket?: readonly Bucket[];
+  kind?: readonly string[];
+  agent_id?: readonly string[];
+  definition_id?: readonly string[];
+  parent_id?: string;
+  root_id?: string;
+  thread_id?: string;
+  labels?: Readonly<Record<string, string>>;
+  created_from?: string;
+  created_to?: string;
+  ended_from?: string;
+  ended_to?: string;
+  q?: string;
+  archived?: boolean;
+  pinned?: boolean;
+  sort?: "updated" | "created" | "ended" | "duration" | "cost";
+  order?: "asc" | "desc";
+  limit?: number;
+}
+
+export type RunCounts = Partial<Record<Bucket, number>> & { total?: number };
+
+function parameters(query: RunsQuery): Record<string, Parameter> {
+  const { labels, ...rest } = query;
+  const named = Object.entries(labels ?? {}).map(([name, value]) => [`label.${name}`, value] as const);
+  return { ...rest, ...Object.fromEntries(named) } as Record<string, Parameter>;
+}
+
+/** The tags of a page: the list, and each run in it. */
+function tagsOf(runs: readonly Run[] | undefined) {
+  return [{ type: "Runs" as const }, ...(runs ?? []).map((run) => ({ type: "Run" as const, id: run.id }))];
+}
+
+export const runsApi = runstoneApi.injectEndpoints({
+  endpoints: (build) => ({
+    getRuns: build.infiniteQuery<Page<Run>, RunsQuery, string | null>({
+      infiniteQueryOptions: {
+        initialPageParam: null,
+        getNextPageParam: (page) => page.next_cursor ?? undefined,
+      },
+      query: ({ queryArg, pageParam }) => `/runs${queryOf({ ...parameters(queryArg), cursor: pageParam })}`,
+      providesTags: (found) => tagsOf(found?.pages.flatMap((page) => page.items)),
+    }),
+    getRunCounts: build.query<RunCounts, RunsQuery>({
+      query: ({ sort: _sort, order: _order, limit: _limit, ...filters }) =>
+        `/runs/counts${queryOf(parameters(filters))}`,
+      transformResponse: countsOf,
+      providesTags: [{ type: "Runs" }],
+    }),
+    getRun: build.query<Run, string>({
+      query: (id) => `/runs/${segment(id)}`,
+      providesTags: (_found, _error, id) => [{ type: "Run", id }],
+    }),
+    getTree: build.query<Run[], string>({
+      query: (id) => `/runs/${segment(id)}/tree`,
+      transformResponse: runsOf,
+      providesTags: (runs, _error, id) => [{ type: "Run", id }, ...tagsOf(runs).slice(1)],
+    }),
+    getMeta: build.query<Meta, void>({ query: () => "/meta", providesTags: [{ type: "Meta" }] }),
+  }),
+});
+
+/** Counts by bucket, whether they stand by themselves or below a name. */
+function countsOf(answer: unknown): RunCounts {
+  const value = answer as { buckets?: RunCounts; counts?: RunCounts };
+  return value.buckets ?? value.counts ?? (answer as RunCounts);
+}
+
+/** The rows of a tree, whether they come as a list, as a page or nested. */
+function runsOf(answer: unknown): Run[] {
+  if (Array.isArray(answer)) return answer.flatMap(runsOf);
+  const value = answer as { items?: unknown; root?: unknown; run?: Run; children?: unknown } & Run;
+  if (value.items !== undefined) return runsOf(value.items);
+  if (value.root !== undefined && typeof value.root === "object") return runsOf(value.root);
+  const own = value.run ?? value;
+  const below = Array.isArray(value.children) ? runsOf(value.children) : [];
+  return [own, ...below];
+}
+
+export const {
+  useGetRunsInfiniteQuery,
+  useGetRunCountsQuery,
+  useGetRunQuery,
+  useGetTreeQuery,
+  useGetMetaQuery,
+} = runsApi;

@@ -1,0 +1,96 @@
+import type { RunEvent } from "../wire/records.ts";
+import { RunLog } from "./log.ts";
+import { Notices, type Schedule } from "./notices.ts";
+
+/** Where events were removed before they could be seen here. */
+export interface Gap {
+  after: number;
+  removedUpTo: number;
+}
+
+/** The events of all runs that somebody looks at. Plain: React reads it through `useSyncExternalStore`.
+ *
+ * It takes pages and batches of the stream in any order and as often as they come, and tells its listeners in batches.
+ */
+export class EventStore {
+  #logs = new Map<string, RunLog>();
+  #gaps: readonly Gap[] = [];
+  #notices: Notices;
+
+  constructor(schedule?: Schedule) {
+    this.#notices = new Notices(schedule);
+  }
+
+  /** The log of a run, made on first use. */
+  log(runId: string): RunLog {
+    let log = this.#logs.get(runId);
+    if (log === undefined) {
+      log = new RunLog(runId);
+      this.#logs.set(runId, log);
+    }
+    return log;
+  }
+
+  has(runId: string): boolean {
+    return this.#logs.has(runId);
+  }
+
+  /** Gaps of the stream since the page was opened. The array is another one after each change. */
+  get gaps(): readonly Gap[] {
+    return this.#gaps;
+  }
+
+  /** Takes in events of any runs; those of runs that nobody has asked for are left out unless `keep` is given. */
+  add(events: readonly RunEvent[], keep = false): void {
+    const byRun = new Map<string, RunEvent[]>();
+    for (const event of events) {
+      if (!keep && !this.#logs.has(event.run_id)) continue;
+      const list = byRun.get(event.run_id);
+      if (list === undefined) byRun.set(event.run_id, [event]);
+      else list.push(event);
+    }
+    for (const [runId, list] of byRun) if (this.log(runId).add(list) > 0) this.#notices.tell(runId);
+  }
+
+  /** Notes where a run's events begin and end. */
+  bound(runId: string, removed: number, end = 0): void {
+    const log = this.log(runId);
+    const before = log.version;
+    log.bound(removed, end);
+    if (log.version !== before) this.#notices.tell(runId);
+  }
+
+  addGap(gap: Gap): void {
+    this.#gaps = [...this.#gaps, gap];
+    this.#notices.tell(GAPS);
+  }
+
+  /** Another epoch began: nothing that is here may be shown beside what comes now. */
+  reset(): void {
+    const known = [...this.#logs.keys()];
+    for (const runId of known) {
+      const log = new RunLog(runId);
+      log.version = (this.#logs.get(runId)?.version ?? 0) + 1;
+      log.rewrites = 1;
+      this.#logs.set(runId, log);
+      this.#notices.tell(runId);
+    }
+    this.#gaps = [];
+    this.#notices.tell(GAPS);
+  }
+
+  /** Forgets a run that nobody looks at any more. */
+  drop(runId: string): void {
+    if (!this.#notices.heard(runId)) this.#logs.delete(runId);
+  }
+
+  subscribe(runId: string, listener: () => void): () => void {
+    return this.#notices.subscribe(runId, listener);
+  }
+
+  subscribeGaps(listener: () => void): () => void {
+    return this.#notices.subscribe(GAPS, listener);
+  }
+}
+
+const GAPS = "\u0000gaps";

@@ -1,0 +1,205 @@
+import { createContext } from "react";
+import { runstoneApi } from "../api/api.ts";
+import { baseUrlSet, connectionChanged, selectConnection, type WithConnection } from "../api/connection.ts";
+import { queryOf, segment } from "../api/queries.ts";
+import { Loading, type ReadEvents } from "../events/loading.ts";
+import { EventStore } from "../events/store.ts";
+import type { Frame } from "../stream/frames.ts";
+import { browserMeeting } from "../stream/meeting.ts";
+import { type Meeting, SharedStream } from "../stream/shared.ts";
+import { StreamSource, type Surroundings } from "../stream/source.ts";
+import { browserSurroundings } from "../stream/surroundings.ts";
+import { later } from "../wire/cursors.ts";
+import type { RunEvent } from "../wire/records.ts";
+
+/** The part of a Redux store that is used. */
+export interface StoreLike {
+  dispatch: (action: never) => unknown;
+  getState: () => unknown;
+}
+
+export interface LiveOptions {
+  baseUrl?: string;
+  surroundings?: Surroundings;
+  meeting?: Meeting;
+  readEvents?: ReadEvents;
+}
+
+/** Lists and rows that changed are asked for again after this time, once for all changes in it. */
+const REFRESH_MS = 400;
+
+type Tag = { type: "Run" | "Commands" | "Messages"; id: string } | { type: "Runs" | "Inputs" };
+
+/** Keeps a store in step with the ledger: one stream, events into the event store, changed rows asked for again. */
+export class LiveLedger {
+  readonly events = new EventStore();
+  #store: StoreLike;
+  #stream: SharedStream;
+  #loading: Loading;
+  #followed = new Map<string, number>();
+  #tags = new Map<string, Tag>();
+  #cancelRefresh: (() => void) | null = null;
+  #around: Surroundings;
+  #after: string | null = null;
+  #stopListening: (() => void) | null = null;
+
+  constructor(store: StoreLike, options: LiveOptions = {}) {
+    this.#store = store;
+    if (options.baseUrl !== undefined) this.#dispatch(baseUrlSet(options.baseUrl));
+    const { baseUrl } = selectConnection(store.getState() as WithConnection);
+    this.#around = options.surroundings ?? browserSurroundings(`${baseUrl}/meta`);
+    this.#loading = new Loading(this.events, options.readEvents ?? readEventsFrom(baseUrl));
+    this.#stream = new SharedStream(
+      crypto.randomUUID?.() ?? String(Math.random()),
+      options.meeting ?? browserMeeting(`runstone:${baseUrl}`),
+      (onFrame, onConnection) => new StreamSource(`${baseUrl}/stream`, this.#around, onFrame, onConnection),
+      (frame) => this.#take(frame),
+      (connection) => {
+        const before = selectConnection(store.getState() as WithConnection).phase;
+        this.#dispatch(connectionChanged(connection));
+        // What failed while the server was away is asked for again when it is back.
+        if (connection.phase === "live" && before !== "live" && before !== "idle") this.#refreshAll();
+      },
+    );
+  }
+
+  /** Opens the stream; gives what ends it. */
+  start(): () => void {
+    this.#stream.start();
+    this.#want(null);
+    this.#stopListening = listenToPage({
+      look: () => this.#stream.retry(),
+      leave: () => this.#stream.stop(),
+      back: () => {
+        this.#stream.start();
+        this.#want(this.#after);
+      },
+    });
+    return () => {
+      this.#stopListening?.();
+      this.#cancelRefresh?.();
+      this.#stream.stop();
+    };
+  }
+
+  /** Keeps all events of a run here while somebody looks at it; gives what ends it. */
+  follow(runId: string): () => void {
+    const count = this.#followed.get(runId) ?? 0;
+    this.#followed.set(runId, count + 1);
+    if (count === 0)
+      this.#loading
+        .open(runId)
+        .then((asOf) => this.#want(asOf))
+        .catch(() => this.#want(null));
+    return () => {
+      const left = (this.#followed.get(runId) ?? 1) - 1;
+      if (left > 0) this.#followed.set(runId, left);
+      else {
+        this.#followed.delete(runId);
+        this.#loading.close(runId);
+        this.#want(null);
+      }
+    };
+  }
+
+  #want(after: string | null): void {
+    this.#stream.want(
+      ["runs", "inputs", ...[...this.#followed.keys()].sort().map((id) => `run:${id}`)],
+      after,
+    );
+  }
+
+  #take(frame: Frame): void {
+    if (frame.cursor !== null) this.#after = later(this.#after, frame.cursor);
+    if (frame.kind === "events") this.#takeEvents(frame.events);
+    else if (frame.kind === "reset") {
+      this.events.reset();
+      this.#refreshAll();
+    } else if (frame.kind === "gap") {
+      this.events.addGap({ after: frame.after, removedUpTo: frame.removedUpTo });
+      this.#refreshAll();
+    }
+  }
+
+  #takeEvents(events: readonly RunEvent[]): void {
+    this.events.add(events);
+    for (const event of events) {
+      for (const tag of tagsFor(event)) this.#tags.set(`${tag.type}:${"id" in tag ? tag.id : ""}`, tag);
+      if (this.#followed.has(event.run_id)) void this.#loading.fill(event.run_id);
+    }
+    this.#cancelRefresh ??= this.#around.delay(() => this.#refresh(), REFRESH_MS);
+  }
+
+  #refresh(): void {
+    this.#cancelRefresh = null;
+    const tags = [...this.#tags.values()];
+    this.#tags.clear();
+    if (tags.length > 0) this.#dispatch(runstoneApi.util.invalidateTags(tags));
+  }
+
+  #refreshAll(): void {
+    this.#dispatch(
+      runstoneApi.util.invalidateTags(["Run", "Runs", "Inputs", "Commands", "Messages", "Meta"]),
+    );
+    for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId).catch(() => undefined);
+  }
+
+  #dispatch(action: unknown): void {
+    this.#store.dispatch(action as never);
+  }
+}
+
+/** What an event makes worth asking for again. */
+function tagsFor(event: RunEvent): Tag[] {
+  const domain = event.type.split(".", 1)[0];
+  const tags: Tag[] = [{ type: "Run", id: event.run_id }];
+  if (domain === "run" || domain === "child") tags.push({ type: "Runs" });
+  if (domain === "input") tags.push({ type: "Inputs" }, { type: "Runs" });
+  if (domain === "command") tags.push({ type: "Commands", id: event.run_id });
+  if (event.type === "message.appended") {
+    const { thread_id: threadId } = (event.payload ?? {}) as { thread_id?: unknown };
+    if (typeof threadId === "string") tags.push({ type: "Messages", id: threadId });
+  }
+  return tags;
+}
+
+function readEventsFrom(baseUrl: string): ReadEvents {
+  return async (runId, page) => {
+    const query = "newest" in page ? queryOf({ order: "desc", limit: page.newest }) : queryOf({ ...page });
+    const answer = await fetch(`${baseUrl}/runs/${segment(runId)}/events${query}`, {
+      credentials: "same-origin",
+    });
+    if (!answer.ok) throw new Error(`the events of the run could not be read: ${answer.status}`);
+    return answer.json();
+  };
+}
+
+interface PageListeners {
+  look: () => void;
+  leave: () => void;
+  back: () => void;
+}
+
+/** A page that is left may come back as it was (the browser's own history keeps it), so it leaves and joins again. */
+function listenToPage({ look, leave, back }: PageListeners): () => void {
+  if (typeof document === "undefined") return () => {};
+  const seen = () => {
+    if (document.visibilityState === "visible") look();
+  };
+  const shown = (event: PageTransitionEvent) => {
+    if (event.persisted) back();
+  };
+  document.addEventListener("visibilitychange", seen);
+  window.addEventListener("online", look);
+  window.addEventListener("pagehide", leave);
+  window.addEventListener("pageshow", shown);
+  return () => {
+    document.removeEventListener("visibilitychange", seen);
+    window.removeEventListener("online", look);
+    window.removeEventListener("pagehide", leave);
+    window.removeEventListener("pageshow", shown);
+  };
+}
+
+/** The ledger of the nearest `RunstoneProvider`. */
+export const LiveContext = createContext<LiveLedger | null>(null);

@@ -1,0 +1,167 @@
+/** What the API answers, as far as this package reads it; names are the ledger's. Unknown fields are let through. */
+
+export type RunStatus =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "awaiting_user"
+  | "paused"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "interrupted";
+
+export type Bucket = "needs_input" | "working" | "completed" | "failed" | "stopped";
+
+/** Whether a process is alive behind a run: told apart from its status, as the two may differ for a while. */
+export interface Liveness {
+  state: "live" | "silent" | "gone" | "none";
+  last_seen_at: string | null;
+  expires_at: string | null;
+}
+
+/** Sums of requests. A cost is decimal text in USD; null is unknown, never 0. */
+export interface Totals {
+  requests?: number;
+  tokens?: number;
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  cost_usd: string | null;
+  cost_source: string | null;
+  complete: boolean;
+  elapsed_ms?: number | null;
+  active_ms?: number | null;
+  tool_counts?: Record<string, number>;
+}
+
+export interface RunError {
+  type?: string;
+  message?: string;
+  code?: string;
+  [more: string]: unknown;
+}
+
+export interface Run {
+  id: string;
+  kind: string;
+  parent_run_id: string | null;
+  root_run_id: string;
+  depth: number;
+  forked_from: string | null;
+  parent_thread_id: string | null;
+  agent_id: string | null;
+  agent_version: string | null;
+  title: string | null;
+  status: RunStatus;
+  status_reason: string | null;
+  wake_at: string | null;
+  phase: string | null;
+  worker_thread_id: string | null;
+  labels: Record<string, string>;
+  attempt: number;
+  owner: string | null;
+  created_at: string;
+  started_at: string | null;
+  updated_at: string;
+  completed_at: string | null;
+  summary: string | null;
+  prompt_ref: string | null;
+  input_ref: string | null;
+  result_ref: string | null;
+  error: RunError | null;
+  superseded: boolean;
+  detached: boolean;
+  definition_id: string | null;
+  definition_hash: string | null;
+  bucket?: Bucket;
+  shown?: Liveness;
+  totals?: { own: Totals; subtree: Totals };
+  open_inputs?: number;
+  pinned?: boolean;
+  archived?: boolean;
+  as_of?: string;
+}
+
+/** An immutable record of a run. `seq` orders it in its run and has no gaps; `position` across the workspace. */
+export interface RunEvent {
+  run_id: string;
+  seq: number;
+  position: number;
+  type: string;
+  payload: unknown;
+  importance: number;
+  timestamp: string;
+  attempt: number;
+  event_key: string | null;
+}
+
+export interface Message {
+  id: string;
+  thread_id: string;
+  seq: number;
+  role: string;
+  text: string;
+  run_id: string | null;
+  attempt: number | null;
+  timestamp: string;
+  extra: unknown;
+}
+
+export interface InputRequest {
+  id: string;
+  run_id: string;
+  attempt: number;
+  key: string | null;
+  reason: string | null;
+  message: string;
+  response_schema: unknown;
+  choices: string[] | null;
+  expires_at: string | null;
+  status: "open" | "answered" | "expired" | "withdrawn";
+  response: unknown;
+  answered_by: string | null;
+  answered_at: string | null;
+  created_at?: string;
+}
+
+export interface Command {
+  id: string;
+  run_id: string;
+  verb: string;
+  payload: Record<string, unknown>;
+  status: "requested" | "acknowledged" | "applied" | "rejected";
+  requested_by: string | null;
+  reason: string | null;
+  requested_at: string;
+  acknowledged_at: string | null;
+  ended_at: string | null;
+}
+
+/** A part of a list. `as_of` is where the stream goes on after it. */
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+  as_of: string;
+}
+
+export interface Meta {
+  name: string;
+  version: string;
+  api: string;
+  capabilities: string[];
+  as_of: string;
+}
+
+/** A refusal, as in RFC 9457; `code` is stable and `hint` says what to do next. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  hint?: string | null;
+  [more: string]: unknown;
+}
