@@ -23,7 +23,7 @@ _RUNS = (
     + """
 INSERT INTO runs (id, run_id, kind, status, parent, parent_run_id, root, root_run_id, depth, parent_thread_id,
   agent_id, agent_version, title, status_reason, options_json, labels_json, attempt, created_at, started_at, updated_at,
-  completed_at, summary, tries, active_ms, superseded, detached)
+  completed_at, summary, tries, active_ms, superseded, detached, archived, cost_picousd)
 SELECT i, printf('0199%08x-bulk', i),
   CASE i % 5 WHEN 0 THEN 'subagent' WHEN 1 THEN 'workflow_child' WHEN 2 THEN 'background_agent'
     WHEN 3 THEN 'team_member' ELSE 'worker_thread' END,
@@ -34,10 +34,10 @@ SELECT i, printf('0199%08x-bulk', i),
   i % 10 = 3,
   CASE WHEN i % 10 = 7 THEN 'thread-big' WHEN i % 10 = 8 THEN printf('thread-%d', i % 1000) END,
   printf('agent-%d', i % 50), '1', printf('Look at file %d of package %d', i, i % 977), NULL, '{}',
-  '{"team":"search","stage":"nightly"}', 1, :start + i * 1000, :start + i * 1000 + 10,
+  printf('{"team":"search","ticket":"%d"}', i % 1000), 1, :start + i * 1000, :start + i * 1000 + 10,
   :start + (i * 7919 % :count) * 1000, CASE WHEN h < 930 THEN :start + (i * 7919 % :count) * 1000 END,
   CASE WHEN h < 800 THEN printf('Read %d lines and found nothing to mend', i % 5000) END,
-  h BETWEEN 800 AND 879, 1500, 0, 0
+  h BETWEEN 800 AND 879, 1500, 0, 0, h < 50, CASE WHEN i % 2 THEN (i * 7919 % :count) * 1000 END
 FROM (SELECT i, (i * 2654435761 % 4294967296) % 1000 AS h FROM n)"""
 )
 

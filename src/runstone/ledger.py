@@ -14,13 +14,14 @@ from runstone.caring import Care
 from runstone.checkpoints import Checkpoints
 from runstone.commands import Commands
 from runstone.domain import codec, keys
-from runstone.domain.bounds import asked_id, options_of
+from runstone.domain.bounds import asked_id, checked_mark, options_of
 from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
     Attempt,
     Command,
+    Counts,
     Ingested,
     JournalEntry,
     Lease,
@@ -266,10 +267,24 @@ class Ledger:
         return ingesting.take(self.core, items, run_id)
 
     def update_run(
-        self, run_id: str, *, title: str | None = None, labels: dict[str, str] | None = None
+        self,
+        run_id: str,
+        *,
+        title: str | None = None,
+        labels: dict[str, str] | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
     ) -> AgentRun:
-        """Edits the title or the labels of a run."""
-        changes: dict[str, Any] = {} if title is None else {"title": self.core.clean("title", title)}
+        """Edits the title or the labels of a run, pins it, or puts it into the archive, out of lists and counts.
+
+        Marks of a run leave its `updated_at` as it is.
+        """
+        marks = {"pinned": pinned, "archived": archived}
+        changes: dict[str, Any] = {
+            name: checked_mark(name, value) for name, value in marks.items() if value is not None
+        }
+        if title is not None:
+            changes["title"] = self.core.clean("title", title)
         if labels is not None:
             changes["labels"] = self.core.clean_labels(labels)
         self.core.submit(UpdateRun(asked_id("a run's id", run_id), changes), []).result()
@@ -301,29 +316,37 @@ class Ledger:
         parent_id: lists.Filter = None,
         root_id: lists.Filter = None,
         thread_id: lists.Filter = None,
+        labels: Mapping[str, lists.Filter] | None = None,
+        q: str | None = None,
+        archived: bool | None = False,
         limit: int = 50,
         cursor: str | None = None,
         sort: str = "updated",
         order: str = "desc",
         superseded: bool = True,
-        **more: lists.Filter,
+        **more: Any,
     ) -> Page[AgentRun]:
-        """A page of runs; each filter takes one value or several. `sort` is updated or created.
+        """A page of runs; each filter takes one value or several. `sort` is updated, created, ended, duration or cost.
 
-        More filters: worker_thread_id, board_id, card_id, phase, definition_id, forked_from.
-        Raises `InvalidInput`, `InvalidCursor`.
+        `q` is for words in titles, prompts, summaries, errors and messages. The archive is left out; `archived` takes
+        True for it alone, None for all. More filters: worker_thread_id, board_id, card_id, phase, definition_id, depth,
+        forked_from, pinned, and times: created_from, created_to (not included), and so for updated and ended. Unknown ends,
+        durations and costs come last. Raises `InvalidInput`, `InvalidCursor`.
         """
         filters = {
             "status": status, "bucket": bucket, "kind": kind, "agent_id": agent_id, "parent_id": parent_id,
-            "root_id": root_id, "thread_id": thread_id, **more,
+            "root_id": root_id, "thread_id": thread_id, "labels": labels, "q": q, "archived": archived, **more,
         }  # fmt: skip
         return lists.list_runs(
             self._reader, filters, sort=sort, order=order, limit=limit, cursor=cursor, superseded=superseded
         )
 
-    def counts(self, **filters: lists.Filter) -> dict[str, int]:
-        """How many runs are in each bucket (needs_input, working, completed, failed, stopped), by the same filters."""
-        return lists.count_by_bucket(self._reader, filters)
+    def counts(self, **filters: Any) -> Counts:
+        """How many runs are in each bucket (needs_input, working, completed, failed, stopped), by the same filters.
+
+        Filters by status and bucket are passed over. `complete` is False where it stopped counting.
+        """
+        return lists.count_by_bucket(self._reader, {"archived": False, **filters})
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 100) -> Page[RunEvent]:
         """Events of a run with `seq` above `after`, in order; `next_cursor` is the `after` of the next page."""

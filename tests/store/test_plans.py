@@ -3,41 +3,66 @@
 import itertools
 import re
 from contextlib import AbstractContextManager, nullcontext
+from datetime import date
 from typing import Any
 
 import pytest
 
 from runstone.domain import runs
 from runstone.store import lists, questions
+from runstone.store.lists import candidates, cursors
 from runstone.store.reads import Reader
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.testing.clock import FakeClock
 
 FILTERS: dict[str, Any] = {
     "status": "failed", "kind": "subagent", "agent_id": "a", "parent_id": "p", "root_id": "r", "thread_id": "t",
-    "worker_thread_id": "w", "board_id": "b", "card_id": "c", "phase": "x", "depth": "0", "definition_id": "d",
+    "worker_thread_id": "w", "board_id": "b", "card_id": "c", "forked_from": "f", "phase": "x", "depth": "0", "definition_id": "d",
+}  # fmt: skip
+
+
+MORE: dict[str, Any] = {
+    "labels": {"team": ["search", "web"], "stage": "nightly"}, "pinned": True, "q": "look", "archived": True,
+    "created_from": date(2026, 1, 1), "updated_to": date(2026, 1, 1), "ended_from": date(2026, 1, 1),
 }  # fmt: skip
 
 
 class Explained:
-    """A connection that explains what it is asked instead of answering."""
+    """A connection that explains what it is asked instead of answering.
 
-    def __init__(self, db: SQLiteDatabase) -> None:
+    Searches for few candidates find `found` runs each.
+    """
+
+    def __init__(self, db: SQLiteDatabase, found: int = 0) -> None:
         self.db = db
+        self.found = found
         self.plan: list[str] = []
+        self.searches: list[str] = []
 
     def snapshot(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def rows(self, name: str, params: dict[str, Any]) -> list[Any]:
+        self.searches += [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {self.db.sql(name)}", params)]
+        return [(1, 1)]
+
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Any]:
         sql = f"SELECT {self.db.sql(columns)} FROM {self.db.sql(tables)} WHERE {where} {tail}"
-        self.plan += [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
+        plan = [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
+        if tail == "LIMIT :few":
+            self.searches += plan
+            return [(1,)] * self.found
+        self.plan += plan
         return []
 
 
-def plan_of_list(db: SQLiteDatabase, filters: dict[str, Any], **more: Any) -> list[str]:
-    explained = Explained(db)
+def plan_of_list(db: SQLiteDatabase, filters: dict[str, Any], *, found: int = 0, **more: Any) -> list[str]:
+    explained = Explained(db, found)
+    filters = {"archived": False, **filters}
     lists.list_runs(Reader(lambda: explained, FakeClock()), filters, **more)  # type: ignore[arg-type, return-value]
+    scans = [step for step in explained.searches if step.startswith("SCAN r")]
+    assert all("COVERING INDEX runs_pinned" in step for step in scans), scans  # it holds those and no others
+    assert not [step for step in explained.searches if "TEMP B-TREE FOR ORDER" in step], explained.searches
     return explained.plan
 
 
@@ -55,25 +80,52 @@ def reads_through(plan: list[str], table: str) -> list[str]:
     return [step for step in plan if step.startswith(f"SCAN {table}") and "USING INDEX" not in step]
 
 
+def _walks(sort: str, plan: list[str]) -> bool:
+    """Whether all that is read through is an index in the order that was asked for, and nothing is sorted."""
+    scans = [step for step in plan if step.startswith("SCAN r")]
+    along = (
+        f"runs_by_{sort}",
+        *(("runs_at_top", "runs_archived", "runs_pinned") if sort == "updated" else ()),
+    )
+    return all(any(index in step for index in along) for step in scans) and not (
+        scans and [step for step in plan if "TEMP B-TREE" in step]
+    )
+
+
+@pytest.mark.parametrize("found", [0, candidates.FEW + 1])
 @pytest.mark.parametrize(
-    ("name", "sort", "order"), list(itertools.product(FILTERS, lists.SORTS, ("asc", "desc")))
+    ("name", "sort", "order"), list(itertools.product(FILTERS | MORE, lists.SORTS, ("asc", "desc")))
 )
-def test_a_filtered_list_searches_an_index(db: SQLiteDatabase, name: str, sort: str, order: str) -> None:
-    cursor = _cursor(db, {name: FILTERS[name]}, sort, order)
+def test_a_filtered_list_searches_an_index_or_walks_along_its_order(
+    db: SQLiteDatabase, name: str, sort: str, order: str, found: int
+) -> None:
+    filters = {name: (FILTERS | MORE)[name]}
+    cursor = _cursor(filters, sort, order)
     for more in ({}, {"cursor": cursor}, {"superseded": False}):
-        plan = plan_of_list(db, {name: FILTERS[name]}, sort=sort, order=order, **more)
-        assert not [step for step in plan if step.startswith("SCAN r")] or _ordered_for_top(
-            name, sort, plan
-        ), plan
+        plan = plan_of_list(db, filters, sort=sort, order=order, found=found, **more)
+        assert plan
+        assert _walks(sort, plan), plan
+        if sort == "updated" and not (name in MORE and found == 0):
+            assert not [step for step in plan if "TEMP B-TREE" in step] or name in UNSORTED, plan
 
 
-def _ordered_for_top(name: str, sort: str, plan: list[str]) -> bool:
-    return name == "depth" and any("runs_at_top" in step or "runs_by_created" in step for step in plan)
+UNSORTED = ("worker_thread_id", "board_id", "card_id", "phase", "root_id", "q")
+"""Filters that leave few runs, and the page of candidates of a search: what they find is sorted."""
 
 
-def _cursor(db: SQLiteDatabase, filters: dict[str, Any], sort: str, order: str) -> str:
-    shape = lists._shape({n: lists._values(n, v) for n, v in filters.items()}, sort, order, True)
-    return lists._cursor(shape, 5, 5)
+def _cursor(filters: dict[str, Any], sort: str, order: str) -> str:
+    wanted = lists.filters.read({"archived": False, **filters})
+    return cursors.write(cursors.shape([wanted.given, sort, order]), cursors.Place(5, 5))
+
+
+@pytest.mark.parametrize("sort", ["ended", "duration", "cost"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_runs_without_a_value_follow_along_an_index_too(db: SQLiteDatabase, sort: str, order: str) -> None:
+    wanted = lists.filters.read({"archived": False})
+    cursor = cursors.write(cursors.shape([wanted.given, sort, order]), cursors.Place(None, 5))
+    plan = plan_of_list(db, {}, sort=sort, order=order, cursor=cursor)
+    assert [step for step in plan if "=? AND id" in step], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
 @pytest.mark.parametrize(
@@ -104,9 +156,9 @@ def test_a_list_without_filters_goes_along_an_index_and_a_page_begins_at_its_cur
     db: SQLiteDatabase, sort: str, order: str
 ) -> None:
     plan = plan_of_list(db, {}, sort=sort, order=order)
-    assert [step for step in plan if step.startswith("SCAN r USING INDEX")], plan
+    assert [step for step in plan if step.startswith(("SCAN r USING INDEX", "SEARCH r USING INDEX"))], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
-    plan = plan_of_list(db, {}, sort=sort, order=order, cursor=_cursor(db, {}, sort, order))
+    plan = plan_of_list(db, {}, sort=sort, order=order, cursor=_cursor({}, sort, order))
     assert [step for step in plan if step.startswith("SEARCH r USING INDEX")], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
@@ -205,5 +257,6 @@ def test_counting_those_that_ask_looks_at_their_runs_only(
 ) -> None:
     explained = Explained(db)
     lists.count_by_bucket(Reader(lambda: explained, FakeClock()), filters)  # type: ignore[arg-type, return-value]
-    assert explained.plan.count("SEARCH r USING INTEGER PRIMARY KEY (rowid=?)") == 1
+    asking = explained.plan[explained.plan.index("SCAN q USING COVERING INDEX inputs_open") - 2 :]
+    assert asking[0] == "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)", explained.plan
     assert explained.plan.count("SCAN q USING COVERING INDEX inputs_open") == 1

@@ -154,7 +154,7 @@ class ExportFile(AbstractContextManager["ExportFile"]):
                 for seq, attempt, at, kind, version, _, body, ref, _ in rows.get("event", ()))  # fmt: skip
         histories.extend(history, told, text)
         head = history.head
-        says = dict(zip(exported.HEAD_FIELDS, line.values, strict=True))
+        says = exported.head_fields(line.values)
         if not history.count:
             raise wrong(line.number, f"run {line.run_id} has no events")
         findings = run_checks.compare(msgspec.structs.replace(head, **says), history, _stored(rows))

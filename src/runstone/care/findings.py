@@ -43,6 +43,7 @@ CODES: Final[dict[str, Code]] = {
     "own_totals": Code("The own totals are not the sum of the requests.", "adds them up again"),
     "subtree_totals": Code("The subtree totals are not the sum of their parts.", "adds them up again"),
     "tool_counts": Code("The tool counts are not what events and children say.", "counts again"),
+    "list_rows": Code("What lists are filtered by and sorted along is not what the run says.", "writes what it says"),
     "checkpoint_rows": Code("A checkpoint's head is not what its event says.", "writes what it says"),
     "checkpoint_unreadable": Code("A part of a checkpoint's state is missing or damaged.", ""),
     # --- what hangs on runs

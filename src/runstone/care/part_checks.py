@@ -23,6 +23,8 @@ _CHECKS: Final = (
     ("wrong_lineage", "run_lineage", "the parent, root or depth of run {0} do not fit together"),
     ("wrong_own_totals", "own_totals", "the own totals of run {0} are not the sum of its requests"),
     ("wrong_subtree_totals", "subtree_totals", "the subtree totals of run {0} are not the sum of their parts"),
+    ("wrong_costs", "list_rows", "the cost that run {0} is sorted by is not that of its subtree"),
+    ("wrong_labels", "list_rows", "label {1} of run {0} is not found as it is set"),
     ("wrong_tools", "tool_counts", "the tool counts of run {0} are not the sum of their parts"),
     ("stray_waits", "waits_stray", "run {0} waits for children, but it is not parked"),
     ("missed_wakes", "wake_missed", "run {0} is parked, though what it waited for has ended"),

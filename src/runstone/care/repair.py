@@ -271,6 +271,9 @@ class _Work:
             self._link(pk, run_id)
         for run_id in sorted({*by_code.get("waits_stray", ()), *by_code.get("wake_missed", ())}):
             self.do(parts.SettleWaits(run_id))
+        listed = by_code.get("list_rows", ())
+        for pk in {pk for pk, _ in self._keys(listed)} | {int(one[1:]) for one in listed if one[0] == "#"}:
+            self.do(parts.RebuildListing(pk))
         for card_id in by_code.get("card_claim", ()):
             self.do(parts.ReleaseClaim(card_id))
         self.settle()

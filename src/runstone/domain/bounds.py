@@ -54,6 +54,13 @@ def labels_of(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+def checked_mark(name: str, value: Any) -> bool:
+    """A mark: True or False, nothing that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{name} is True or False, not {codec.shown(value)}")
+    return value
+
+
 def role_of(role: str) -> str:
     """A message's role: a short text."""
     if not isinstance(role, str) or not 0 < len(role) <= 100:

@@ -58,6 +58,11 @@ CATALOGUE: Final[dict[str, EventType]] = {
         living=list,
     ),
     "run.updated": _own("Title, labels or links were edited.", title=str, labels=dict),
+    "run.marked": _own(
+        "Somebody pinned the run or put it into the archive, or took that back.",
+        pinned=bool,
+        archived=bool,
+    ),
     "run.attached": _own(
         "A parent that was unknown became known.", parent_run_id=str, root_run_id=str, depth=int
     ),

@@ -12,7 +12,7 @@ import msgspec
 
 from runstone.domain import codec
 from runstone.domain.history import LATEST
-from runstone.domain.runs import Head
+from runstone.domain.runs import MARKS, Head
 from runstone.errors import InvalidExport
 
 VERSION: Final = 1
@@ -24,7 +24,10 @@ MAX_LINE: Final = 6 * codec.MAX_VALUE_BYTES + 65_536
 _JSON: Final = frozenset({"options", "labels", "error", "reused"})
 _POINTERS: Final = frozenset({"pk", "run_id", "parent", "root", "last_seq"})
 _INTS: Final = frozenset(
-    {"depth", "attempt", "tries", "active_ms", "superseded", "detached", "wake_at", "forked_from_checkpoint"}
+    {
+        "depth", "attempt", "tries", "active_ms", "superseded", "detached", "pinned", "archived", "wake_at",
+        "forked_from_checkpoint",
+    }  # fmt: skip
     | {name for name in Head.__struct_fields__ if name.endswith("_at")}
 )
 HEAD_FIELDS: Final = tuple(name for name in Head.__struct_fields__ if name not in _POINTERS)
@@ -267,6 +270,12 @@ def _value(number: int, column: Column, raw: Any) -> Any:
 def wrong(number: int, told: str, *, hint: str | None = None) -> InvalidExport:
     """The error for a line."""
     return InvalidExport(f"line {number}: {told}", hint=hint, line=number)
+
+
+def head_fields(values: tuple[Any, ...]) -> dict[str, Any]:
+    """The fields of a run's row by name. An export of before there were marks has none of them."""
+    found = dict(zip(HEAD_FIELDS, values, strict=True))
+    return found | {name: found[name] or 0 for name in MARKS}
 
 
 def head_values(head: Head) -> tuple[Any, ...]:

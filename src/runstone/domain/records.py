@@ -69,6 +69,9 @@ class AgentRun(Record, frozen=True, kw_only=True):
     error: dict[str, Any] | None
     superseded: bool
     detached: bool
+    pinned: bool
+    archived: bool
+    """Put away: lists and counts leave it out unless they are asked for it."""
     lease_expires_at: datetime | None
     forked_from_checkpoint: int | None = None
     """The checkpoint of `forked_from` that it goes on from; None: from the start."""
@@ -205,6 +208,16 @@ class Repriced(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "before": self.before.to_dict(), "after": self.after.to_dict()}
+
+
+class Counts(dict[str, int]):
+    """How many runs are in each bucket.
+
+    Where `complete` is False there may be more: a count looks at a bounded number of runs, or of texts that hold `q`.
+    """
+
+    complete: bool = True
+    as_of: str | None = None
 
 
 class ModelTotals(Record, frozen=True, kw_only=True):
@@ -487,10 +500,14 @@ class Finding(Record, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """Some items, and the cursor after them; None at the end."""
+    """Some items, and the cursor after them; None at the end.
+
+    Of runs, `as_of` is the ledger's cursor at the moment of the page: what changed since comes from `tail(as_of)`.
+    """
 
     items: list[T]
     next_cursor: Any = None
+    as_of: str | None = None
 
     def __iter__(self) -> "Iterator[T]":
         return iter(self.items)

@@ -120,6 +120,8 @@ class Head(msgspec.Struct, kw_only=True):
     detached: int = 0
     reused_json: str | None = None
     forked_from_checkpoint: int | None = None
+    pinned: int = 0
+    archived: int = 0
     last_seq: int = 0
 
     @property
@@ -150,19 +152,32 @@ IDENTITY: Final = (
 )
 """Fields that `run.created` carries as they are."""
 
+MARKS: Final = ("pinned", "archived")
+"""What people set on a run to find it again, or to have it out of the way."""
+
 UPDATABLE: Final = ("title", "worker_thread_id", "task_board_id", "task_card_id", "summary")
 
 TOUCH_US: Final = 1_000_000
 """`updated_at` follows plain events to within a second, so that a busy run does not rewrite its row for each event."""
 
 FOLDED_TYPES: Final = frozenset(
-    {*MOVES, "run.updated", "run.attached", "run.superseded", "run.pruned", "usage.reported", "child.reused"}
+    {
+        *MOVES,
+        "run.updated",
+        "run.marked",
+        "run.attached",
+        "run.superseded",
+        "run.pruned",
+        "usage.reported",
+        "child.reused",
+    }
 )
 """Events that change more of the row than `updated_at`."""
 
 
-ASIDE: Final = frozenset({"usage.repriced", "run.pruned", "run.repaired"})
-"""Events about a run that are no sign of it: a run that ended last year does not become the latest for a new price."""
+ASIDE: Final = frozenset({"usage.repriced", "run.pruned", "run.repaired", "run.marked"})
+"""Events about a run that are no sign of it: a run that ended last year does not become the latest for a new price,
+or as somebody puts it away."""
 
 
 def check_move(head: Head, event_type: str) -> None:
@@ -294,6 +309,12 @@ def _updated(head: Head, payload: dict[str, Any], at: int) -> None:
         head.options_json = row_json("options", payload["options"])
 
 
+def _marked(head: Head, payload: dict[str, Any], at: int) -> None:
+    for name in MARKS:
+        if name in payload:
+            setattr(head, name, int(bool(payload[name])))
+
+
 def _attached(head: Head, payload: dict[str, Any], at: int) -> None:
     head.parent_run_id = payload.get("parent_run_id", head.parent_run_id)
     head.root_run_id, head.depth = payload["root_run_id"], payload["depth"]
@@ -340,6 +361,7 @@ _FOLD: Final = {
     "run.cancelled": _ended("cancelled"),
     "run.interrupted": _interrupted,
     "run.updated": _updated,
+    "run.marked": _marked,
     "run.attached": _attached,
     "run.superseded": _superseded,
     "run.pruned": _pruned,

@@ -37,6 +37,7 @@ def run(row: Row) -> AgentRun:
         "updated_at": at(row[26]), "completed_at": maybe_at(row[27]), "summary": row[28], "result_ref": row[29],
         "error": json_or_none(row[30]), "superseded": bool(row[31]), "detached": bool(row[32]),
         "lease_expires_at": maybe_at(row[33]), "forked_from_checkpoint": row[42],
+        "pinned": bool(row[43]), "archived": bool(row[44]),
     }  # fmt: skip
     if fields["status"] == "interrupted" and fields["status_reason"] is None:
         fields["status_reason"] = "no live lease"

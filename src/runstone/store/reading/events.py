@@ -66,6 +66,10 @@ class Events:
         """The ledger's epoch, part of every cursor."""
         return str(self._reader.rows("meta", name="epoch")[0][0])
 
+    def cursor(self) -> str:
+        """The cursor of the newest position; in a snapshot, that of its moment."""
+        return f"{self.epoch()}-{self.last_position()}"
+
     def _event(self, run_id: str, row: Row) -> RunEvent:
         seq, position, kind, version, text, ref, importance, when, attempt, key = row[:10]
         payload = codec.upcast(kind, version, codec.decode(self._reader.values.text(text, ref)))

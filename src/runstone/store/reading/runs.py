@@ -43,6 +43,14 @@ class Runs:
             "run_columns", "run_tables", where, tail, {**self._reader.liveness(), **params}
         )
 
+    def keys(self, tables: str, where: str, tail: str = "", /, **params: Any) -> list[int]:
+        """Integer keys of the runs that fit, from named tables."""
+        found = self._reader.db.select(
+            "label_key" if tables == "label_keys" else "run_key", tables, where, tail,
+            {**self._reader.liveness(), **params},
+        )  # fmt: skip
+        return [pk for (pk,) in found]
+
     def count(self, where: str, params: dict[str, Any], *, stored: bool = False) -> list[tuple[str, int]]:
         """(shown status, count) of the runs that fit; `stored` takes the status as it was written."""
         columns, tables = ("stored_status", "runs_alone") if stored else ("shown_status", "run_tables")

@@ -29,14 +29,12 @@ class Search:
             raise InvalidInput(
                 f"search takes a text and a limit from 1, not {codec.shown(query)} and {codec.shown(limit)}"
             )
-        # Each word is quoted, so that nothing in it is an operator; what holds no letter or digit finds nothing anyway.
-        words = [word for word in _UNSEARCHABLE.sub(" ", query).split() if any(map(str.isalnum, word))]
-        if not words:
+        words = quoted(query)
+        if words is None:
             return []
-        quoted = " ".join(f'"{word}"' for word in words[:_MAX_WORDS])
         return [
             self._hit(row)
-            for row in self._reader.rows("search_texts", query=quoted, limit=min(limit, _NO_LIMIT))
+            for row in self._reader.rows("search_texts", query=words, limit=min(limit, _NO_LIMIT))
         ]
 
     def _hit(self, row: Row) -> SearchHit:
@@ -51,6 +49,15 @@ class Search:
         return SearchHit(
             source=source, run_id=run_id, message_id=message_id, excerpt=codec.clip(excerpt or "", 300)
         )
+
+
+def quoted(query: str) -> str | None:
+    """The words of a text as the index is asked for them; None without a word. Raises `InvalidInput`."""
+    if not isinstance(query, str):
+        raise InvalidInput(f"a search takes a text, not {codec.shown(query)}")
+    # Each word is quoted, so that nothing in it is an operator; what holds no letter or digit finds nothing anyway.
+    words = [word for word in _UNSEARCHABLE.sub(" ", query).split() if any(map(str.isalnum, word))]
+    return " ".join(f'"{word}"' for word in words[:_MAX_WORDS]) or None
 
 
 def _message_of(error: str | None) -> str:

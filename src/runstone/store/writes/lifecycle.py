@@ -505,7 +505,7 @@ class YieldRun(Write):
 
 
 class UpdateRun(Write):
-    """Edits title, labels or links, by a person or fenced by an attempt. The value is the head."""
+    """Edits title, labels, links or marks, by a person or fenced by an attempt. The value is the head."""
 
     __slots__ = ("attempt", "changes", "run_id")
 
@@ -522,7 +522,14 @@ class UpdateRun(Write):
         for (number,) in stale:
             batch.stage("delete_text", number)
             batch.stage("delete_texts", number)
-        batch.record(head, "run.updated", self.changes)
+        marks: dict[str, Any] = {
+            name: bool(self.changes[name]) for name in runs.MARKS if name in self.changes
+        }
+        rest = {name: value for name, value in self.changes.items() if name not in marks}
+        if any(getattr(head, name) != value for name, value in marks.items()):
+            batch.record(head, "run.marked", marks)
+        if rest or not marks:
+            batch.record(head, "run.updated", rest)
         if self.changes.get("title"):
             texts.add(batch, "title", self.changes["title"], run=head.pk)
         return _copy(head)

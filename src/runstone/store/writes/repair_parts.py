@@ -31,6 +31,20 @@ class SettleWaits(Write):
         return bool(branches)
 
 
+class RebuildListing(Write):
+    """Writes again what lists find a run by: its labels, and the cost that it is sorted by."""
+
+    __slots__ = ("pk",)
+
+    def __init__(self, pk: int) -> None:
+        self.pk = pk
+
+    def decide(self, batch: Batch) -> bool:
+        for statement in ("rewrite_cost", "drop_labels", "rewrite_labels"):
+            batch.stage(statement, self.pk)
+        return True
+
+
 class LinkChild(Write):
     """Lets a parent's journal know a child again: by a record of its key that leads nowhere, else by a new one.
 

@@ -10,7 +10,8 @@ r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_a
 r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
 r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
 r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
-r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json, r.forked_from_checkpoint
+r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json, r.forked_from_checkpoint, r.pinned, r.archived,
+r.cost_picousd
 
 -- name: run_tables
 runs r LEFT JOIN leases l ON l.run = r.id
@@ -24,6 +25,29 @@ r.status, count(*)
 
 -- name: runs_alone
 runs r
+
+-- name: run_key
+r.id
+
+-- name: label_key
+k.run
+
+-- name: label_keys
+labels k
+
+-- name: listed_runs
+-- Runs of a JSON list of keys, each looked up by it.
+json_each(:keys) k CROSS JOIN runs r ON r.id = k.value LEFT JOIN leases l ON l.run = r.id
+
+-- name: newest_text
+-- The newest number ever given to a text.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'texts'), 0)
+
+-- name: runs_with_words
+-- Runs of the newest texts up to a number that hold all words, and how many of each hold them; NULL: texts of no run.
+SELECT t.run, count(*) FROM (
+  SELECT rowid AS id FROM search WHERE search MATCH :query AND rowid <= :newest ORDER BY rowid DESC LIMIT :limit) s
+CROSS JOIN texts t ON t.id = s.id GROUP BY t.run
 
 -- name: run_ids_with
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.

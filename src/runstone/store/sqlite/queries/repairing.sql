@@ -93,6 +93,17 @@ ON CONFLICT (run, scope, provider, model) DO UPDATE SET
 -- name: delete_sum
 DELETE FROM totals WHERE (run, scope, provider, model) IN (VALUES (?, ?, ?, ?))
 
+-- name: rewrite_cost
+UPDATE runs SET cost_picousd = (SELECT CASE WHEN sum(requests) > sum(unknown_costs) THEN sum(cost_picousd) END
+  FROM totals WHERE run = runs.id AND scope = 1) WHERE id IN (VALUES (?))
+
+-- name: drop_labels
+DELETE FROM labels WHERE run IN (VALUES (?))
+
+-- name: rewrite_labels
+INSERT OR IGNORE INTO labels SELECT l.key, CAST(l.atom AS TEXT), r.id FROM runs r, json_each(r.labels_json) l
+WHERE l.atom IS NOT NULL AND r.id IN (VALUES (?))
+
 -- name: tools_below
 SELECT t.tool, sum(t.calls), sum(t.failed) FROM runs k JOIN tools t ON t.run = k.id AND t.scope = 1
 WHERE k.parent = :run GROUP BY t.tool

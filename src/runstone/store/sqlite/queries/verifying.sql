@@ -13,7 +13,7 @@ r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wak
 r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
 r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
 r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-r.forked_from_checkpoint
+r.forked_from_checkpoint, r.pinned, r.archived
 
 -- name: head_tables
 runs r
@@ -77,6 +77,21 @@ SELECT r.run_id FROM (
   FROM totals WHERE scope = 1) s JOIN runs r ON r.id = s.run
 GROUP BY s.run, s.provider, s.model
 HAVING sum(n) OR sum(i) OR sum(cr) OR sum(cw) OR sum(o) OR sum(rt) OR sum(c) OR sum(u) OR sum(p)
+
+-- name: wrong_costs
+-- Runs whose number to be sorted by is not what their subtree's sums say.
+SELECT r.run_id FROM runs r LEFT JOIN (
+  SELECT run, CASE WHEN sum(requests) > sum(unknown_costs) THEN sum(cost_picousd) END AS cost FROM totals WHERE scope = 1 GROUP BY run) t
+  ON t.run = r.id WHERE r.cost_picousd IS NOT t.cost
+
+-- name: wrong_labels
+-- Labels that are not searched, and those that are searched and not there.
+SELECT run_id, name FROM (
+  SELECT r.run_id, l.key AS name FROM runs r, json_each(r.labels_json) l
+  WHERE l.atom IS NOT NULL AND NOT EXISTS (SELECT 1 FROM labels k WHERE k.name = l.key AND k.value = CAST(l.atom AS TEXT) AND k.run = r.id)
+  UNION ALL
+  SELECT coalesce(r.run_id, '#' || k.run), k.name FROM labels k LEFT JOIN runs r ON r.id = k.run
+  WHERE r.id IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(r.labels_json) l WHERE l.key = k.name AND CAST(l.atom AS TEXT) = k.value))
 
 -- name: wrong_tools
 SELECT r.run_id FROM (

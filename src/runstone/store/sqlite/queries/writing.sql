@@ -10,7 +10,8 @@ SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.ro
   r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
   r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
   r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  r.forked_from_checkpoint, (SELECT max(seq) FROM events WHERE run = r.id)
+  r.forked_from_checkpoint, r.pinned, r.archived,
+  (SELECT max(seq) FROM events WHERE run = r.id)
 FROM runs r WHERE r.run_id = :value
 
 -- name: head_by_pk
@@ -19,7 +20,8 @@ SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.ro
   r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
   r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
   r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  r.forked_from_checkpoint, (SELECT max(seq) FROM events WHERE run = r.id)
+  r.forked_from_checkpoint, r.pinned, r.archived,
+  (SELECT max(seq) FROM events WHERE run = r.id)
 FROM runs r WHERE r.id = :value
 
 -- name: save_run
@@ -28,8 +30,8 @@ INSERT INTO runs (id, run_id, kind, status, parent, parent_run_id, root, root_ru
   options_json, worker_thread_id, task_board_id, task_card_id, child_key, labels_json, attempt, owner,
   created_at, started_at, attempt_started_at, updated_at, completed_at, summary, result_ref, error_json,
   definition_id, definition_hash, tries, active_ms, model, provider, superseded, detached, reused_json,
-  forked_from_checkpoint)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  forked_from_checkpoint, pinned, archived)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, parent = excluded.parent, parent_run_id = excluded.parent_run_id, root = excluded.root,
   root_run_id = excluded.root_run_id, depth = excluded.depth, title = excluded.title, status_reason = excluded.status_reason,
@@ -39,7 +41,8 @@ ON CONFLICT (id) DO UPDATE SET
   attempt_started_at = excluded.attempt_started_at, updated_at = excluded.updated_at, completed_at = excluded.completed_at,
   summary = excluded.summary, result_ref = excluded.result_ref, error_json = excluded.error_json,
   definition_hash = excluded.definition_hash, tries = excluded.tries, active_ms = excluded.active_ms, model = excluded.model,
-  provider = excluded.provider, superseded = excluded.superseded, reused_json = excluded.reused_json
+  provider = excluded.provider, superseded = excluded.superseded, reused_json = excluded.reused_json,
+  pinned = excluded.pinned, archived = excluded.archived
 
 -- name: insert_event
 INSERT INTO events (position, run, seq, attempt, at, type, version, importance, payload, payload_ref, event_key)

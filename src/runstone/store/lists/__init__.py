@@ -1,0 +1,7 @@
+"""Lists of runs: what is asked for (filters), where a page begins (cursors), pages, and counts by bucket."""
+
+from runstone.store.lists.counts import count_by_bucket
+from runstone.store.lists.filters import Filter, Moment
+from runstone.store.lists.pages import MAX_PAGE, SORTS, list_runs
+
+__all__ = ["MAX_PAGE", "SORTS", "Filter", "Moment", "count_by_bucket", "list_runs"]
