@@ -18,7 +18,7 @@ def everything(ledger: Ledger) -> dict[str, list[Any]]:
     def add(record: Any, **more: Any) -> None:
         found.setdefault(type(record).__name__, []).append({**record.to_dict(), **more})
 
-    runs = ledger.list_runs(limit=1_000, sort="created", order="asc").items
+    runs = ledger.list_runs(limit=1_000, sort="created", order="asc", archived=None).items
     for run in runs:
         read = {
             "input_": ledger.input(run.id),

@@ -135,6 +135,7 @@ def run_own_loops(ledger: Ledger) -> Iterator[RunHandle]:
     stopped = ledger.start_run(kind="background_agent", run_id="stopped")
     order = ledger.command("stopped", "stop", by="ana")
     ledger.commands.move(order.id, "rejected", HUGE)
+    ledger.update_run("subagent", pinned=True, archived=True)
     yield stopped
 
 

@@ -112,6 +112,12 @@ DAMAGES: dict[str, Damage] = {
     "tool counts are gone": mended("DELETE FROM tools", named="tool_counts"),
     "tool counts are wrong in a subtree": mended(
         f"UPDATE tools SET calls = 99 WHERE run = {JOB} AND scope = 1", named="tool_counts"),
+    # --- what lists go by
+    "labels are not found, and others are that nobody set": mended(
+        f"DELETE FROM labels WHERE run = {JOB}; INSERT INTO labels VALUES ('ghost', 'x', {OWN}), ('ghost', 'x', 999)",
+        named="list_rows"),
+    "the cost that a run is sorted by is wrong": mended(
+        f"UPDATE runs SET cost_picousd = 5 WHERE id = {OWN}", named="list_rows"),
     # --- what hangs on runs
     "an ended run waits": mended(f"INSERT INTO waits VALUES ({OWN}, 0, 'all', {JOB})", named="waits_stray"),
     "a journal forgot a child": mended(

@@ -25,9 +25,17 @@ _JSON: Final = frozenset({"options", "labels", "error", "reused"})
 _POINTERS: Final = frozenset({"pk", "run_id", "parent", "root", "last_seq"})
 _INTS: Final = frozenset(
     {
-        "depth", "attempt", "tries", "active_ms", "superseded", "detached", "pinned", "archived", "wake_at",
+        "depth",
+        "attempt",
+        "tries",
+        "active_ms",
+        "superseded",
+        "detached",
+        "pinned",
+        "archived",
+        "wake_at",
         "forked_from_checkpoint",
-    }  # fmt: skip
+    }
     | {name for name in Head.__struct_fields__ if name.endswith("_at")}
 )
 HEAD_FIELDS: Final = tuple(name for name in Head.__struct_fields__ if name not in _POINTERS)
