@@ -330,8 +330,8 @@ class Ledger:
 
         `q` is for words in titles, prompts, summaries, errors and messages. The archive is left out; `archived` takes
         True for it alone, None for all. More filters: worker_thread_id, board_id, card_id, phase, definition_id, depth,
-        forked_from, pinned, and times: created_from, created_to (not included), and so for updated and ended. Unknown ends,
-        durations and costs come last. Raises `InvalidInput`, `InvalidCursor`.
+        forked_from, pinned, and times: created_from, created_to (not included), and so for updated and ended. Unknown
+        ends, durations and costs come last. Raises `InvalidInput`, `InvalidCursor`.
         """
         filters = {
             "status": status, "bucket": bucket, "kind": kind, "agent_id": agent_id, "parent_id": parent_id,

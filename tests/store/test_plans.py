@@ -17,7 +17,8 @@ from runstone.testing.clock import FakeClock
 
 FILTERS: dict[str, Any] = {
     "status": "failed", "kind": "subagent", "agent_id": "a", "parent_id": "p", "root_id": "r", "thread_id": "t",
-    "worker_thread_id": "w", "board_id": "b", "card_id": "c", "forked_from": "f", "phase": "x", "depth": "0", "definition_id": "d",
+    "worker_thread_id": "w", "board_id": "b", "card_id": "c", "forked_from": "f", "phase": "x", "depth": "0",
+    "definition_id": "d",
 }  # fmt: skip
 
 

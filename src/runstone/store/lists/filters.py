@@ -31,10 +31,9 @@ PLAIN: Final = {
 
 SPANS: Final = {"created": "r.created_at", "updated": "r.updated_at", "ended": "r.completed_at"}
 
-NAMES: Final = (
-    "status", "bucket", *PLAIN, "labels", *(f"{name}_{end}" for name in SPANS for end in ("from", "to")), "q",
-    "pinned", "archived",
-)  # fmt: skip
+MOMENTS: Final = tuple(f"{name}_{end}" for name in SPANS for end in ("from", "to"))
+
+NAMES: Final = ("status", "bucket", *PLAIN, "labels", *MOMENTS, "q", "pinned", "archived")
 
 LOST: Final = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))"
 """A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
@@ -100,7 +99,7 @@ def read(filters: dict[str, Any], *, superseded: bool = True) -> Wanted:
     for name, mark in marks.items():
         if mark is not None:
             checked_mark(name, mark)
-    moments = {name: us(name, filters.get(name)) for name in NAMES if name.endswith(("_from", "_to"))}
+    moments = {name: us(name, filters.get(name)) for name in MOMENTS}
     given = {**texts, **moments, "labels": labels or None, "q": filters.get("q"), **marks}
     return Wanted(
         given={**{n: v for n, v in given.items() if v is not None}, "superseded": superseded},
