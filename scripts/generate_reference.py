@@ -18,7 +18,7 @@ import click
 import runstone
 from runstone import caring, checkpoints, commands, errors, inputs, notebooks
 from runstone.domain import events, exported, lines, records
-from runstone.engine import context
+from runstone.engine import context, deliveries
 from runstone.store import writer
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -144,6 +144,7 @@ def given() -> Iterator[tuple[str, type]]:
     """Classes that a user meets without importing them, each with the words by which it is met."""
     yield "`ctx`, the first argument of an agent or a workflow", context.Context
     yield "`Receipt`, given by every write", writer.Receipt
+    yield "`Delivery`, given by `ledger.deliveries` and `run.finished_children`", deliveries.Delivery
     yield "`ledger.threads`", notebooks.Threads
     yield "`ledger.boards`", notebooks.Boards
     yield "`ledger.inputs`", inputs.Inputs

@@ -31,6 +31,7 @@
     │   ├── ConfigNotTrusted    runstone.toml could run code, and its owner has not allowed it
     │   ├── AmbiguousQuestion   two equal questions are open at once
     │   ├── AlreadyAnswered     the question has another answer already
+    │   ├── AlreadyDelivered    the end of a run was acknowledged already, or somebody else has it in hand
     │   ├── InputExpired        nobody answered in time
     │   ├── InputWithdrawn      the run does not ask any more
     │   ├── PreconditionFailed  it is not what the request was made against
@@ -308,6 +309,13 @@ class AlreadyAnswered(Refused):
 
     code = "already_answered"
     hint = "see the answer that counts: runstone inputs show INPUT"
+
+
+class AlreadyDelivered(Refused):
+    """The end of the run was acknowledged already, or another process of the listener has it in hand."""
+
+    code = "already_delivered"
+    hint = "leave it to whoever has it, and ask for what is left: ledger.deliveries(...), run.finished_children()"
 
 
 class InputExpired(Refused):

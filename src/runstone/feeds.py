@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def settled(reader: Reader, folder: Path | None, run: AgentRun) -> bool:
 
 
 class Waiter:
-    """Waits for one run, woken by commits and by polling other processes'. `folder` is the workspace's."""
+    """Waits for runs, woken by commits and by polling other processes'. `folder` is the workspace's."""
 
     def __init__(self, reader: Reader, signals: Signals, folder: Path | None) -> None:
         self._reader = reader
@@ -143,17 +143,28 @@ class Waiter:
 
     def wait(self, run_id: str, timeout: float | None) -> AgentRun:
         """The run, once it is settled; after `timeout` seconds as it is."""
+        return self.wait_for([run_id], 1, timeout)[0]
+
+    def wait_for(self, run_ids: Sequence[str], need: int, timeout: float | None) -> list[AgentRun]:
+        """The runs, once `need` of them are settled; after `timeout` seconds as they are."""
         changed = threading.Event()
-        number = self._signals.subscribe(run_id, changed.set)
+        numbers = [self._signals.subscribe(run_id, changed.set) for run_id in set(run_ids)]
         until = None if timeout is None else time.monotonic() + timeout
+        known: dict[str, AgentRun] = {}
         try:
             while True:
                 changed.clear()
-                run = self._reader.runs.get(run_id)
+                for run_id in run_ids:
+                    if run_id not in known or known[run_id].status not in ENDED:
+                        known[run_id] = self._reader.runs.get(run_id)
                 left = 1.0 if until is None else until - time.monotonic()
-                if left <= 0 or settled(self._reader, self._folder, run):
-                    return run
+                if left <= 0 or self._settled(known) >= need:
+                    return [known[run_id] for run_id in run_ids]
                 # An owner or a keeper that dies changes nothing in the file, so look now and then anyway.
                 changed.wait(min(1.0, left))
         finally:
-            self._signals.unsubscribe(number)
+            for number in numbers:
+                self._signals.unsubscribe(number)
+
+    def _settled(self, runs: dict[str, AgentRun]) -> int:
+        return sum(settled(self._reader, self._folder, run) for run in runs.values())

@@ -58,6 +58,7 @@ from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRu
 
 if TYPE_CHECKING:
     from runstone.domain.comparison import Comparison
+    from runstone.engine.deliveries import Delivery
 
 _EXIT_S = 10.0
 """So long the end of the process waits for writes that nobody waited for."""
@@ -495,8 +496,45 @@ class Ledger:
         )
 
     def wait(self, run_id: str, timeout: float | None = None) -> AgentRun:
-        """Waits until the run has ended or is parked for a person, and gives it; after `timeout` seconds as it is."""
+        """Waits until the run has ended, is interrupted or waits for a person; after `timeout` seconds as it is."""
         return Waiter(self._reader, self._signals, self.workspace.folder).wait(run_id, timeout)
+
+    def wait_all(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+        """`wait` for several runs; gives them in the order in which they were named."""
+        ids = list(run_ids)
+        return Waiter(self._reader, self._signals, self.workspace.folder).wait_for(
+            ids, len(set(ids)), timeout
+        )
+
+    def wait_any(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+        """`wait` for the first of several runs; gives all of them as they then are."""
+        ids = list(run_ids)
+        return Waiter(self._reader, self._signals, self.workspace.folder).wait_for(
+            ids, min(1, len(ids)), timeout
+        )
+
+    def deliveries(
+        self,
+        listener: str,
+        *,
+        run_id: str | Iterable[str] | None = None,
+        parent: str | None = None,
+        root: str | None = None,
+        thread_id: str | None = None,
+        limit: int = 100,
+        hold_s: float = 60.0,
+        timeout: float | None = 0.0,
+    ) -> "list[Delivery]":
+        """Ends that a listener has not acknowledged, each with its run and `result`: of runs, of all children of a run,
+        of a tree, or of those started from a thread. Waits up to `timeout` seconds for the first one.
+
+        Each is told until `ack()`, and never after; a run that was resumed and ended again is told again. For `hold_s`
+        no other process of the same listener is given it, unless this one is gone.
+        """
+        from runstone.engine.deliveries import meant, take_ends
+
+        runs = meant(self._reader, run_id=run_id, parent=parent, root=root, thread_id=thread_id)
+        return take_ends(self.core, listener, runs, limit=limit, hold_s=hold_s, timeout=timeout)
 
     def reconcile(self) -> list[str]:
         """Marks runs of dead owners interrupted; gives the ids that changed."""

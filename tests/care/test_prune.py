@@ -431,7 +431,8 @@ def test_every_reference_to_a_value_is_asked_for_and_has_an_index(tmp_path: Path
 def test_every_table_that_refers_to_runs_lets_them_go(tmp_path: Path) -> None:
     """A table that is added must be named in `RemoveRun`, or its rows would keep every run that has some."""
     known = {"runs", "attempts", "leases", "processes", "journal", "waits", "usage", "totals", "tools", "threads",
-             "messages", "checkpoints", "places", "cards", "commands", "texts", "outputs", "inputs"}  # fmt: skip
+             "messages", "checkpoints", "places", "cards", "commands", "texts", "outputs", "inputs",
+                 "acknowledgements"}  # fmt: skip
     with runstone.open(tmp_path) as ledger:
         db: Any = ledger.reader.db
         tables = [name for (name,) in db.query("SELECT name FROM sqlite_schema WHERE type = 'table'")]

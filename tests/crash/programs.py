@@ -501,6 +501,56 @@ def save_states(workspace: str, run_id: str) -> None:
     say(done=True)
 
 
+# --- who is told of ends ---------------------------------------------------------------------------------
+
+
+def hear_children(workspace: str, count: str) -> None:
+    """A loop that has children do its work, and takes each end into its state as it acknowledges it."""
+    with runstone.open(workspace) as ledger:
+        known = {run.id: run for run in ledger.list_runs(limit=500).items}
+        if "p" in known and known["p"].status == "completed":
+            return say(done=True)
+        run = ledger.continue_run("p") if "p" in known else ledger.start_run(run_id="p", parent=None)
+        with run:
+            for number in range(int(count)):
+                child = known.get(f"c{number}")
+                if child is not None and child.status == "completed":
+                    continue
+                again = child is not None and child.attempt > 0
+                work = (
+                    ledger.continue_run(child.id)
+                    if again
+                    else ledger.start_run(run_id=f"c{number}", parent="p")
+                )
+                with work:
+                    work.complete(result={"n": number}).result()
+                _hear(run)
+            _hear(run)
+    return say(done=True)
+
+
+def _hear(run: runstone.RunHandle) -> None:
+    for number, child in enumerate(run.finished_children()):
+        heard = [child.run.id, child.result]
+        if number % 2:
+            run.message("user", json.dumps(heard), acknowledge=[child]).result()
+        else:
+            run.checkpoint(append={"heard": [heard]}, acknowledge=[child]).result()
+
+
+def listen(workspace: str, listener: str, limit: str) -> None:
+    """Hears of the ends of the run `p`'s children, one by one, until the workspace holds a file named `stop`."""
+    with runstone.open(workspace) as ledger:
+        say(ready=True)
+        while not (Path(workspace) / "stop").exists():
+            for told in ledger.deliveries(listener, parent="p", limit=int(limit), timeout=0.1):
+                end = [told.run.id, told.run.attempt]
+                say(begin=end, by=str(os.getpid()), result=told.result)
+                told.ack().result()
+                say(told=end)
+    say(done=True)
+
+
 def state_number(number: int) -> dict[str, Any]:
     """A state with a long value that is one of three: what was let go is soon written again; and a list that grows."""
     long = random.Random(number % 3).randbytes(3_000).hex()
@@ -555,6 +605,8 @@ PROGRAMS = {
     "thin": thin,
     "thin_and_collect": thin_and_collect,
     "save_states": save_states,
+    "hear_children": hear_children,
+    "listen": listen,
     "serve": serve,
 }
 

@@ -14,6 +14,7 @@ from runstone.cli.output import Output
 from runstone.cli.progress import closing_line, look, settled
 from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
+from runstone.cli.watching import watch_several
 from runstone.domain.records import AgentRun, RunEvent
 from runstone.ledger import Ledger
 
@@ -116,29 +117,38 @@ def no_single_document(output: Output) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("run", type=RunId())
+@click.argument("runs", metavar="RUN...", type=RunId(), nargs=-1, required=True)
+@click.option("--children", is_flag=True, help="Watch the children that RUN has now, not RUN itself.")
+@click.option("--any", "first", is_flag=True, help="Of several, end with the first one; else with the last.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop watching then, with exit code 8."
 )
 @with_session
-def watch(session: Session, run: str, timeout: float | None) -> int:
-    """Watch RUN until it ends.
+def watch(session: Session, runs: tuple[str, ...], children: bool, first: bool, timeout: float | None) -> int:
+    """Watch RUN until it ends, or several runs until all have.
 
-    It may run in any process; the watching ends, too, when it waits for a person. The exit code says how it
-    ended. Ctrl-C ends the watching, not the run. With --jsonl: the events of the run and all below it as they
-    come.
+    They may run in any process; the watching ends, too, when one waits for a person. The exit code says how it
+    ended; of several runs it is that of the worst one, with --any of the first. Ctrl-C ends the watching, not the
+    run. With --jsonl: the events of the run and all below it as they come; of several runs each as it ends.
     """
-    output = session.output
     with session.reading() as ledger:
-        run_id = ledger.resolve(run)
-        record = watch_run(ledger, run_id, output, timeout)
-        if output.mode == "json":
-            output.document(record)
-        elif output.text:
-            output.line(*closing_line(look(ledger, run_id)))
-        awaited = ledger.inputs.awaited(run_id)
-        asked = ledger.inputs.below(run_id) if awaited else []
-        still = settled(ledger, record)
+        ids = list(dict.fromkeys(map(ledger.resolve, runs)))
+        if children:
+            ids = [child.id for run_id in ids for child in ledger.reader.runs.children(run_id)]
+        if len(ids) == 1 and not children:
+            return _watch_one(ledger, ids[0], session.output, timeout)
+        return watch_several(ledger, ids, session.output, first=first, timeout=timeout)
+
+
+def _watch_one(ledger: Ledger, run_id: str, output: Output, timeout: float | None) -> int:
+    record = watch_run(ledger, run_id, output, timeout)
+    if output.mode == "json":
+        output.document(record)
+    elif output.text:
+        output.line(*closing_line(look(ledger, run_id)))
+    awaited = ledger.inputs.awaited(run_id)
+    asked = ledger.inputs.below(run_id) if awaited else []
+    still = settled(ledger, record)
     step = questions.hint_of(asked[0]) if asked else next_step(record, still=still)
     if step and (awaited or still):
         output.hint(step)

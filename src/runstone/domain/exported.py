@@ -15,8 +15,11 @@ from runstone.domain.history import LATEST
 from runstone.domain.runs import MARKS, Head
 from runstone.errors import InvalidExport
 
-VERSION: Final = 1
-"""Of the format. A reader refuses a higher one: it would leave out what it does not know."""
+VERSION: Final = 2
+"""Of the format. A reader refuses a higher one: it would leave out what it does not know.
+
+2: groups of list items in places, and acknowledgements.
+"""
 
 MAX_LINE: Final = 6 * codec.MAX_VALUE_BYTES + 65_536
 """A character of the longest value takes up to six bytes in JSON."""
@@ -98,6 +101,7 @@ OF_RUN: Final[dict[str, tuple[Column, ...]]] = {
         "command_id:s verb:s payload:j idempotency_key:s? status:s requested_by:s? reason:s? requested_at:i "
         "acknowledged_at:i? ended_at:i?"
     ),
+    "acknowledgement": _columns("listener:s attempt:i acknowledged_at:i"),
 }
 """What belongs to a run, in the order in which a run's lines come. `journal` of an input counts the run's journal."""
 
@@ -147,6 +151,7 @@ ABOUT: Final = {
     "from -3 down the lists' groups of 64 items: [places that they lack, items].",
     "input": "A question to a person. `journal` counts the run's journal records, from 1.",
     "command": "An order to the run.",
+    "acknowledgement": "A listener was told of the run's end, up to this attempt; the run's parent is `@parent`.",
     "thread": "A thread of messages, and the run that works in it.",
     "message": "A message, in the order of `seq`.",
     "rest": "Begins what belongs to no tree.",

@@ -5,7 +5,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import UNSET
 
@@ -22,6 +22,7 @@ from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import Fenced, InputExpired, InvalidInput, RunstoneError
 from runstone.store import questions
+from runstone.store.base import Write
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Unseen, Writer
 from runstone.store.writes.asking import AskAndPark
@@ -30,6 +31,9 @@ from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMe
 from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
 from runstone.store.writes.verbs import TakeSteering
+
+if TYPE_CHECKING:
+    from runstone.engine.deliveries import Delivery
 
 current: contextvars.ContextVar["RunHandle | None"] = contextvars.ContextVar("runstone_run", default=None)
 
@@ -179,11 +183,18 @@ class RunHandle:
         )  # fmt: skip
         return self._submit(prices.report(self.id, self.attempt, report, new_id=request_id is None))
 
-    def message(self, role: str, text: str, *, extra: Any = None) -> Receipt:
-        """Adds a message to the run's worker thread, made on first use. The value is the message's id."""
-        return self.messages([(role, text)], extra=extra)
+    def message(
+        self, role: str, text: str, *, extra: Any = None, acknowledge: "Iterable[Delivery]" = ()
+    ) -> Receipt:
+        """Adds a message to the run's worker thread, made on first use. The value is the message's id.
 
-    def messages(self, batch: Iterable[tuple[str, str]], *, extra: Any = None) -> Receipt:
+        `acknowledge` takes what `finished_children` gave: message and acknowledgement are one transaction.
+        """
+        return self.messages([(role, text)], extra=extra, acknowledge=acknowledge)
+
+    def messages(
+        self, batch: Iterable[tuple[str, str]], *, extra: Any = None, acknowledge: "Iterable[Delivery]" = ()
+    ) -> Receipt:
         """Adds messages in one write."""
         now, clean = self._core.now(), self._core.redactor
         more = None if extra is None else clean.json(codec.encode(extra))
@@ -192,7 +203,31 @@ class RunHandle:
             for role, text in pairs("role, text", batch)
         ]
         thread = self.worker_thread_id
-        return self._submit(AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True))
+        write = AppendMessages(thread, new, run_id=self.id, attempt=self.attempt, worker=True)
+        return self._submit(self._with_ends(write, acknowledge))
+
+    def finished_children(self, *, limit: int = 100) -> "list[Delivery]":
+        """Ends of this run's children that no attempt of it has acknowledged, the oldest first, each with its `result`.
+
+        Give them to `acknowledge=` of the checkpoint or message that takes them in, or to `acknowledge`: each end is
+        then told exactly once, whatever crashes. A child that was retried and ended again has a new end.
+        """
+        from runstone.engine import deliveries
+
+        return deliveries.of_parent(self._core, self.id, self.attempt, limit)
+
+    def acknowledge(self, children: "Iterable[Delivery]") -> Receipt:
+        """Acknowledges what `finished_children` gave. Refused with `AlreadyDelivered` where that was done before."""
+        from runstone.engine import deliveries
+
+        return self._submit(deliveries.acknowledging(None, self.id, self.attempt, children))
+
+    def _with_ends(self, write: Write, ends: "Iterable[Delivery]") -> Write:
+        if not (told := list(ends)):
+            return write
+        from runstone.engine import deliveries
+
+        return deliveries.acknowledging(write, self.id, self.attempt, told)
 
     @property
     def worker_thread_id(self) -> str:
@@ -211,11 +246,17 @@ class RunHandle:
         return self._submit(UpdateRun(self.id, changes, self.attempt))
 
     def checkpoint(
-        self, state: Any = None, *, append: dict[str, list[Any]] | None = None, label: str | None = None
+        self,
+        state: Any = None,
+        *,
+        append: dict[str, list[Any]] | None = None,
+        label: str | None = None,
+        acknowledge: "Iterable[Delivery]" = (),
     ) -> Receipt:
         """Saves the state (JSON): only what changed is stored. The value is the checkpoint's number.
 
         With `append=` only the items that were added to top-level lists are given; then the time is flat, too.
+        `acknowledge` takes what `finished_children` gave: state and acknowledgement are one transaction.
         """
         if (state is None) == (append is None):
             raise InvalidInput("checkpoint takes a state or append=, one of the two")
@@ -223,7 +264,7 @@ class RunHandle:
         before = self._last_saved()
         places, saved = before.changes(state) if append is None else before.appended(append)
         write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=before.number)
-        self._checkpointed = self._submit(write)
+        self._checkpointed = self._submit(self._with_ends(write, acknowledge))
         self._saved = saved
         return self._checkpointed
 

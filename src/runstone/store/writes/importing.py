@@ -189,6 +189,7 @@ _PLAIN: Final = {
     "process": "import_process",
     "output": "import_output",
     "place": "insert_place",
+    "acknowledgement": "import_acknowledgement",
 }
 
 

@@ -7,6 +7,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: import_output
 INSERT INTO outputs (run, attempt, stream, offset, lines, broken, cut) VALUES (?, ?, ?, ?, ?, ?, ?)
 
+-- name: import_acknowledgement
+INSERT INTO acknowledgements (run, listener, attempt, acknowledged_at) VALUES (?, ?, ?, ?)
+
 -- name: import_journal
 INSERT INTO journal (id, run, key, kind, name, phase, previous, child, value, value_ref, handled, dropped, attempt, at, past_tokens,
   past_cost_picousd)
