@@ -169,7 +169,7 @@ async def resume(
 
 
 def resumable(ledger: Ledger) -> list[AgentRun]:
-    """Top-level runs that are interrupted, then those that an answer or an order lets go on and that nobody has taken.
+    """Top-level runs that are interrupted, then those that an answer, an order or their time lets go on and nobody has.
 
     At most 1,000 of each, the oldest first. Runs that people have stopped or paused are not among them, nor are
     observed ones: their work is done elsewhere.
@@ -179,6 +179,7 @@ def resumable(ledger: Ledger) -> list[AgentRun]:
     queued = [
         run_id for name in ("answered_roots", "ordered_roots") for (run_id,) in ledger.reader.rows(name)
     ]
+    queued += [run_id for (run_id,) in ledger.reader.rows("left_roots", now=ledger.reader.now())]
     return [*found, *(ledger.get_run(run_id) for run_id in dict.fromkeys(queued))]
 
 

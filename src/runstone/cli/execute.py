@@ -64,7 +64,7 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     "--all",
     "every",
     is_flag=True,
-    help="Resume every top-level run that is interrupted, was answered, or is queued by an order.",
+    help="Resume every top-level run that is interrupted, answered, queued by an order, or whose time has come.",
 )
 @click.option(
     "-n", "--dry-run", is_flag=True, help="With --all: show what would be resumed, and what it had cost."

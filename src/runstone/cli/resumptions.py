@@ -22,7 +22,7 @@ def show(
         return output.items([_document(run, plan, spent[run.id]) for run, plan in found])
     if not found:
         return output.note(
-            "nothing is to be resumed: no top-level run is interrupted, answered or queued", ""
+            "nothing is to be resumed: no top-level run is interrupted, answered, queued or due", ""
         )
     columns = [Column("id"), Column("status", 2), Column("title", least=12), Column("cost", 1, right=True)]
     counts = [Column(name, rank, right=True) for name, rank in (("reuse", 1), ("again", 1), ("start", 3))]

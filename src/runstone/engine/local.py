@@ -30,6 +30,7 @@ from runstone.engine.pinned import workflow_of
 from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat, Slots
 from runstone.engine.supervisor import Supervisor
+from runstone.engine.timers import Timers
 from runstone.errors import (
     AgentNotFound,
     Fenced,
@@ -83,6 +84,7 @@ class LocalEngine:
         self.keeps_parents = park_after_s is None
         self.idle: set[str] = set()
         """Runs that nothing in this process brings on: parked ones, and those of other processes."""
+        self.timers = Timers(self)
         self._drives: dict[str, Drive] = {}
         self._executing: dict[str, Context] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -189,6 +191,7 @@ class LocalEngine:
     ) -> "asyncio.Task[AgentRun]":
         """The task that brings the run on; the same one for all who ask while it does."""
         drive = self._drives.get(run_id)
+        self.timers.begin(tree)
         if drive is None or drive.task.done():
             task = self.spawn(self._drive(run_id, tree, gate, limit))
             drive = self._drives[run_id] = Drive(task, tree, detached)

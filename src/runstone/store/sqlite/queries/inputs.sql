@@ -67,6 +67,26 @@ SELECT DISTINCT top.run_id FROM commands c JOIN runs r ON r.id = c.run JOIN runs
 WHERE c.status IN ('requested', 'acknowledged') AND c.verb IN ('resume', 'retry') AND r.status = 'pending'
   AND top.status IN ('pending', 'waiting') ORDER BY top.id LIMIT 1000
 
+-- name: left_to_go_on
+-- Runs whose time has come, or that were woken and that nobody has claimed, in trees in which nobody works. A command in
+-- the background is its keeper's, an observed run that of who reports it.
+SELECT r.run_id FROM runs r
+WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
+    AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
+  AND r.options_json ->> '$.exec' IS NULL AND r.options_json ->> '$.observed' IS NULL
+  AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
+ORDER BY r.id LIMIT 100
+
+-- name: left_roots
+-- Top-level runs with something below (or themselves) like that.
+SELECT DISTINCT top.run_id FROM runs r JOIN runs top ON top.id = r.root
+WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
+    AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
+  AND r.options_json ->> '$.exec' IS NULL AND r.options_json ->> '$.observed' IS NULL
+  AND top.status IN ('pending', 'waiting', 'awaiting_user')
+  AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
+ORDER BY top.id LIMIT 1000
+
 -- name: any_due_input
 SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now)
 
