@@ -103,6 +103,11 @@ class Commands:
         with suppress(IllegalTransition):  # it ended in this moment, or has nothing that could be paused
             self._request(run.id, verb, {"scope": "run", "reason": reason, "cascade": True}, by=by, key=None)
 
+    def stop_below(self, run_id: str, *, by: str | None = None) -> None:
+        """Stops what is below a run that is being stopped."""
+        for below in self._below(run_id, "stop"):
+            self._cascade(below, "stop", by)
+
     def list(self, run_id: str) -> builtins.list[Command]:
         """The orders to a run, from the first."""
         return self._ledger.reader.commands.of(run_id)

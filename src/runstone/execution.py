@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from runstone.domain import codec
+from runstone.domain import budgets, codec
 from runstone.domain.observed import OPTION
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
@@ -16,6 +16,7 @@ from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
 from runstone.engine.ambient import AMBIENT, COMMAND
 from runstone.engine.asking import awaiting, waits_for_person
+from runstone.engine.caps import asks_about_budget
 from runstone.engine.claiming import taken_away
 from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS, LocalEngine
@@ -26,7 +27,6 @@ from runstone.errors import (
     AgentNotFound,
     DefinitionChanged,
     IllegalTransition,
-    InvalidInput,
     RunFailed,
     RunMismatch,
 )
@@ -215,7 +215,8 @@ async def _resume(
     if seen is not None and existing.attempt != seen:
         return await _drive(ledger, run_id, tree, slots, park_after_s)
     tree.thread_id = existing.parent_thread_id
-    if existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id):
+    raised = budget is not None and asks_about_budget(ledger.reader, run_id)
+    if not raised and (existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id)):
         raise awaiting(ledger.reader, run_id)
     if existing.status in RESUMABLE:
         _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(ledger.reader, tree, existing))
@@ -233,7 +234,7 @@ async def _resume(
 async def _make_ready(
     ledger: Ledger, existing: AgentRun, budget: dict[str, Any] | None, seen: int | None
 ) -> None:
-    options = None if budget is None else {**existing.options, "budget": _budget(budget)}
+    options = None if budget is None else {**existing.options, "budget": budgets.checked(budget)}
     ready = ResumeRun(existing.id, "resumed", expect=RESUMABLE, options=options, attempt=seen)
     await ledger.core.submit(ready, [])
     if options is not None:
@@ -282,9 +283,9 @@ def _exists(ledger: Ledger, run_id: str) -> bool:
 async def _create(
     ledger: Ledger, entry: Entry, input: Any, budget: dict[str, Any] | None, fields: dict[str, Any]
 ) -> str:
-    options = {"budget": _budget(budget)} if budget else {}
+    options = {"budget": budgets.checked(budget)} if budget else {}
     if entry.definition is not None and entry.definition.budget is not None and not budget:
-        options["budget"] = _budget(codec.decode(codec.encode(entry.definition.budget)))
+        options["budget"] = budgets.checked(codec.decode(codec.encode(entry.definition.budget)))
     identity: dict[str, Any] = {"agent_id": entry.name, "agent_version": entry.version}
     if entry.kind == "workflow":
         identity = LocalEngine.definition_of(entry)
@@ -294,22 +295,6 @@ async def _create(
     )
     await ledger.core.submit(CreateRun(new), [])
     return new.run_id
-
-
-def _budget(budget: dict[str, Any]) -> dict[str, Any]:
-    """A checked budget."""
-    known = {"max_cost_usd", "max_tokens", "max_children"}
-    if not isinstance(budget, dict):
-        raise InvalidInput(f"a budget is an object of {', '.join(sorted(known))}, not {budget!r:.80}")
-    kept = {name: value for name, value in budget.items() if value is not None}
-    if kept.keys() - known:
-        raise InvalidInput(
-            f"a budget holds {', '.join(sorted(known))}, not {', '.join(sorted(kept.keys() - known))}"
-        )
-    for name, value in kept.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise InvalidInput(f"{name} must be a number from 0, not {value!r}")
-    return kept
 
 
 def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:

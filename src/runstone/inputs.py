@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runstone.domain import codec, inputs
+from runstone.domain import budgets, codec, inputs
 from runstone.domain.bounds import asked_id
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import Page
@@ -100,12 +100,18 @@ class Inputs:
         if by is not None:
             by = core.clean("by", by, 200)
         if found.status == "open":
+            about_budget = (found.key or "").startswith(inputs.BUDGET_KEY)
             try:
-                inputs.require_fits(response, found.choices, found.response_schema)
+                if about_budget:
+                    budgets.require_fits(response)
+                else:
+                    inputs.require_fits(response, found.choices, found.response_schema)
             except InvalidAnswer as error:
                 error.hint = f"see the question and what fits: runstone inputs show {found.id}"
                 raise
         core.submit(AnswerInput(found.id, codec.canonical(response), by), []).result()
+        if found.status == "open" and about_budget and response == budgets.STOP:
+            self._ledger.commands.stop_below(found.run_id, by=by)
         return self.get(found.id)
 
     def wait(self, input_id: str, timeout: float | None = None) -> InputRequest:

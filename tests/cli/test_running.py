@@ -171,11 +171,26 @@ def test_another_input_under_the_same_id_is_refused(shell: Shell) -> None:
     assert "error: " in shell(*WORK, 'items=["b"]', code=1).err
 
 
-def test_a_budget_pauses_the_run_and_a_larger_one_lets_it_go_on(shell: Shell) -> None:
-    said = shell(*WORK, 'items=["a","b","c"]', "--max-children", "1", code=5)
+def test_a_run_at_its_budget_asks_and_a_larger_one_lets_it_go_on(shell: Shell) -> None:
+    said = shell(*WORK, 'items=["a","b","c"]', "--max-children", "1", code=6)
     assert "--max-children" in said.err or "budget" in said.err
-    assert shell("runs", "show", "job", "--json").json["status"] == "paused"
+    assert shell("runs", "show", "job", "--json").json["status"] == "awaiting_user"
+    (asked,) = shell("inputs", "list", "--json").json["items"]
+    assert (asked["run_id"], asked["choices"]) == ("job", ["raise", "stop"])
+    shell("inputs", "answer", asked["id"], "lots", code=1)
+    shell("inputs", "answer", asked["id"], "raise", "--by", "ana")
+    shell("resume", "job", code=6)
+    assert calls(shell) == {"a": 1, "b": 1}
     shell("resume", "job", "--max-children", "10")
+    assert calls(shell) == {"a": 1, "b": 1, "c": 1}
+    assert shell("inputs", "list", "--json").json["items"] == []
+
+
+def test_an_amount_that_is_typed_is_the_budget_from_then_on(shell: Shell) -> None:
+    shell(*WORK, 'items=["a","b","c"]', "--max-children", "1", code=6)
+    (asked,) = shell("inputs", "list", "--json").json["items"]
+    shell("inputs", "answer", asked["id"], "--json-value", '{"max_children": 3}')
+    shell("resume", "job")
     assert calls(shell) == {"a": 1, "b": 1, "c": 1}
 
 

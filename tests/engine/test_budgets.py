@@ -1,4 +1,4 @@
-"""Budgets: at the cap nothing new starts, what runs finishes, and the run pauses until the budget is larger."""
+"""Budgets: at the cap nothing new starts, what runs finishes, and a person is asked whether to raise it."""
 
 import asyncio
 from collections import Counter
@@ -10,8 +10,9 @@ import pytest
 
 import runstone
 from runstone import Ledger, Registry
-from runstone.errors import InvalidInput
-from tests.engine.counted import Calls, attempt, statuses
+from runstone.domain.inputs import InputRequest
+from runstone.errors import AlreadyAnswered, InvalidAnswer, InvalidInput
+from tests.engine.counted import Calls, attempt, statuses, until
 
 
 @pytest.fixture
@@ -58,13 +59,14 @@ def spending(calls: Calls, *, concurrency: int = 1, budget: dict[str, Any] | Non
     [({"max_cost_usd": 2.5}, 3), ({"max_tokens": 20}, 2), ({"max_children": 4}, 3)],
     ids=["cost", "tokens", "children"],
 )
-def test_at_the_cap_nothing_starts_and_every_holder_above_pauses(
+def test_at_the_cap_nothing_starts_and_the_holder_asks_while_those_below_pause(
     ledger: Ledger, calls: Calls, budget: dict[str, Any], begun: int, parking: float | None
 ) -> None:
     names = spending(calls)
-    assert attempt(ledger, "flow", registry=names, budget=budget, park_after_s=parking) == "paused"
-    row = ledger.get_run("r")
-    assert (row.status_reason, ledger.lease("r")) == ("budget", None)
+    assert attempt(ledger, "flow", registry=names, budget=budget, park_after_s=parking) == "awaiting_user"
+    assert ledger.lease("r") is None
+    (asked,) = ledger.inputs.list().items
+    assert (asked.run_id, asked.choices) == ("r", ("raise", "stop"))
     assert sum(calls.take().values()) == begun
     (six,) = ledger.list_runs(parent_id="r").items
     assert (six.status, six.status_reason) == ("paused", "budget")
@@ -77,10 +79,10 @@ def test_the_cap_holds_across_resumes_and_a_larger_budget_goes_on(ledger: Ledger
     attempt(ledger, "flow", registry=names, budget={"max_tokens": 20})
     assert sum(calls.take().values()) == 2
     for _ in range(2):
-        with pytest.raises(runstone.RunPaused, match="budget"):
+        with pytest.raises(runstone.AwaitingInput, match="budget"):
             asyncio.run(runstone.resume("r", ledger=ledger, registry=names))
     assert calls.take() == Counter()
-    with pytest.raises(runstone.RunPaused):
+    with pytest.raises(runstone.AwaitingInput):
         asyncio.run(runstone.resume("r", ledger=ledger, registry=names, budget={"max_tokens": 40}))
     assert sum(calls.take().values()) == 2
     assert asyncio.run(
@@ -116,7 +118,7 @@ def test_children_are_counted_once_whatever_their_attempts(ledger: Ledger, calls
 def test_what_runs_at_the_cap_finishes(ledger: Ledger, calls: Calls) -> None:
     """Three at a time: when the first has spent the budget the other two are at work, and come to their end."""
     names = spending(calls, concurrency=3)
-    assert attempt(ledger, "flow", registry=names, budget={"max_tokens": 10}) == "paused"
+    assert attempt(ledger, "flow", registry=names, budget={"max_tokens": 10}) == "awaiting_user"
     (six,) = ledger.list_runs(parent_id="r").items
     begun = sum(calls.take().values())
     assert 1 <= begun <= 3
@@ -149,11 +151,13 @@ def test_a_budget_further_down_holds_for_what_is_below_it(
     ledger: Ledger, calls: Calls, parking: float | None
 ) -> None:
     names = spending(calls, budget={"max_tokens": 30})
-    assert attempt(ledger, "flow", registry=names, park_after_s=parking) == "paused"
+    assert attempt(ledger, "flow", registry=names, park_after_s=parking) == "waiting"
+    (six,) = ledger.list_runs(parent_id="r").items
+    assert (six.status, ledger.inputs.list().items[0].run_id) == ("awaiting_user", six.id)
     assert sum(calls.take().values()) == 3
 
 
-def test_a_run_that_drains_at_the_cap_pauses_too(ledger: Ledger, calls: Calls) -> None:
+def test_a_run_that_drains_at_the_cap_asks_too(ledger: Ledger, calls: Calls) -> None:
     names = spending(calls)
 
     @names.workflow("leaves")
@@ -162,7 +166,7 @@ def test_a_run_that_drains_at_the_cap_pauses_too(ledger: Ledger, calls: Calls) -
         await ctx.child("work", "first")
         return "never said before its children ended"
 
-    assert attempt(ledger, "leaves", registry=names, budget={"max_children": 1}) == "paused"
+    assert attempt(ledger, "leaves", registry=names, budget={"max_children": 1}) == "awaiting_user"
     assert ledger.get_run("r").result_ref is None
     result = asyncio.run(runstone.resume("r", ledger=ledger, registry=names, budget={"max_children": 9}))
     assert result == "never said before its children ended"
@@ -173,3 +177,156 @@ def test_a_run_that_drains_at_the_cap_pauses_too(ledger: Ledger, calls: Calls) -
 def test_a_budget_that_says_nothing_is_refused(ledger: Ledger, budget: Any) -> None:
     with pytest.raises(InvalidInput):
         asyncio.run(runstone.run("flow", ledger=ledger, registry=spending(Calls()), budget=budget))
+
+
+# --- raising it ------------------------------------------------------------------------------------------------------
+
+
+def only(ledger: Ledger) -> InputRequest:
+    (asked,) = ledger.inputs.list().items
+    return asked
+
+
+def told(ledger: Ledger, run_id: str = "r") -> "Counter[str]":
+    return Counter(event.type for event in ledger.events(run_id, limit=10_000))
+
+
+@pytest.mark.parametrize("parking", [None, 0.0], ids=["kept", "parked"])
+@pytest.mark.parametrize("holder", ["r", "six"])
+def test_an_answer_of_another_process_raises_the_budget_and_the_run_goes_on(
+    ledger: Ledger, tmp_path: Path, calls: Calls, parking: float | None, holder: str
+) -> None:
+    below = holder == "six"
+    names = spending(calls, budget={"max_tokens": 20} if below else None)
+    more: dict[str, Any] = {} if below else {"budget": {"max_tokens": 20}}
+    attempt(ledger, "flow", registry=names, park_after_s=parking, **more)
+    asked = only(ledger)
+    assert asked.message == "The budget is reached: 20 of 20 tokens. Raise it?"
+    with runstone.open(tmp_path) as other:
+        other.answer(asked.id, "raise", by="ana")
+        assert other.get_run(asked.run_id).options["budget"] == {"max_tokens": 40}
+        assert [run.id for run in runstone.resumable(other)] == ["r"]
+    with pytest.raises(runstone.AwaitingInput, match="40 of 40"):
+        asyncio.run(runstone.resume("r", ledger=ledger, registry=names))
+    second = only(ledger)
+    ledger.answer(second.id, {"max_tokens": 1_000}, by="ben")
+    assert asyncio.run(runstone.resume("r", ledger=ledger, registry=names)) == list(range(6))
+    assert calls.take() == Counter(range(6))
+    events = told(ledger, asked.run_id)
+    assert (events["input.requested"], events["budget.changed"], events["budget.reached"]) == (2, 2, 2)
+    changed = [
+        event.payload for event in ledger.events(asked.run_id, limit=10_000) if event.type == "budget.changed"
+    ]
+    assert [(one["budget"], one["by"], one["input_id"]) for one in changed] == [
+        ({"max_tokens": 40}, "ana", asked.id), ({"max_tokens": 1_000}, "ben", second.id),
+    ]  # fmt: skip
+    assert ledger.care.verify() == []
+
+
+def test_a_run_that_still_works_goes_on_as_soon_as_it_is_answered(ledger: Ledger, calls: Calls) -> None:
+    names = spending(calls)
+
+    @names.workflow("works-on")
+    async def works_on(ctx: Any, input: Any) -> Any:
+        async def answer() -> None:
+            await asyncio.to_thread(until, ledger, lambda: ledger.inputs.list().items, "the question")
+            assert ledger.get_run("r").status == "running"
+            ledger.answer(only(ledger).id, "raise")
+
+        found, _ = await asyncio.gather(ctx.map("work", range(2)), answer())
+        return found
+
+    result = runstone.run("works-on", ledger=ledger, run_id="r", registry=names, budget={"max_children": 1})
+    assert asyncio.run(result) == [0, 1]
+    assert ledger.get_run("r").attempt == 1
+    assert ledger.care.verify() == []
+
+
+def test_a_run_whose_budget_is_not_raised_is_stopped_with_all_below_it(ledger: Ledger, calls: Calls) -> None:
+    names = spending(calls)
+    attempt(ledger, "flow", registry=names, budget={"max_tokens": 20})
+    asked = only(ledger)
+    ledger.answer(asked.id, "stop", by="ana")
+    assert {node.run.status for node in ledger.tree("r").walk()} == {"cancelled", "completed"}
+    assert ledger.get_run("r").status_reason == "its budget was not raised"
+    assert [(one.verb, one.status, one.requested_by) for one in ledger.commands.list("r")] == [
+        ("stop", "applied", "ana")
+    ]
+    with pytest.raises(AlreadyAnswered):
+        ledger.answer(asked.id, "raise")
+    assert ledger.care.verify() == []
+
+
+def test_an_answer_that_is_no_budget_changes_nothing(ledger: Ledger, calls: Calls) -> None:
+    attempt(ledger, "flow", registry=spending(calls), budget={"max_tokens": 20})
+    asked, before = only(ledger), ledger.events("r", limit=10_000).items
+    for wrong in (
+        "yes",
+        "",
+        40,
+        None,
+        {},
+        {"max_dollars": 4},
+        {"max_tokens": -1},
+        {"max_tokens": "40"},
+        ["raise"],
+        True,
+    ):
+        with pytest.raises(InvalidAnswer) as refused:
+            ledger.answer(asked.id, wrong)
+        assert "runstone inputs show" in refused.value.hint
+    assert ledger.events("r", limit=10_000).items == before
+    assert ledger.get_run("r").options == {"budget": {"max_tokens": 20}}
+    with pytest.raises(InvalidInput, match="budget"):
+        ledger.start_run(run_id="other").ask("Raise it?", key=asked.key)
+
+
+def test_a_larger_budget_given_with_a_resume_withdraws_the_question(ledger: Ledger, calls: Calls) -> None:
+    names = spending(calls)
+    attempt(ledger, "flow", registry=names, budget={"max_tokens": 20})
+    asked = only(ledger)
+    assert asyncio.run(
+        runstone.resume("r", ledger=ledger, registry=names, budget={"max_tokens": 99})
+    ) == list(range(6))
+    assert ledger.inputs.get(asked.id).status == "withdrawn"
+    assert ledger.care.verify() == []
+
+
+def test_a_single_agent_asks_before_its_next_step_and_repeats_none(ledger: Ledger, calls: Calls) -> None:
+    names = Registry()
+
+    @names.agent("alone")
+    async def alone(ctx: Any, input: Any) -> Any:
+        found = []
+        for number in range(4):
+            found.append(await ctx.step("turn", lambda number=number: calls(number) or number, number))
+            ctx.usage(provider="p", model="m", input_tokens=10, request_id=f"q{number}").result()
+        return found
+
+    assert attempt(ledger, "alone", registry=names, budget={"max_tokens": 20}) == "awaiting_user"
+    assert calls.take() == Counter([0, 1])
+    for _ in range(2):  # nothing is done, and nothing is asked again
+        assert attempt(ledger, "alone", registry=names) == "awaiting_user"
+    assert (only(ledger).run_id, calls.take()) == ("r", Counter())
+    ledger.answer(only(ledger).id, "raise")
+    assert attempt(ledger, "alone", registry=names) == "completed"
+    assert ledger.result("r") == [0, 1, 2, 3]
+    assert calls.take() == Counter([2, 3])
+    assert told(ledger)["input.requested"] == 1
+    assert ledger.care.verify() == []
+
+
+def test_a_loop_of_ones_own_asks_with_its_state_and_goes_on(ledger: Ledger) -> None:
+    run = ledger.start_run(run_id="r", options={"budget": {"max_cost_usd": 1}, "model": "small"})
+    assert not run.ask_budget(state={"n": 0})
+    run.usage(provider="p", model="m", cost_usd="1.50").result()
+    assert run.ask_budget(state={"n": 1})
+    assert ledger.get_run("r").status == "awaiting_user"
+    with pytest.raises(runstone.AwaitingInput):
+        ledger.continue_run("r")
+    ledger.answer(only(ledger).id, "raise")
+    assert ledger.get_run("r").options == {"budget": {"max_cost_usd": 2.5}, "model": "small"}
+    with ledger.continue_run("r") as run:
+        assert (run.state, run.answer) == ({"n": 1}, None)
+        assert not run.ask_budget()
+    assert ledger.care.verify() == []

@@ -372,6 +372,26 @@ def test_a_sleeping_run_holds_no_lease_and_is_woken_by_its_time(ledger: Ledger, 
     assert types(ledger)["timer.set"] == 1
 
 
+def test_a_timer_that_fires_while_its_run_is_being_parked_goes_on_once(ledger: Ledger, calls: Calls) -> None:
+    """Its time comes at any moment of parking: before, while it is committed, and after."""
+    gates, names = Gates(calls), [f"r{number}" for number in range(40)]
+
+    async def code(ctx: Any, input: Any) -> Any:
+        await ctx.sleep(input)
+        calls(ctx.run_id)
+
+    gates.flow(code)
+
+    async def scene() -> None:
+        for number, run_id in enumerate(names):
+            await runstone.run(
+                "flow", number * 0.0002, ledger=ledger, run_id=run_id, registry=gates.names, park_after_s=0.0
+            )
+
+    asyncio.run(scene())
+    assert calls.take() == Counter(names)
+
+
 def test_after_a_crash_only_the_rest_of_a_timer_is_waited_for(ledger: Ledger, calls: Calls) -> None:
     gates, clock = Gates(calls), []
 

@@ -124,7 +124,9 @@ def test_an_engine_that_works_on_something_else_fires_it_once_and_the_parents_go
     assert ledger.care.verify() == []
 
 
-def test_two_engines_fire_a_timer_once(ledger: Ledger, tmp_path: Path, clock: FakeClock, calls: Calls) -> None:
+def test_two_engines_fire_a_timer_once(
+    ledger: Ledger, tmp_path: Path, clock: FakeClock, calls: Calls
+) -> None:
     names, others = sleeping(calls), sleeping(calls)
     park(ledger, names, "sleeps", "r")
     calls.take()
@@ -144,7 +146,9 @@ def test_two_engines_fire_a_timer_once(ledger: Ledger, tmp_path: Path, clock: Fa
     assert ledger.care.verify() == []
 
 
-def test_an_answer_to_a_run_whose_process_is_gone_is_taken_by_any_engine(ledger: Ledger, calls: Calls) -> None:
+def test_an_answer_to_a_run_whose_process_is_gone_is_taken_by_any_engine(
+    ledger: Ledger, calls: Calls
+) -> None:
     names = sleeping(calls)
     park(ledger, names, "asks", "r")
     ledger.answer(ledger.inputs.list().items[0].id, "yes")

@@ -160,8 +160,8 @@ CATALOGUE: Final[dict[str, EventType]] = {
     ),
     "log.written": EventType("A line for people.", {}, {"message": str, "level": str}, LOW),
     "definition.changed": _own("The definition differs from the one that the run was started with.", HIGH),
-    "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, message=str),
-    "budget.changed": _own("The run's budget was changed.", budget=dict),
+    "budget.reached": _own("The run is at its cap; nothing new starts.", HIGH, message=str, input_id=str),
+    "budget.changed": _own("The run's budget was changed.", budget=dict, by=str, input_id=str),
     "ledger.reset": _own(
         "Given by `tail`, never stored: the cursor belongs to another ledger.", HIGH, reason=str, cursor=str
     ),

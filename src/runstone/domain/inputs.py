@@ -18,6 +18,8 @@ from runstone.errors import AmbiguousQuestion, InvalidAnswer, InvalidInput, Valu
 
 STATUSES: Final = ("open", "answered", "expired", "withdrawn")
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
+BUDGET_KEY: Final = "runstone:budget:"
+"""Begins the key of a question about a run's budget; no caller's key may, as the answer to one changes the budget."""
 _MAX_EXPIRY_S: Final = 1e9
 _SHOWN: Final = 200
 
@@ -91,6 +93,8 @@ def question(
     bounded("message", message, MAX_MESSAGE_BYTES)
     if key is not None and not bounded("key", key, 200):
         raise InvalidInput("key= must be text that is not empty")
+    if key is not None and key.startswith(BUDGET_KEY):
+        raise InvalidInput(f"a key that begins with {BUDGET_KEY} is for questions about budgets")
     asked = Question(
         message=message,
         key=key,

@@ -54,7 +54,7 @@ MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "run.created": (frozenset(), "pending"),
     "run.started": (frozenset({"pending"}), "running"),
     "run.waiting": (frozenset({"running"}), "waiting"),
-    "run.awaited": (frozenset({"running"}), "awaiting_user"),
+    "run.awaited": (frozenset({"running", "waiting"}), "awaiting_user"),
     "run.paused": (frozenset({"pending", "running", "waiting", "interrupted"}), "paused"),
     "run.resumed": (
         frozenset({"waiting", "awaiting_user", "paused", "interrupted", "failed", "cancelled"}),

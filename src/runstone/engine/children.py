@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from runstone.domain.bounds import options_of
 from runstone.domain.orders import PAUSED_WITH_PARENT
@@ -10,6 +10,7 @@ from runstone.domain.records import AgentRun, JournalEntry
 from runstone.domain.resume import Action, action_for
 from runstone.engine.asking import waits_for_person
 from runstone.engine.calls import Call
+from runstone.engine.caps import at_cap, question_above, until_raised
 from runstone.engine.outcome import child_failure
 from runstone.engine.registry import Entry
 from runstone.errors import BudgetReached, ChildFailed, ChildrenFailed
@@ -204,7 +205,9 @@ async def _drive(ctx: "Context", call: Call, item: Item, driven: "asyncio.Task[A
         try:
             run = await asyncio.shield(driven)
         except BudgetReached as reached:
-            await _at_cap(ctx, call, str(reached))
+            await at_cap(ctx, call, reached)
+            driven = _begin(ctx, call, item)
+            continue
         if run.status in ("paused", "awaiting_user", "waiting"):
             await _blocked(ctx, call, run)
         else:
@@ -239,28 +242,33 @@ def _is_left(ctx: "Context", run_id: str) -> bool:
     return waits and not engine.brings_on(run_id) and not waits_for_person(engine.core.reader, run_id)
 
 
-async def _at_cap(ctx: "Context", call: Call, message: str) -> NoReturn:
-    """What is spent is never less, so nothing is asked again: the parent pauses once its other children have ended."""
-    call.blocked, ctx.cap = "budget", message
-    call.live -= 1
-    ctx.consider_parking()
-    ctx.watch_cap()
-    await asyncio.shield(ctx.over)
-    raise asyncio.CancelledError
-
-
 async def _blocked(ctx: "Context", call: Call, run: AgentRun) -> None:
     """Nothing in this process can bring the child on: wait until the run is parked, or the child changes."""
-    call.blocked = "budget" if run.status_reason == "budget" else run.status
+    call.blocked = "budget" if run.status == "paused" and run.status_reason == "budget" else run.status
     call.live -= 1
-    ctx.consider_parking()
     if call.blocked == "budget":
-        ctx.watch_cap()
-    await ctx.engine.until_changed(run.id, run)
+        await _until_raised_above(ctx, run)
+    else:
+        ctx.consider_parking()
+        await ctx.engine.until_changed(run.id, run)
     if ctx.over.done():
         raise asyncio.CancelledError
     call.blocked = None
     call.live += 1
+
+
+async def _until_raised_above(ctx: "Context", run: AgentRun) -> None:
+    """A child is paused for a budget above it: it goes on once that is larger, or somebody lets it go on."""
+    core = ctx.engine.core
+    asked = question_above(core.reader, run.id)
+    if asked is None:
+        ctx.consider_parking()
+        ctx.watch_cap()
+        await ctx.engine.until_changed(run.id, run)
+    else:
+        await until_raised(ctx, asked)
+    if not ctx.over.done() and question_above(core.reader, run.id) is None:
+        await core.submit(ResumeRun(run.id, "the budget was changed", expect=frozenset({"paused"})), [])
 
 
 def _take_outcome(ctx: "Context", item: Item, run: AgentRun) -> None:

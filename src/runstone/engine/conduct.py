@@ -43,6 +43,7 @@ class Conduct:
         """The last checkpoint's state; None without one."""
         self.message_in = handle.message_in
         """The message that the run goes on with; given to each attempt until one has saved a checkpoint."""
+        self.options_json = "{}"
         self.kind = kind
         self.engine = engine
         self.tree = tree
@@ -62,6 +63,8 @@ class Conduct:
         self.limits: dict[str, int] = {}
         self.claimed_pks: list[int] = []
         self.suspended = False
+        self.deciding: asyncio.Future[None] | None = None
+        """Under way while it is committed that the run is parked: until then no call is given its outcome."""
         self.draining = False
         """The function has ended, and waits for the children that it asked for."""
         self.desk = Desk(cast("Context", self))
@@ -244,6 +247,8 @@ class Conduct:
             return
         except BaseException as raised:
             error = raised
+        while self.deciding is not None and not self.deciding.done():
+            await asyncio.shield(self.deciding)
         if call.away and not call.done() and not self.suspended:
             call.away = False
             await self.seat.come_back()

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from runstone.domain.secrets import MARK_BYTES, bound, hidden, names_in
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine.asking import run_ask
 from runstone.engine.calls import Call
+from runstone.engine.caps import hold_for_budget
 from runstone.engine.children import Item, run_children
 from runstone.engine.conduct import Conduct
 from runstone.engine.continuing import Continuation, run_continuation
+from runstone.engine.limits import own_cap
 from runstone.engine.steps import current_step, run_body, run_step, run_timer
-from runstone.errors import InvalidInput, ValueTooLarge
+from runstone.errors import BudgetReached, InvalidInput, ValueTooLarge
 from runstone.store.writer import Receipt
 from runstone.store.writes.journal import Hint
 from runstone.store.writes.lifecycle import RecordEvents
@@ -174,9 +176,14 @@ class Context(Conduct):
             return self._open(call, self._stored(record))
         # What the code does to arguments afterwards is not what was keyed.
         given = self._with_secrets(copy.deepcopy(args) if key is None else args)
-        body = self.engine.loop.create_task(run_body(self, own, function, given))
-        call.on_cancel = body.cancel
-        return self._open(call, run_step(self, body, hint))
+
+        def begin() -> Awaitable[Any]:
+            body = self.engine.loop.create_task(run_body(self, own, function, given))
+            call.on_cancel = body.cancel
+            return run_step(self, body, hint)
+
+        reached = self._own_cap()
+        return self._open(call, begin() if reached is None else hold_for_budget(self, call, reached, begin))
 
     def sleep(self, seconds: float) -> Call:
         """A durable timer: after a crash only what is left of it is waited for."""
@@ -293,6 +300,13 @@ class Context(Conduct):
         self.check()
         reason = codec.clip(self.engine.core.redactor.text(reason), 500)
         await self._events([("phase.skipped", {"phase": name, "reason": reason})])
+
+    def _own_cap(self) -> BudgetReached | None:
+        """That the run has spent its own budget, so that no step of it begins before that is larger."""
+        if '"budget"' not in self.options_json:
+            return None
+        run = self.engine.core.reader.runs.get(self.run_id)
+        return own_cap(self.engine.core.reader, self.run_id, codec.encode(run.options).decode())
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from runstone.domain.runs import LIVING, Head
 from runstone.domain.secrets import MARK_BYTES, bound, names_in
 from runstone.domain.workflows import RetryPolicy
 from runstone.engine import agents
+from runstone.engine.caps import question_of
 from runstone.engine.claiming import taken_away
 from runstone.engine.context import Context
 from runstone.engine.handle import RunHandle
@@ -27,7 +28,7 @@ from runstone.store.base import Row
 from runstone.store.blobs import pack
 from runstone.store.writer import Writer
 from runstone.store.writes.journal import DropRecords
-from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun, RecordEvents
+from runstone.store.writes.lifecycle import Claimed, EndRun, ParkRun
 
 if TYPE_CHECKING:
     from runstone.engine.driving import Tree
@@ -55,6 +56,7 @@ async def execute(engine: "LocalEngine", tree: "Tree", entry: Entry, claimed: Cl
     handle.message_in = told
     ctx = Context(engine, tree, handle, claims, kind=head.kind, seat=seat)
     ctx.heard = heard
+    ctx.options_json = head.options_json
     ctx.ended_parent = tree.ended.pop(head.run_id, frozenset())
     try:
         await Attempt(engine, ctx, entry, head).run()
@@ -286,12 +288,17 @@ class Attempt:
         if not open_calls or not all(call.waits for call in open_calls) or not ctx.may_park():
             return False
         write = self._parking()
+        ctx.deciding = self.engine.loop.create_future()
         try:
             parked: bool = await self.engine.core.submit(write, [])
+            ctx.suspended = (
+                parked  # before what came meanwhile is delivered: it would go on in code that is parked
+            )
         except Fenced:
             return True
+        finally:
+            ctx.deciding.set_result(None)
         if parked:
-            ctx.suspended = True
             ctx.handle.left()
             # What it left parked still needs the engine's work, unless only a person or a budget lets it go on.
             self._parked = write.event_type == "run.waiting" and self._status() != "paused"
@@ -306,14 +313,7 @@ class Attempt:
         ctx = self.ctx
         open_calls = [call for call in ctx.calls if not call.done()]
         if any(call.blocked == "budget" for call in open_calls):
-            reached = RecordEvents(ctx.run_id, ctx.attempt, [("budget.reached", {"message": ctx.cap}, 2)])
-            return ParkRun(
-                ctx.run_id,
-                ctx.attempt,
-                "run.paused",
-                {"reason": "budget"},
-                extra=reached if ctx.cap else None,
-            )
+            return self._at_cap([call.input_id for call in open_calls if call.input_id is not None])
         asks = [call for call in open_calls if call.input_id is not None]
         ids = [call.input_id for call in asks if call.input_id is not None]
         if ctx.pause_reason is not None:
@@ -329,6 +329,15 @@ class Attempt:
         if event_type == "run.awaited":
             payload["reason"] = asks[0].name if len(asks) == 1 else f"{len(asks)} questions"
         return ParkRun(ctx.run_id, ctx.attempt, event_type, payload, branches=branches, questions=ids)
+
+    def _at_cap(self, asked: list[str]) -> ParkRun:
+        """The run that holds the budget asks; one below it is paused, and goes on with its parent."""
+        ctx = self.ctx
+        about = question_of(self.engine.core.reader, ctx.run_id)
+        if about is None:
+            return ParkRun(ctx.run_id, ctx.attempt, "run.paused", {"reason": "budget"}, questions=asked)
+        reason = {"reason": self.engine.core.redactor.text(ctx.cap or "budget")}
+        return ParkRun(ctx.run_id, ctx.attempt, "run.awaited", reason, questions=[*asked, about])
 
     async def _abandon(self, root: "asyncio.Task[Any]") -> None:
         """Ends the code; what it still says is ignored."""

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import UNSET
 
-from runstone.domain import codec, events, inputs
+from runstone.domain import budgets, codec, events, inputs
 from runstone.domain.bounds import bounded, pairs, role_of
-from runstone.domain.inputs import InputRequest
+from runstone.domain.inputs import InputRequest, Question
 from runstone.domain.orders import reason_of
 from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
 from runstone.engine import prices
 from runstone.engine.core import Core
+from runstone.engine.limits import own_cap
 from runstone.engine.outcome import error_of
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import Fenced, InputExpired, InvalidInput, RunstoneError
@@ -344,6 +345,24 @@ class RunHandle:
             expires_s=expires_s, default=default,
         )  # fmt: skip
         asked = inputs.without_secrets(asked, self._core.redactor.text)
+        found = self._ask_and_park(asked, state)
+        return questions.get(self._core.reader, found.input_id)
+
+    def ask_budget(self, *, state: Any = None) -> bool:
+        """Where the run and all below it have spent its budget: asks whether to raise it, leaves the run: True.
+
+        The budget is `start_run(options={"budget": {...}})`. State, question and status are saved in one transaction;
+        go on with `ledger.continue_run` once it is raised.
+        """
+        options = codec.encode(self._core.reader.runs.get(self.id).options).decode()
+        reached = own_cap(self._core.reader, self.id, options)
+        if reached is None:
+            return False
+        asked = budgets.question(reached.details["budget"], reached.details["caps"], self._core.now())
+        self._ask_and_park(asked, state)
+        return True
+
+    def _ask_and_park(self, asked: Question, state: Any) -> Asked:
         write, saved = AskInput(self.id, self.attempt, asked, self._core.new_id()), None
         checkpoint = None
         if state is not None:
@@ -354,7 +373,7 @@ class RunHandle:
         if found.status == "open":
             self._saved = saved or self._saved
             self.left()
-        return questions.get(self._core.reader, found.input_id)
+        return found
 
     @property
     def answer(self) -> Any:

@@ -1,4 +1,4 @@
-"""Bringing on parked trees that no process has: their time has come, or a person has answered. One engine of all does."""
+"""Bringing on parked trees that no process has: their time has come, or a person has answered. One engine does."""
 
 import asyncio
 from contextlib import suppress
@@ -54,9 +54,11 @@ class Timers:
         engine, known = self._engine, self._tree
         assert known is not None
         vault = Vault(engine.core.redactor, None, engine.core.secrets)
-        tree = Tree(registry=known.registry, thread_id=run.parent_thread_id, root_id=run.root_run_id, vault=vault)
+        tree = Tree(
+            registry=known.registry, thread_id=run.parent_thread_id, root_id=run.root_run_id, vault=vault
+        )
         try:
-            engine.entry_of(tree, run)
+            engine.entry_of(engine.core.reader, tree, run)
             data = b"" if run.input_ref is None else engine.core.reader.values.blob(run.input_ref)
             names = secret_names(data)
             vault.allow(names)
@@ -68,7 +70,9 @@ class Timers:
     def _go_up(self, run: AgentRun) -> None:
         """Goes on with the parent that the end of the run has woken."""
         with suppress(RunstoneError):
-            parent = None if run.parent_run_id is None else self._engine.core.reader.runs.get(run.parent_run_id)
+            parent = (
+                None if run.parent_run_id is None else self._engine.core.reader.runs.get(run.parent_run_id)
+            )
             woken = parent is not None and parent.status == "pending" and parent.status_reason in WOKEN
             if parent is not None and woken and not self._engine.brings_on(parent.id):
                 self._bring_on(parent)

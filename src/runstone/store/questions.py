@@ -6,7 +6,7 @@ import msgspec
 
 from runstone.domain import codec
 from runstone.domain.bounds import asked_id
-from runstone.domain.inputs import STATUSES, InputRequest
+from runstone.domain.inputs import BUDGET_KEY, STATUSES, InputRequest
 from runstone.domain.records import at, maybe_at
 from runstone.errors import AmbiguousId, InvalidInput, NotFound
 from runstone.store.base import Row
@@ -74,10 +74,13 @@ def below(reader: Reader, run_id: str) -> list[InputRequest]:
 def given(reader: Reader, run_id: str) -> tuple[InputRequest, ...]:
     """The closed questions of a run that it has saved no checkpoint since: what its next attempt is to be told."""
     where = (
-        "i.run = :run AND i.status IN ('answered', 'expired') AND NOT EXISTS "
+        "i.run = :run AND i.status IN ('answered', 'expired') AND coalesce(i.key, '') NOT LIKE :budget AND NOT EXISTS "
         "(SELECT 1 FROM checkpoints c WHERE c.run = i.run AND c.attempt > i.attempt)"
     )
-    return tuple(one for one, _ in select(reader, where, run=reader.runs.pk(run_id), limit=10_000))
+    return tuple(
+        one
+        for one, _ in select(reader, where, run=reader.runs.pk(run_id), budget=f"{BUDGET_KEY}%", limit=10_000)
+    )
 
 
 def select(reader: Reader, where: str, **params: Any) -> list[tuple[InputRequest, int]]:

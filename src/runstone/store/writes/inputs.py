@@ -86,10 +86,14 @@ class AskInput(Write):
             raise IllegalTransition(
                 f"run {head.run_id} is {head.status}; only a running one asks", run_id=head.run_id
             )
+        return head, self.known(batch, head)
+
+    def known(self, batch: Batch, head: Head) -> Known | None:
+        """The question, if it was asked before. Reads."""
         rows = batch.read("inputs_asked_before", run=head.pk, question=self.asked.identity)
         known = [_known(row) for row in rows]
         share = self.attempt is None
-        return head, inputs.asked_before(self.asked, known, head.attempt, seen=self.seen, share=share)
+        return inputs.asked_before(self.asked, known, head.attempt, seen=self.seen, share=share)
 
     def stage(self, batch: Batch, head: Head, known: Known | None) -> Asked:
         """Stages the question, or that this attempt has claimed it."""
@@ -158,7 +162,10 @@ class AnswerInput(Write):
         _check_open(row, batch.now)
         ref = batch.put_blob(self.blob) if self.blob is not None else None
         answer = (None if self.blob is not None else self.response.decode(), ref)
+        from runstone.store.writes.budgets import apply_answer  # it asks, too
+
         _close(batch, row, "answered", answer, answered_by=self.by)
+        apply_answer(batch, row, codec.decode(self.response), self.by)
         return True
 
     def _is_same(self, row: dict[str, Any]) -> bool:

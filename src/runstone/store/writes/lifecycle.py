@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, runs
+from runstone.domain.inputs import BUDGET_KEY
 from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
@@ -225,6 +226,8 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
     payload: dict[str, Any] = {"reason": reason, "from": head.status}
     if options is not None:
         payload["options"] = options
+        asked = [row for row in inputs.open_of(batch, head) if str(row[4] or "").startswith(BUDGET_KEY)]
+        inputs.withdraw(batch, head, asked)
     if head.status == "pending":
         batch.record(head, "run.updated", {"options": options})
         return
@@ -421,9 +424,13 @@ class PauseParked(Write):
 
     def decide(self, batch: Batch) -> bool:
         stuck = waits.stuck(batch, batch.head(self.run_id))
+        asking = {head.pk: inputs.open_of(batch, head) for head in stuck}
         for head in stuck:
             batch.stage("delete_waits", head.pk)
-            batch.record(head, "run.paused", {"reason": self.reason})
+            asks = any(str(row[4] or "").startswith(BUDGET_KEY) for row in asking[head.pk])
+            batch.record(head, "run.awaited" if asks else "run.paused", {"reason": self.reason})
+            if asks:
+                break  # those above wait for it, as for any child that asks
         return bool(stuck)
 
 

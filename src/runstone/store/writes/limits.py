@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from runstone.domain import codec, runs
+from runstone.domain import budgets, codec, runs
+from runstone.domain.budgets import Spent
 from runstone.domain.runs import Head
-from runstone.domain.telemetry import to_picousd, to_usd
 from runstone.errors import BudgetReached, Refused
 from runstone.store.batch import Batch
 
@@ -32,18 +32,24 @@ def check(batch: Batch, head: Head, limit: int | None) -> None:
 
 
 def _check_budget(batch: Batch, holder: Head, starting: Head) -> None:
-    budget: dict[str, Any] = codec.decode(holder.options_json).get("budget") or {}
-    if not budget:
-        return
-    spent, tokens, _unknown = batch.read("spent", run=holder.pk)[0]
-    reached = []
-    if budget.get("max_cost_usd") is not None and spent >= to_picousd(budget["max_cost_usd"]):
-        reached.append(f"cost ${to_usd(spent):.6g} of ${budget['max_cost_usd']:g}")
-    if budget.get("max_tokens") is not None and tokens >= budget["max_tokens"]:
-        reached.append(f"{tokens} of {budget['max_tokens']} tokens")
-    if budget.get("max_children") is not None and starting.attempt == 0:
-        begun = batch.read("started_below", run=holder.pk)[0][0]
-        if begun >= budget["max_children"]:
-            reached.append(f"{begun} of {budget['max_children']} children")
-    if reached:
-        raise BudgetReached(f"run {holder.run_id} is at its cap: {', '.join(reached)}", run_id=holder.run_id)
+    budget = budget_of(holder)
+    if budget and (
+        caps := budgets.reached(budget, spent(batch, holder, budget, children=starting.attempt == 0))
+    ):
+        told = ", ".join(caps.values())
+        raise BudgetReached(
+            f"run {holder.run_id} is at its cap: {told}", run_id=holder.run_id, budget=budget, caps=caps
+        )
+
+
+def budget_of(head: Head) -> dict[str, Any]:
+    """The run's budget; empty where it has none."""
+    return (codec.decode(head.options_json).get("budget") or {}) if '"budget"' in head.options_json else {}
+
+
+def spent(batch: Batch, holder: Head, budget: dict[str, Any], *, children: bool = True) -> Spent:
+    """What the run and all below it have spent. Counts children only where there is a cap for them. Reads."""
+    picousd, tokens, _unknown = batch.read("spent", run=holder.pk)[0]
+    counted = children and budget.get("max_children") is not None
+    begun = batch.read("started_below", run=holder.pk)[0][0] if counted else None
+    return Spent(picousd, tokens, begun)

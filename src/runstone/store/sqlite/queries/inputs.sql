@@ -87,6 +87,16 @@ WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
 ORDER BY top.id LIMIT 1000
 
+-- name: budget_question
+SELECT input_id FROM inputs WHERE run = :run AND status = 'open' AND substr(key, 1, length(:prefix)) = :prefix
+
+-- name: budget_question_above
+WITH RECURSIVE above (id, parent, far) AS (
+  SELECT id, parent, 0 FROM runs WHERE id = :run
+  UNION ALL SELECT r.id, r.parent, a.far + 1 FROM above a JOIN runs r ON r.id = a.parent)
+SELECT i.input_id FROM above a JOIN inputs i ON i.run = a.id
+WHERE i.status = 'open' AND substr(i.key, 1, length(:prefix)) = :prefix ORDER BY a.far LIMIT 1
+
 -- name: any_due_input
 SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now)
 
