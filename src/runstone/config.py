@@ -73,12 +73,12 @@ def load(root: Path, registry: Registry | None = None, *, trusted: bool = False)
         raise ConfigNotTrusted(f"{file} can import modules and start commands, and {root} is not trusted yet")
     tables = _tables(file, read_owned(file))
     agents = {name: _command(file, name, table) for name, table in tables.agents.items()}
-    secrets = {name: _secrets(file, name, table) for name, table in tables.agents.items()}
+    inputs = {name: _about_input(file, name, table) for name, table in tables.agents.items()}
     definitions = [_definition(file, name, table) for name, table in tables.workflows.items()]
     registry = registry or default_registry()
     _import_modules(file, tables.modules, registry)
     for name, (version, spec) in agents.items():
-        registry.add_command_agent(name, version, spec, secrets=secrets[name], file=str(file))
+        registry.add_command_agent(name, version, spec, **inputs[name], file=str(file))
     for definition in definitions:
         registry.add_declarative(definition, file=str(file))
     known = {listed.name for listed in registry.agents()}
@@ -113,18 +113,20 @@ def _tables(file: Path, data: bytes) -> _File:
 def _command(file: Path, name: str, table: Mapping[str, Any]) -> tuple[str, CommandSpec]:
     settings = dict(table)
     version = settings.pop("version", "1")
-    settings.pop("secrets", None)
+    for about_input in ("secrets", "input_schema"):
+        settings.pop(about_input, None)
     if not isinstance(version, str):
         raise InvalidDefinition(f"{_place(file, f'agents.{name}.version')} is {version!r}; it must be text")
     return version, CommandSpec.from_settings(settings, place=_place(file, f"agents.{name}"))
 
 
-def _secrets(file: Path, name: str, table: Mapping[str, Any]) -> list[str]:
+def _about_input(file: Path, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """What an agent's table says of its input: its secret fields, and its schema, which the registry checks."""
     found = table.get("secrets", [])
     if not isinstance(found, list) or not all(isinstance(field, str) and field for field in found):
         place = _place(file, f"agents.{name}.secrets")
         raise InvalidDefinition(f"{place} is {found!r:.80}; it must be a list of the input's fields")
-    return found
+    return {"secrets": found, "input_schema": table.get("input_schema")}
 
 
 def _definition(file: Path, name: str, table: Mapping[str, Any]) -> WorkflowDefinition:

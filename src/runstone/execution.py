@@ -14,6 +14,7 @@ from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
 from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
+from runstone.engine.accepting import require_fit
 from runstone.engine.ambient import AMBIENT, COMMAND
 from runstone.engine.asking import awaiting, waits_for_person
 from runstone.engine.caps import asks_about_budget
@@ -114,10 +115,10 @@ async def run(
     children of other processes after a second, with `park_after_s` after that time and for any children. `secrets`
     gives values to the `Secret`s of the input (texts by name, or a function of a name); else the environment does.
 
-    Raises `SecretMissing`, `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
+    Raises `InputRefused`, `SecretMissing`, `RunFailed`, `RunStopped`, `RunPaused`, `AwaitingInput`.
     """
     registry = registry or default_registry()
-    entry = _find(registry, name)
+    entry = find_entry(registry, name)
     input, values = hidden(input, entry.secrets, entry.name)
     vault, names = (
         Vault(ledger.core.redactor, secrets, ledger.core.secrets),
@@ -128,6 +129,7 @@ async def run(
     run_id = ledger.core.new_id() if run_id is None else run_id
     vault.give(run_id, values)
     if not known:
+        require_fit(entry, input)
         vault.require(run_id, names)
         fields = {"run_id": run_id, "thread_id": thread_id, "title": title or entry.name, "labels": labels}
         run_id = await _create(ledger, entry, input, budget, fields)
@@ -219,7 +221,7 @@ async def _resume(
     if not raised and (existing.status == "awaiting_user" or waits_for_person(ledger.reader, run_id)):
         raise awaiting(ledger.reader, run_id)
     if existing.status in RESUMABLE:
-        _check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(ledger.reader, tree, existing))
+        check_policy(ledger, existing, tree.policy, LocalEngine.entry_of(ledger.reader, tree, existing))
         names = secret_names(ledger.reader.values.blob(existing.input_ref) if existing.input_ref else b"")
         tree.vault.allow(names)
         tree.vault.require(run_id, names)
@@ -263,7 +265,7 @@ async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after
         return ledger.reader.values.json(done.result_ref)
 
 
-def _find(registry: Registry, name: str) -> Entry:
+def find_entry(registry: Registry, name: str) -> Entry:
     """The workflow of that name, or the agent."""
     names = {listed.name for listed in registry.workflows()}
     if name in names:
@@ -283,6 +285,16 @@ def _exists(ledger: Ledger, run_id: str) -> bool:
 async def _create(
     ledger: Ledger, entry: Entry, input: Any, budget: dict[str, Any] | None, fields: dict[str, Any]
 ) -> str:
+    identity, kind, options = identity_of(entry, budget)
+    new = new_run(ledger.core, kind=kind, parent=AMBIENT, input=input, options=options, **fields, **identity)
+    await ledger.core.submit(CreateRun(new), [])
+    return new.run_id
+
+
+def identity_of(
+    entry: Entry, budget: dict[str, Any] | None
+) -> tuple[dict[str, Any], str, dict[str, Any] | None]:
+    """What a run of the entry is: what it comes from, its kind, and its options."""
     options = {"budget": budgets.checked(budget)} if budget else {}
     if entry.definition is not None and entry.definition.budget is not None and not budget:
         options["budget"] = budgets.checked(codec.decode(codec.encode(entry.definition.budget)))
@@ -290,11 +302,7 @@ async def _create(
     if entry.kind == "workflow":
         identity = LocalEngine.definition_of(entry)
     kind = "workflow" if entry.kind == "workflow" else "background_agent" if entry.command else "subagent"
-    new = new_run(
-        ledger.core, kind=kind, parent=AMBIENT, input=input, options=options or None, **fields, **identity
-    )
-    await ledger.core.submit(CreateRun(new), [])
-    return new.run_id
+    return identity, kind, options or None
 
 
 def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
@@ -307,7 +315,7 @@ def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
         raise RunMismatch(f"run {run_id} exists with another input", run_id=run_id)
 
 
-def _check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entry: Entry) -> None:
+def check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entry: Entry) -> None:
     """Raises what the policy forbids, before anything is changed."""
     taken_away(ledger.reader, existing, entry.definition, policy)
     if policy.interrupted == "fail" and existing.status == "interrupted":

@@ -41,7 +41,7 @@ ORDER = (
         "repricing",
         "trust",
     ),
-    ("execution", "forking", "watching"),  # engine and ledger put together: run, resume, plan, fork
+    ("execution", "forking", "queueing", "watching"),
     ("server", "client"),
     ("cli",),
 )

@@ -10,8 +10,8 @@ VERBS: Final = ("stop", "pause", "resume", "retry", "steer")
 CASCADE: Final = frozenset({"stop", "pause", "resume"})
 """Verbs that reach what is below a run, too, unless it is the run alone that is meant."""
 
-QUEUED: Final = ("resume", "retry")
-"""Verbs that are carried out when a process takes the run; until then they are `requested`."""
+QUEUED: Final = ("start", "resume", "retry")
+"""`start` comes with the making of a run that is left to whichever process takes it. Verbs that are carried out when a process takes the run; until then they are `requested`."""
 
 PAUSED_WITH_PARENT: Final = "parent paused"
 """Why a run is paused that only its parent's pause reached: it goes on with its parent."""
@@ -62,5 +62,11 @@ def _general(status: str) -> str:
 
 def reason_of(verb: str, by: str | None, payload: dict[str, Any]) -> str:
     """Why a run stands as it does after an order, for people."""
-    done = {"stop": "stopped", "pause": "paused", "resume": "resumed", "retry": "tried again"}
+    done = {
+        "start": "started",
+        "stop": "stopped",
+        "pause": "paused",
+        "resume": "resumed",
+        "retry": "tried again",
+    }
     return str(payload.get("reason") or f"{done[verb]} by {by or 'a person'}")

@@ -3,7 +3,9 @@
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,22 @@ from runstone.store.writer import Receipt, Writer
 
 POLL_S = 0.05
 """How often other processes' commits are looked for."""
+
+
+_wrap: ContextVar[Callable[[Write], Write] | None] = ContextVar("runstone_wrap", default=None)
+
+
+@contextmanager
+def wrapping(wrap: Callable[[Write], Write]) -> Iterator[None]:
+    """In the block, what is submitted in this context passes `wrap`, which gives the write to submit in its place.
+
+    So a request's key is kept in the transaction of its effect, and what has the effect need not know of keys.
+    """
+    token = _wrap.set(wrap)
+    try:
+        yield
+    finally:
+        _wrap.reset(token)
 
 
 class Core:
@@ -61,6 +79,9 @@ class Core:
 
     def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
         """Queues a write."""
+        wrap = _wrap.get()
+        if wrap is not None:
+            write = wrap(write)
         return self.writer.submit(write, unseen)
 
     def now(self) -> int:

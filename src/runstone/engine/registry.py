@@ -12,9 +12,10 @@ from typing import Any, Final, Literal, TypeVar, final
 
 import msgspec
 
+from runstone.domain import schemas
 from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.command_spec import CommandSpec
-from runstone.errors import AgentNotFound, InvalidDefinition, NotFound, WorkflowNotFound
+from runstone.errors import AgentNotFound, InvalidDefinition, InvalidInput, NotFound, WorkflowNotFound
 
 Kind = Literal["agent", "workflow"]
 Form = Literal["python", "command", "declarative"]
@@ -38,6 +39,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     is_async: bool = True
     secrets: tuple[str, ...] = ()
     """Fields of the input whose texts are secret: a reference is stored in their place."""
+    input_schema: dict[str, Any] | None = None
+    """What its input must be, where it says so: the part of JSON Schema that questions use."""
     source: str = ""
     """Where it is defined, for people: `FILE:LINE`, or the file and its table."""
     file: str = ""
@@ -70,17 +73,32 @@ class Registry:
         self._agents: dict[str, Entry] = {}
         self._workflows: dict[str, Entry] = {}
 
-    def agent(self, name: str, *, version: str = "1", secrets: Iterable[str] = ()) -> Callable[[_F], _F]:
+    def agent(
+        self,
+        name: str,
+        *,
+        version: str = "1",
+        secrets: Iterable[str] = (),
+        input_schema: dict[str, Any] | None = None,
+    ) -> Callable[[_F], _F]:
         """Decorator: registers `f(ctx, input)`, async or not, as an agent, and gives it back unchanged.
 
-        `secrets` names fields of the input whose texts are secret; `f` gets a `Secret` in each. Raises
-        InvalidDefinition for a name that another file holds, or a function that cannot be called so.
+        `secrets` names fields of the input whose texts are secret; `f` gets a `Secret` in each. A run with an input
+        that does not fit `input_schema` is refused. Raises InvalidDefinition for a name that another file holds, or a
+        function that cannot be called so.
         """
-        return self._decorator("agent", name, version, secrets)
+        return self._decorator("agent", name, version, (secrets, input_schema))
 
-    def workflow(self, name: str, *, version: str = "1", secrets: Iterable[str] = ()) -> Callable[[_F], _F]:
+    def workflow(
+        self,
+        name: str,
+        *,
+        version: str = "1",
+        secrets: Iterable[str] = (),
+        input_schema: dict[str, Any] | None = None,
+    ) -> Callable[[_F], _F]:
         """Decorator: as `agent`, for a workflow."""
-        return self._decorator("workflow", name, version, secrets)
+        return self._decorator("workflow", name, version, (secrets, input_schema))
 
     def add_command_agent(
         self,
@@ -89,6 +107,7 @@ class Registry:
         spec: CommandSpec,
         *,
         secrets: Iterable[str] = (),
+        input_schema: dict[str, Any] | None = None,
         file: str = "",
         place: str = "",
     ) -> Entry:
@@ -96,9 +115,11 @@ class Registry:
         spec.check(place or f"agents.{name}")
         source = _source(file, place or f"agents.{name}")
         fields = _secret_fields(f"the agent {name!r}", secrets)
+        schema = _input_schema(f"the agent {name!r}", input_schema)
         entry = Entry(
-            name=name, version=version, kind="agent", command=spec, secrets=fields, source=source, file=file
-        )
+            name=name, version=version, kind="agent", command=spec, secrets=fields, input_schema=schema, source=source,
+            file=file,
+        )  # fmt: skip
         return self._add(entry)
 
     def add_declarative(self, definition: WorkflowDefinition, *, file: str = "", place: str = "") -> Entry:
@@ -126,13 +147,16 @@ class Registry:
         """The registered workflows, by name."""
         return self._listing(self._workflows)
 
-    def _decorator(self, kind: Kind, name: str, version: str, secrets: Iterable[str]) -> Callable[[_F], _F]:
+    def _decorator(
+        self, kind: Kind, name: str, version: str, about_input: tuple[Iterable[str], dict[str, Any] | None]
+    ) -> Callable[[_F], _F]:
         _check_name(kind, name, version)
-        fields = _secret_fields(f"the {kind} {name!r}", secrets)
+        fields = _secret_fields(f"the {kind} {name!r}", about_input[0])
+        schema = _input_schema(f"the {kind} {name!r}", about_input[1])
 
         def register(function: _F) -> _F:
             entry = _function_entry(kind, name, version, function)
-            self._add(msgspec.structs.replace(entry, secrets=fields))
+            self._add(msgspec.structs.replace(entry, secrets=fields, input_schema=schema))
             return function
 
         return register
@@ -187,22 +211,36 @@ def filling(registry: Registry) -> Iterator[None]:
 
 
 def agent(
-    name: str, *, version: str = "1", secrets: Iterable[str] = (), registry: Registry | None = None
+    name: str,
+    *,
+    version: str = "1",
+    secrets: Iterable[str] = (),
+    input_schema: dict[str, Any] | None = None,
+    registry: Registry | None = None,
 ) -> Callable[[_F], _F]:
     """Registers `f(ctx, input)` as an agent; the function stays as it is. A sync function runs in a thread.
 
     `version` is part of a child's key: change it when the same input should be worked on again. `secrets` names fields
-    of the input whose texts are secret: a reference is stored, and the function gets a `Secret`. Raises
-    InvalidDefinition if another file holds the name.
+    of the input whose texts are secret: a reference is stored, and the function gets a `Secret`. An input that does not
+    fit `input_schema` is refused. Raises InvalidDefinition if another file holds the name.
     """
-    return (registry or default_registry()).agent(name, version=version, secrets=secrets)
+    return (registry or default_registry()).agent(
+        name, version=version, secrets=secrets, input_schema=input_schema
+    )
 
 
 def workflow(
-    name: str, *, version: str = "1", secrets: Iterable[str] = (), registry: Registry | None = None
+    name: str,
+    *,
+    version: str = "1",
+    secrets: Iterable[str] = (),
+    input_schema: dict[str, Any] | None = None,
+    registry: Registry | None = None,
 ) -> Callable[[_F], _F]:
     """Registers `async f(ctx, input)` as a workflow; the function stays as it is. Raises InvalidDefinition."""
-    return (registry or default_registry()).workflow(name, version=version, secrets=secrets)
+    return (registry or default_registry()).workflow(
+        name, version=version, secrets=secrets, input_schema=input_schema
+    )
 
 
 def _secret_fields(what: str, fields: Any) -> tuple[str, ...]:
@@ -212,6 +250,13 @@ def _secret_fields(what: str, fields: Any) -> tuple[str, ...]:
     if not all(isinstance(field, str) and field for field in found):
         raise InvalidDefinition(f"secrets of {what} must be names of the input's fields, not {found!r:.80}")
     return found
+
+
+def _input_schema(what: str, schema: Any) -> dict[str, Any] | None:
+    try:
+        return None if schema is None else schemas.check(schema)
+    except InvalidInput as error:
+        raise InvalidDefinition(f"the input_schema of {what}: {error}") from error
 
 
 def _check_name(kind: Kind, name: Any, version: Any) -> None:

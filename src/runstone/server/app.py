@@ -8,12 +8,27 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
+from runstone.engine.registry import Registry
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
 from runstone.server import guards, problems
 from runstone.server.bodies import MeasuredRequest
-from runstone.server.parts import Parts, Reads, provided
-from runstone.server.routes import auth, meta, runs, stream
+from runstone.server.parts import Aside, Parts, provided
+from runstone.server.routes import (
+    auth,
+    blobs,
+    boards,
+    checkpoints,
+    commands,
+    definitions,
+    inputs,
+    meta,
+    runs,
+    starting,
+    stream,
+    threads,
+)
+from runstone.server.running import Engine, registry_of
 from runstone.server.security.gate import Gate
 from runstone.server.security.hosts import Hosts
 from runstone.server.security.sessions import Codes
@@ -21,17 +36,23 @@ from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
 from runstone.server.stream.hub import Hub
 
-ROUTERS = (auth.router, runs.router, stream.router, meta.router)
+ROUTERS = (
+    auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
+    boards.router, definitions.router, blobs.router, stream.router, meta.router,
+)  # fmt: skip
 """Below /api/v1."""
 
 
-def parts_of(ledger: Ledger, settings: Settings, *, port: int) -> Parts:
+def parts_of(ledger: Ledger, settings: Settings, registry: Registry | None, *, port: int) -> Parts:
     """The parts of a server of that ledger, listening on that port."""
-    tokens = Tokens(ledger.workspace.folder)
-    stopping = asyncio.Event()
+    tokens, slots, stopping = Tokens(ledger.workspace.folder), settings.slots, asyncio.Event()
+    if registry is None:
+        registry, loaded = registry_of(ledger)
+        slots = slots or loaded.settings.slots
     return Parts(
-        ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Reads(),
-        stopping=stopping, hub=Hub(ledger.reader, ledger.signals, stopping),
+        ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Aside("runstone-read"),
+        writes=Aside("runstone-write"), engine=Engine(ledger, registry, slots=slots), stopping=stopping,
+        hub=Hub(ledger.reader, ledger.signals, stopping),
     )  # fmt: skip
 
 

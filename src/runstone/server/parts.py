@@ -10,21 +10,22 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
 from runstone.ledger import Ledger
+from runstone.server.running import Engine
 from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
 from runstone.server.stream.hub import Hub
 
 _T = TypeVar("_T")
-READERS: Final = 4
-"""Threads for reads that may take long. More would only wait for the same interpreter and disk."""
+THREADS: Final = 4
+"""Threads for what may take long, of each kind. More would only wait for the same interpreter and disk."""
 
 
-class Reads:
-    """Runs reads that may take long in a few threads, so that the event loop stays free for the others."""
+class Aside:
+    """Runs what may take long in a few threads, so that the event loop stays free for the others."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="runstone-read")
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix=name)
 
     async def __call__(self, function: Callable[..., _T], *args: Any, **named: Any) -> _T:
         """What the function gives. Reads of a row or two are not worth the hop: call them as they are."""
@@ -44,7 +45,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens
     codes: Codes
     port: int
-    reads: Reads
+    engine: Engine
+    reads: Aside
+    writes: Aside
+    """Of their own, so that a ledger that another process holds keeps no reader waiting."""
     hub: Hub
     """Reads the ledger for all who follow it."""
     stopping: asyncio.Event
@@ -52,14 +56,17 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LedgerPart = NamedDependency[SkipValidation[Ledger]]
-ReadsPart = NamedDependency[SkipValidation[Reads]]
+ReadsPart = NamedDependency[SkipValidation[Aside]]
+WritesPart = NamedDependency[SkipValidation[Aside]]
+EnginePart = NamedDependency[SkipValidation[Engine]]
 AllParts = NamedDependency[SkipValidation[Parts]]
 
 
 def provided(parts: Parts) -> dict[str, Provide]:
-    """The parts under the names by which handlers ask for them: `ledger`, `reads`, and `parts` for all."""
+    """The parts under the names by which handlers ask for them: `ledger`, `reads`, `writes`, `engine`; `parts` is all."""
 
     def give(part: Any) -> Provide:
         return Provide(lambda: part, sync_to_thread=False, use_cache=True)
 
-    return {"ledger": give(parts.ledger), "reads": give(parts.reads), "parts": give(parts)}
+    named = {name: give(getattr(parts, name)) for name in ("ledger", "reads", "writes", "engine")}
+    return {**named, "parts": give(parts)}

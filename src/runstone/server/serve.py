@@ -7,6 +7,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from runstone.engine.registry import Registry
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
 from runstone.server import app
@@ -87,12 +88,15 @@ class _Uvicorn(uvicorn.Server):
 class Server:
     """A server of one ledger. It listens from its making on; `run` answers until it is told to end."""
 
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        """Raises `BindingRefused` or `InvalidInput`."""
+    def __init__(self, ledger: Ledger, settings: Settings, registry: Registry | None = None) -> None:
+        """It runs what the workspace's runstone.toml registers, if that is trusted, or what is in `registry`.
+
+        Raises `BindingRefused`, `InvalidInput`, `InvalidDefinition`.
+        """
         settings.check()
         self._socket = _listen(settings)
         self.port: int = self._socket.getsockname()[1]
-        self.parts = app.parts_of(ledger, settings, port=self.port)
+        self.parts = app.parts_of(ledger, settings, registry, port=self.port)
         connection = type("Connection", (_Connection,), {"settings": settings})
         config = uvicorn.Config(
             app.create(self.parts),
@@ -120,14 +124,17 @@ class Server:
 
     def run(self) -> None:
         """Answers until SIGINT, SIGTERM or `stop`."""
+        self.parts.engine.start()
         try:
             asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
         finally:
             self.close()
 
     def close(self) -> None:
-        """Gives up the port; `run` does it at its end."""
+        """Gives up the port, and leaves runs interrupted; `run` does it at its end."""
+        self.parts.engine.close()
         self.parts.reads.close()
+        self.parts.writes.close()
         self._socket.close()
 
     def stop(self) -> None:

@@ -108,6 +108,24 @@ class CreateRun(Write):
         return Claimed(_copy(create(batch, self.new)), created=True)
 
 
+class QueueRun(CreateRun):
+    """Creates the run as `CreateRun` does, with the order that whichever process has an engine starts it."""
+
+    __slots__ = ("by", "command_id")
+
+    def __init__(self, new: NewRun, command_id: str, by: str | None) -> None:
+        super().__init__(new)
+        self.command_id = command_id
+        self.by = by
+
+    def decide(self, batch: Batch) -> Claimed:
+        claimed = super().decide(batch)
+        if claimed.created:
+            head = batch.head(self.new.run_id)
+            orders.give(batch, head, self.command_id, "start", payload={}, by=self.by)
+        return claimed
+
+
 class OpenRun(Write):
     """Creates a run and opens its first attempt in one transaction. The value is `Claimed`."""
 

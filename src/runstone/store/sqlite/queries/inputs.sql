@@ -64,7 +64,7 @@ WHERE r.status = 'pending' AND r.attempt > 0 AND r.status_reason IN ('answered',
 -- name: ordered_roots
 -- Top-level runs with something below (or themselves) that a person let go on and that nobody has claimed.
 SELECT DISTINCT top.run_id FROM commands c JOIN runs r ON r.id = c.run JOIN runs top ON top.id = r.root
-WHERE c.status IN ('requested', 'acknowledged') AND c.verb IN ('resume', 'retry') AND r.status = 'pending'
+WHERE c.status IN ('requested', 'acknowledged') AND c.verb IN ('resume', 'retry', 'start') AND r.status = 'pending'
   AND top.status IN ('pending', 'waiting') ORDER BY top.id LIMIT 1000
 
 -- name: left_to_go_on

@@ -218,6 +218,7 @@ SELECT b.digest, octet_length(b.data) FROM blobs b WHERE b.digest IN (SELECT val
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
 
 -- name: blob_pages
 -- A range of blobs, with those of them that no row refers to.
@@ -234,6 +235,7 @@ SELECT b.digest FROM blobs b WHERE b.id > :after AND b.id <= :last
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
 
 -- name: last_blob
 SELECT coalesce(max(id), 0) FROM blobs
@@ -253,6 +255,7 @@ DELETE FROM blobs WHERE digest IN (VALUES (?))
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = blobs.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = blobs.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = blobs.digest)
 
 -- name: merge_search
 -- Drops entries of removed texts from the full-text index, so many pages at a time.

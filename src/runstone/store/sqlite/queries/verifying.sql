@@ -290,4 +290,5 @@ SELECT count(*), coalesce(sum(length(data)), 0) FROM blobs WHERE digest NOT IN (
   UNION ALL SELECT body_ref FROM cards WHERE body_ref IS NOT NULL
   UNION ALL SELECT message_ref FROM inputs WHERE message_ref IS NOT NULL
   UNION ALL SELECT schema_ref FROM inputs WHERE schema_ref IS NOT NULL
-  UNION ALL SELECT response_ref FROM inputs WHERE response_ref IS NOT NULL)
+  UNION ALL SELECT response_ref FROM inputs WHERE response_ref IS NOT NULL
+  UNION ALL SELECT answer_ref FROM idempotency WHERE answer_ref IS NOT NULL)

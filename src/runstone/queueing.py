@@ -1,0 +1,67 @@
+"""Runs that are left to whichever process has an engine: made with the order to start them, in one transaction."""
+
+from typing import Any, NamedTuple
+
+from runstone.domain import codec
+from runstone.domain.secrets import hidden, names_in
+from runstone.engine.accepting import require_fit
+from runstone.engine.registry import Registry
+from runstone.errors import InvalidInput
+from runstone.execution import find_entry, identity_of
+from runstone.ledger import Ledger, new_run
+from runstone.store.writes.lifecycle import Claimed, QueueRun
+
+
+class Queued(NamedTuple):
+    """A run that was made, or that was there, and the values of secrets that came with its input."""
+
+    run_id: str
+    created: bool
+    secrets: dict[str, str]
+
+
+def queue(
+    name: str,
+    input: Any,
+    *,
+    ledger: Ledger,
+    registry: Registry,
+    run_id: str | None = None,
+    title: str | None = None,
+    labels: dict[str, str] | None = None,
+    thread_id: str | None = None,
+    budget: dict[str, Any] | None = None,
+    by: str | None = None,
+) -> Queued:
+    """Makes a run of a registered agent or workflow. Under an id that exists it is that run, if it is the same.
+
+    The input may have texts in its declared secret fields, and no references: what comes from outside must not choose
+    which variables are read. Raises `AgentNotFound`, `InputRefused`, `InvalidInput`, `RunMismatch`.
+    """
+    entry = find_entry(registry, name)
+    if names := sorted(set(names_in(input))):
+        raise InvalidInput(
+            f"an input that comes from outside may not refer to secrets, and this one names {names[0]}",
+            hint="give the value itself, in a field that its agent declares as secret",
+        )
+    require_fit(entry, input)
+    shown, secrets = hidden(input, entry.secrets, entry.name)
+    identity, kind, options = identity_of(entry, budget)
+    new = new_run(
+        ledger.core, kind=kind, run_id=run_id, parent=None, title=title or entry.name, input=shown, labels=labels,
+        thread_id=thread_id, options=options, **identity,
+    )  # fmt: skip
+    by = None if by is None else codec.clip(ledger.core.redactor.text(by), 200)
+    claimed: Claimed = ledger.core.submit(QueueRun(new, ledger.core.new_id(), by), []).result()
+    return Queued(new.run_id, claimed.created, secrets)
+
+
+def queued_roots(ledger: Ledger) -> list[str]:
+    """Top-level runs that a process with an engine may take: started, answered, ordered to go on, or woken by a timer.
+
+    Runs that were interrupted, stopped or paused are not among them: they go on when a person says so.
+    """
+    reader = ledger.reader
+    found = [run_id for (run_id,) in reader.rows("ordered_roots")]
+    found += [run_id for (run_id,) in reader.rows("left_roots", now=reader.now())]
+    return list(dict.fromkeys(found))

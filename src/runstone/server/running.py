@@ -1,0 +1,163 @@
+"""The engine of a server: it takes what is queued in its workspace, and leaves it interrupted when the server ends.
+
+It has a thread and an event loop of its own, so that an agent that computes keeps no request waiting.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from runstone import config, execution
+from runstone.domain.records import AgentRun, WorkflowRun
+from runstone.domain.resume import ResumePolicy
+from runstone.engine.local import SLOTS
+from runstone.engine.registry import Registry
+from runstone.errors import NotFound, RunOutcome, RunstoneError
+from runstone.ledger import Ledger
+from runstone.queueing import queued_roots
+
+_LOOK_S: Final = 1.0
+"""So often it looks by itself: a timer that runs out changes no row."""
+_END_S: Final = 4.0
+_log: Final = logging.getLogger("runstone.server")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is to be gone on with, where a person said so. Kept in memory: what must last is in the order itself."""
+
+    policy: ResumePolicy | None = None
+    budget: dict[str, Any] | None = None
+    secrets: Mapping[str, str] | None = None
+
+
+class Engine:
+    """Runs what is queued, in a thread of its own."""
+
+    def __init__(self, ledger: Ledger, registry: Registry, *, slots: int | None = None) -> None:
+        self._ledger = ledger
+        self.registry = registry
+        self._slots = slots or SLOTS
+        self._asked: dict[str, Asked] = {}
+        self._left: dict[str, int] = {}
+        self._work: dict[str, asyncio.Task[None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed: asyncio.Event | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="runstone-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begins to take what is queued."""
+        self._thread.start()
+
+    def ask(self, run_id: str, asked: Asked) -> None:
+        """Goes on with a queued run so; called before or after it is queued, from any thread."""
+        self._asked[run_id] = asked
+        self.look()
+
+    def look(self) -> None:
+        """Has it look for queued runs now; from any thread."""
+        loop, changed = self._loop, self._changed
+        if loop is not None and changed is not None:
+            with suppress(RuntimeError):  # the loop was closed in this moment
+                loop.call_soon_threadsafe(changed.set)
+
+    def close(self) -> None:
+        """Leaves its runs interrupted and ends, within seconds."""
+        self._stopping = True
+        self.look()
+        if self._thread.is_alive():
+            self._thread.join(_END_S)
+
+    def knows(self, run: AgentRun) -> bool:
+        """Whether what the run came from is registered here."""
+        name = run.definition_id if isinstance(run, WorkflowRun) else run.agent_id
+        try:
+            execution.find_entry(self.registry, name or "")
+        except NotFound:
+            return False
+        return True
+
+    # --- in its thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception:
+            _log.exception("the engine ended")
+
+    async def _main(self) -> None:
+        self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
+        number = self._ledger.signals.subscribe(None, self.look)
+        try:
+            async with execution.engine_of(self._ledger, slots=self._slots):
+                while not self._stopping:
+                    self._changed.clear()
+                    self._take()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._changed.wait(), _LOOK_S)
+                await self._leave()
+        finally:
+            self._ledger.signals.unsubscribe(number)
+
+    def _take(self) -> None:
+        try:
+            found = queued_roots(self._ledger)
+        except RunstoneError:
+            _log.exception("the queue could not be read")
+            return
+        for run_id in found:
+            if run_id not in self._work:
+                run = self._ledger.get_run(run_id)
+                # One that could not be gone on with is left alone until somebody else has changed it.
+                if self.knows(run) and self._left.get(run_id) != _mark(run):
+                    self._begin(run)
+
+    def _begin(self, run: AgentRun) -> None:
+        task = asyncio.create_task(self._go_on(run))
+        self._work[run.id] = task
+        task.add_done_callback(lambda _: self._ended(run.id))
+
+    def _ended(self, run_id: str) -> None:
+        del self._work[run_id]
+        self.look()
+
+    async def _go_on(self, run: AgentRun) -> None:
+        asked = self._asked.pop(run.id, Asked())
+        try:
+            await execution.resume(
+                run.id, ledger=self._ledger, registry=self.registry, attempt=run.attempt, policy=asked.policy,
+                budget=asked.budget, secrets=asked.secrets, slots=self._slots,
+            )  # fmt: skip
+        except RunOutcome:
+            return  # its row says how it ended
+        except RunstoneError as error:
+            self._left[run.id] = _mark(self._ledger.get_run(run.id))
+            _log.warning("run %s was not gone on with: %s", run.id, error)
+        except Exception:
+            self._left[run.id] = _mark(self._ledger.get_run(run.id))
+            _log.exception("run %s was not gone on with", run.id)
+
+    async def _leave(self) -> None:
+        tasks = list(self._work.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_END_S)
+
+
+def _mark(run: AgentRun) -> int:
+    """What changes when somebody does something with the run."""
+    return int(run.updated_at.timestamp() * 1e6)
+
+
+def registry_of(ledger: Ledger) -> tuple[Registry, config.Config]:
+    """What the workspace registers, if its owner trusts it; else nothing."""
+    registry = Registry()
+    if not config.is_trusted(ledger.workspace.root):
+        return registry, config.Config()
+    return registry, config.load(ledger.workspace.root, registry)
