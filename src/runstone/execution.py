@@ -315,6 +315,12 @@ def _check_same(ledger: Ledger, run_id: str, entry: Entry, input: Any) -> None:
         raise RunMismatch(f"run {run_id} exists with another input", run_id=run_id)
 
 
+def check_resume(ledger: Ledger, run: AgentRun, policy: ResumePolicy, registry: Registry) -> None:
+    """Raises what a resume under the policy would refuse, before anything is changed."""
+    tree = Tree(registry=registry, policy=policy)
+    check_policy(ledger, run, policy, LocalEngine.entry_of(ledger.reader, tree, run))
+
+
 def check_policy(ledger: Ledger, existing: AgentRun, policy: ResumePolicy, entry: Entry) -> None:
     """Raises what the policy forbids, before anything is changed."""
     taken_away(ledger.reader, existing, entry.definition, policy)

@@ -37,6 +37,7 @@ def fork(
     definition: Edited | None = None,
     registry: Registry | None = None,
     dry_run: Literal[False] = False,
+    start_by: str | None = None,
 ) -> str: ...
 
 
@@ -51,6 +52,7 @@ def fork(
     definition: Edited | None = None,
     registry: Registry | None = None,
     dry_run: Literal[True],
+    start_by: str | None = None,
 ) -> Plan: ...
 
 
@@ -64,6 +66,7 @@ def fork(
     definition: Edited | None = None,
     registry: Registry | None = None,
     dry_run: bool = False,
+    start_by: str | None = None,
 ) -> str | Plan:
     """Makes a new, pending run that knows what this one knows: its finished children, steps and answers. Gives its id.
 
@@ -71,7 +74,8 @@ def fork(
     `resume` it to go on, or `ledger.continue_run` in a loop of your own: with another `input` or `definition` only what
     that changes runs again. A declarative definition that is given stays the fork's own. The source is not changed; its
     totals begin at nothing, and `forked_from` names the source. `dry_run` gives the plan instead: what would be reused
-    and what would run again, with what that had cost, and writes nothing.
+    and what would run again, with what that had cost, and writes nothing. With `start_by`, a person's name, it is not
+    left pending: whichever process has an engine starts it, as if that person had said so.
 
     Raises `NotFound`, `InvalidInput`, `StoreCorrupt` for a damaged state, and `RunMismatch` for an id that exists.
     """
@@ -97,7 +101,8 @@ def fork(
         thread_id=source.parent_thread_id, options=source.options, forked_from=source.id,
         forked_from_checkpoint=number, **_identity(ledger, source, entry),
     )  # fmt: skip
-    return str(ledger.core.submit(ForkRun(new, known, checkpoint=number), []).result())
+    order = None if start_by is None else (ledger.core.new_id(), ledger.core.clean("start_by", start_by, 200))
+    return str(ledger.core.submit(ForkRun(new, known, checkpoint=number, order=order), []).result())
 
 
 def _number(source: AgentRun, checkpoint: "int | str | Checkpoint | None") -> int | None:

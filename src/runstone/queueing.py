@@ -1,5 +1,6 @@
 """Runs that are left to whichever process has an engine: made with the order to start them, in one transaction."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runstone.domain import codec
@@ -13,11 +14,10 @@ from runstone.store.writes.lifecycle import Claimed, QueueRun
 
 
 class Queued(NamedTuple):
-    """A run that was made, or that was there, and the values of secrets that came with its input."""
+    """A run that was made, or that was there."""
 
     run_id: str
     created: bool
-    secrets: dict[str, str]
 
 
 def queue(
@@ -32,18 +32,16 @@ def queue(
     thread_id: str | None = None,
     budget: dict[str, Any] | None = None,
     by: str | None = None,
+    told: Callable[[str, dict[str, str]], None] | None = None,
 ) -> Queued:
     """Makes a run of a registered agent or workflow. Under an id that exists it is that run, if it is the same.
 
     The input may have texts in its declared secret fields, and no references: what comes from outside must not choose
-    which variables are read. Raises `AgentNotFound`, `InputRefused`, `InvalidInput`, `RunMismatch`.
+    which variables are read. `told` is told the run's id and the values of its secrets before there is the run, as it
+    may be taken at once. Raises `AgentNotFound`, `InputRefused`, `InvalidInput`, `RunMismatch`.
     """
     entry = find_entry(registry, name)
-    if names := sorted(set(names_in(input))):
-        raise InvalidInput(
-            f"an input that comes from outside may not refer to secrets, and this one names {names[0]}",
-            hint="give the value itself, in a field that its agent declares as secret",
-        )
+    refuse_references(input)
     require_fit(entry, input)
     shown, secrets = hidden(input, entry.secrets, entry.name)
     identity, kind, options = identity_of(entry, budget)
@@ -52,8 +50,19 @@ def queue(
         thread_id=thread_id, options=options, **identity,
     )  # fmt: skip
     by = None if by is None else codec.clip(ledger.core.redactor.text(by), 200)
+    if told is not None:
+        told(new.run_id, secrets)
     claimed: Claimed = ledger.core.submit(QueueRun(new, ledger.core.new_id(), by), []).result()
-    return Queued(new.run_id, claimed.created, secrets)
+    return Queued(new.run_id, claimed.created)
+
+
+def refuse_references(input: Any) -> None:
+    """Raises `InvalidInput` for an input that refers to secrets."""
+    if names := sorted(set(names_in(input))):
+        raise InvalidInput(
+            f"an input that comes from outside may not refer to secrets, and this one names {names[0]}",
+            hint="give the value itself, in a field that its agent declares as secret",
+        )
 
 
 def queued_roots(ledger: Ledger) -> list[str]:

@@ -250,6 +250,21 @@ def test_a_connection_that_sends_no_request_is_closed(tmp_path: Path) -> None:
                 assert idle.recv(100) == b""
 
 
+def test_a_body_that_does_not_arrive_is_given_up(tmp_path: Path) -> None:
+    with serving(tmp_path / "w", request_s=0.2) as running:
+        head = {
+            "host": f"127.0.0.1:{running.server.port}",
+            "authorization": f"Bearer {running.tokens['control']}",
+        }
+        with socket.create_connection(("127.0.0.1", running.server.port), 20) as slow:
+            sent = request(
+                "PATCH", f"{RUNS}/r1", content_type="application/json", content_length="100", **head
+            )
+            slow.sendall(sent + b'{"title":')
+            answer = read(slow)
+    assert (answer.status, json.loads(answer.body)["code"]) == (408, "request_too_slow")
+
+
 def test_more_connections_than_are_allowed_are_turned_away_and_the_others_live(tmp_path: Path) -> None:
     with serving(tmp_path / "w", max_connections=5) as running:
         address = ("127.0.0.1", running.server.port)

@@ -11,7 +11,8 @@ CASCADE: Final = frozenset({"stop", "pause", "resume"})
 """Verbs that reach what is below a run, too, unless it is the run alone that is meant."""
 
 QUEUED: Final = ("start", "resume", "retry")
-"""`start` comes with the making of a run that is left to whichever process takes it. Verbs that are carried out when a process takes the run; until then they are `requested`."""
+"""Verbs that are carried out when a process takes the run; until then they are `requested`. `start` is given with the
+making of a run that is left to whichever process takes it."""
 
 PAUSED_WITH_PARENT: Final = "parent paused"
 """Why a run is paused that only its parent's pause reached: it goes on with its parent."""

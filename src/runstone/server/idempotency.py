@@ -1,6 +1,6 @@
 """Idempotency keys: a request that is sent again is answered as the first was, and has its effect once.
 
-The answer is kept in the transaction of the effect (`store/writes/once.py`), so neither is ever there without the other.
+The answer is kept in the transaction of the effect (`store/writes/once.py`): neither is there without the other.
 """
 
 from collections.abc import Callable

@@ -63,7 +63,7 @@ AllParts = NamedDependency[SkipValidation[Parts]]
 
 
 def provided(parts: Parts) -> dict[str, Provide]:
-    """The parts under the names by which handlers ask for them: `ledger`, `reads`, `writes`, `engine`; `parts` is all."""
+    """The parts by the names that handlers give them: `ledger`, `reads`, `writes`, `engine`; `parts` has all."""
 
     def give(part: Any) -> Provide:
         return Provide(lambda: part, sync_to_thread=False, use_cache=True)

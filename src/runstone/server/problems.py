@@ -46,6 +46,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.NotObserved: 409,
     errors.Fenced: 409,
     errors.RunIsLive: 409,
+    errors.NotAChild: 409,
     errors.OrphanAlive: 409,
     errors.ImportConflict: 409,
     errors.CommandConflict: 409,

@@ -28,7 +28,7 @@ _log: Final = logging.getLogger("runstone.server")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run is to be gone on with, where a person said so. Kept in memory: what must last is in the order itself."""
+    """How a person wants a run gone on with. Kept in memory: what must last is in the order itself."""
 
     policy: ResumePolicy | None = None
     budget: dict[str, Any] | None = None
@@ -58,6 +58,10 @@ class Engine:
         """Goes on with a queued run so; called before or after it is queued, from any thread."""
         self._asked[run_id] = asked
         self.look()
+
+    def forget(self, run_id: str) -> None:
+        """Takes `ask` back, where the run was not queued after all."""
+        self._asked.pop(run_id, None)
 
     def look(self) -> None:
         """Has it look for queued runs now; from any thread."""

@@ -1,14 +1,78 @@
-"""`/runs`: lists of runs, and each by itself."""
+"""`/runs`: lists of runs, each by itself, and what belongs to it."""
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, Router, get
-from litestar.params import FromPath, QueryParameter
+import msgspec
+from litestar import Request, Response, Router, get, patch
+from litestar.params import FromPath, JSONBody, QueryParameter
 
+from runstone.domain.records import Attempt, JournalEntry, Message, PhaseState, TreeNode
+from runstone.errors import InvalidInput
+from runstone.ledger import Ledger
 from runstone.server.bodies import tagged
-from runstone.server.parts import LedgerPart
+from runstone.server.etags import require_match
+from runstone.server.idempotency import Effect, once
+from runstone.server.parts import LedgerPart, ReadsPart, WritesPart
+from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
-from runstone.server.shapes.runs import Run, run_of
+from runstone.server.shapes.runs import Run, etag_of_run, run_of
+from runstone.server.shapes.totals import TelemetryShape, TotalsShape, telemetry_of, totals_of
+from runstone.store.writes.lifecycle import UpdateRun
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a tree. The nodes come parents first, siblings in the order in which they were created."""
+
+    run: Run
+    own: TotalsShape
+    subtree: TotalsShape
+    reused: bool
+    """The parent's current attempt used its stored result."""
+
+
+class Tree(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with all below it, flat: `run.parent_run_id` says where each belongs."""
+
+    items: list[Node]
+    as_of: str
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that belongs to a run; null if it has none."""
+
+    value: Any
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """All of what belongs to a run."""
+
+    items: list[Any]
+
+
+class Attempts(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempts of a run, from the first."""
+
+    items: list[Attempt]
+
+
+class Phases(msgspec.Struct, frozen=True, kw_only=True):
+    """The phases of a workflow run."""
+
+    items: list[PhaseState]
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run knows: its finished steps, its children and its answers."""
+
+    items: list[JournalEntry]
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run said and printed."""
+
+    items: list[Message]
+    next_after: int | None
+    """The `after` of the next page; null at the end."""
 
 
 @get("/", summary="List runs")
@@ -29,7 +93,111 @@ async def get_run(
     request: Request[Any, Any, Any], ledger: LedgerPart, run_id: FromPath[str]
 ) -> Response[Run]:
     """The run. With the ETag of an earlier answer in If-None-Match, 304 while it is the same."""
-    return tagged(request, run_of(ledger.get_run(run_id)))
+    run = run_of(ledger.get_run(run_id))
+    return tagged(request, run, etag_of_run(run))
 
 
-router = Router(path="/runs", route_handlers=[list_runs, get_run], tags=["runs"])
+@patch("/{run_id:str}", summary="Change a run")
+async def change_run(
+    request: Request[Any, Any, Any],
+    ledger: LedgerPart,
+    writes: WritesPart,
+    run_id: FromPath[str],
+    data: JSONBody[bodies.ChangeRun],
+) -> Response[Run]:
+    """Changes what people give a run. With If-Match it is refused (412) where the run is not that one any more."""
+    changes = bodies.given(data)
+    if not changes:
+        raise InvalidInput("there is nothing to change in the body")
+    effect = Effect(
+        UpdateRun, lambda reader, _: run_of(reader.runs.get(run_id)), status=200,
+        require=lambda reader: require_match(request, etag_of_run(run_of(reader.runs.get(run_id)))),
+    )  # fmt: skip
+    return await writes(once, request, ledger, data, effect, lambda: ledger.update_run(run_id, **changes))
+
+
+@get("/{run_id:str}/tree", summary="Show a run and all below it")
+async def get_tree(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Tree:
+    """The run with all below it, with own and subtree sums."""
+    return await reads(_tree, ledger, run_id)
+
+
+def _tree(ledger: Ledger, run_id: str) -> Tree:
+    as_of = ledger.cursor()
+    return Tree(items=[_node(node) for node in ledger.tree(run_id).walk()], as_of=as_of)
+
+
+def _node(node: TreeNode) -> Node:
+    return Node(
+        run=run_of(node.run), own=totals_of(node.own), subtree=totals_of(node.subtree), reused=node.reused
+    )
+
+
+@get("/{run_id:str}/telemetry", summary="What a run cost")
+async def get_telemetry(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> TelemetryShape:
+    """Tokens, costs, times and tool counts, of the run itself and with all below it."""
+    return telemetry_of(await reads(ledger.telemetry, run_id))
+
+
+@get("/{run_id:str}/phases", summary="The phases of a workflow run")
+async def get_phases(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Phases:
+    """The phases, planned ones before they start."""
+    return Phases(items=await reads(ledger.phases, run_id))
+
+
+@get("/{run_id:str}/attempts", summary="The attempts of a run")
+async def get_attempts(ledger: LedgerPart, run_id: FromPath[str]) -> Attempts:
+    """Who tried the run, when, and how it ended."""
+    ledger.get_run(run_id)
+    return Attempts(items=ledger.attempts(run_id))
+
+
+@get("/{run_id:str}/journal", summary="What a run knows")
+async def get_journal(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Journal:
+    """Finished steps, children and answers, by which a resume does nothing twice."""
+    ledger.get_run(run_id)
+    return Journal(items=await reads(ledger.journal, run_id))
+
+
+@get("/{run_id:str}/input", summary="The input of a run")
+async def get_input(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
+    """The input as it was given; a secret is a reference in it."""
+    return Value(value=await reads(ledger.input, run_id))
+
+
+@get("/{run_id:str}/prompt", summary="The prompt of a run")
+async def get_prompt(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
+    """The prompt."""
+    return Value(value=await reads(ledger.prompt, run_id))
+
+
+@get("/{run_id:str}/result", summary="The result of a run")
+async def get_result(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
+    """The result."""
+    return Value(value=await reads(ledger.result, run_id))
+
+
+@get("/{run_id:str}/logs", summary="What a run said and printed")
+async def get_logs(
+    ledger: LedgerPart,
+    reads: ReadsPart,
+    run_id: FromPath[str],
+    after: Annotated[int, QueryParameter(ge=0, le=2**53, description="The seq after which it begins.")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+) -> Log:
+    """The messages of the run's own thread; lines of a command are among them."""
+    run = ledger.get_run(run_id)
+    if run.worker_thread_id is None:
+        return Log(items=[], next_after=None)
+    page = await reads(ledger.threads.messages, run.worker_thread_id, after=after, limit=limit)
+    return Log(items=page.items, next_after=page.next_cursor)
+
+
+router = Router(
+    path="/runs",
+    route_handlers=[
+        list_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts, get_journal, get_input,
+        get_prompt, get_result, get_logs,
+    ],
+    tags=["runs"],
+)  # fmt: skip

@@ -10,6 +10,7 @@ from runstone.errors import NotFound
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
 from runstone.store.blobs import decompress
+from runstone.store.writes import orders
 from runstone.store.writes.lifecycle import NewRun, check_whole, create
 
 
@@ -22,10 +23,19 @@ class ForkRun(Write):
     exists, and a source or a checkpoint that was removed since it was read.
     """
 
-    __slots__ = ("checkpoint", "entries", "new", "size")
+    __slots__ = ("checkpoint", "entries", "new", "order", "size")
 
-    def __init__(self, new: NewRun, entries: list[JournalEntry], *, checkpoint: int | None = None) -> None:
+    def __init__(
+        self,
+        new: NewRun,
+        entries: list[JournalEntry],
+        *,
+        checkpoint: int | None = None,
+        order: tuple[str, str] | None = None,
+    ) -> None:
+        """`order` is the id of an order to start it, and who gives that."""
         self.new = new
+        self.order = order
         self.entries = entries
         self.checkpoint = checkpoint
         self.size = 2000 + 500 * len(entries) + sum(len(blob[3]) for blob in new.blobs)
@@ -51,6 +61,8 @@ class ForkRun(Write):
             )  # fmt: skip
         if saved is not None:
             self._stage_state(batch, head, *saved)
+        if self.order is not None:
+            orders.give(batch, head, self.order[0], "start", payload={}, by=self.order[1])
         return head.run_id
 
     def _saved(self, batch: Batch, source: Head) -> tuple[str | None, list[Row]]:

@@ -1,0 +1,158 @@
+"""Starting, going on with, and forking runs. The server's engine takes what is queued; nobody has to stay connected."""
+
+from typing import Any
+
+from litestar import Request, Response, Router, get, post
+from litestar.params import FromPath, JSONBody
+
+from runstone import execution, forking, queueing
+from runstone.background import is_background
+from runstone.domain.records import AgentRun
+from runstone.domain.resume import Plan, ResumePolicy
+from runstone.errors import AgentNotFound, AwaitingInput, IllegalTransition, Misuse
+from runstone.server.bodies import JSON, encode
+from runstone.server.idempotency import Effect, IdempotencyKey, once
+from runstone.server.parts import AllParts, EnginePart, LedgerPart, Parts, ReadsPart
+from runstone.server.running import Asked
+from runstone.server.shapes import bodies
+from runstone.server.shapes.plans import PlanShape, plan_of
+from runstone.server.shapes.runs import Run, run_of
+from runstone.store.writes.fork import ForkRun
+from runstone.store.writes.lifecycle import QueueRun
+from runstone.store.writes.verbs import GiveOrder
+
+_VERBS = {"paused": "resume", "failed": "retry", "cancelled": "retry", "interrupted": "retry"}
+"""By which order a run of that status goes on."""
+_UNDER_WAY = frozenset({"pending", "running", "waiting", "completed"})
+
+
+@post("/", summary="Start an agent or a workflow", status_code=201)
+async def start_run(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    data: JSONBody[bodies.StartRun],
+    key: IdempotencyKey = None,
+) -> Response[Run]:
+    """Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200)."""
+    return await parts.writes(_start, request, parts, data)
+
+
+def _start(request: Request[Any, Any, Any], parts: Parts, data: bodies.StartRun) -> Response[Any]:
+    effect = Effect(
+        QueueRun,
+        lambda reader, claimed: run_of(reader.runs.get(claimed.head.run_id)),
+        status=lambda claimed: 201 if claimed.created else 200,
+        location=lambda claimed: f"/api/v1/runs/{claimed.head.run_id}",
+    )
+
+    def act() -> None:
+        made = queueing.queue(
+            data.name, data.input, ledger=parts.ledger, registry=parts.engine.registry, run_id=data.run_id,
+            title=data.title, labels=data.labels, thread_id=data.thread_id,
+            budget=None if data.budget is None else data.budget.given(), by=request.user.name,
+            told=lambda run_id, secrets: parts.engine.ask(run_id, Asked(secrets=secrets)),
+        )  # fmt: skip
+        if not made.created:
+            parts.engine.forget(made.run_id)
+        parts.engine.look()
+
+    return once(request, parts.ledger, data, effect, act)
+
+
+@post("/{run_id:str}/resume", summary="Go on with a run", status_code=202)
+async def resume_run(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    run_id: FromPath[str],
+    data: JSONBody[bodies.ResumeRun | None] = None,
+    key: IdempotencyKey = None,
+) -> Response[Run]:
+    """Goes on without doing finished work again. A run that is under way or completed is given as it is (200)."""
+    return await parts.writes(_resume, request, parts, run_id, data or bodies.ResumeRun())
+
+
+def _resume(
+    request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.ResumeRun
+) -> Response[Any]:
+    def act() -> None:
+        run = parts.ledger.get_run(run_id)
+        policy = None if data.policy is None else _policy(data.policy)
+        _check(parts, run, policy)
+        budget = None if data.budget is None else data.budget.given()
+        parts.engine.ask(run_id, Asked(policy=policy, budget=budget))
+        parts.ledger.command(run_id, _VERBS[run.status], by=request.user.name)
+
+    parts.ledger.reconcile()
+    run = parts.ledger.get_run(run_id)
+    if run.status in _UNDER_WAY and request.headers.get("Idempotency-Key") is None:
+        return Response(encode(run_of(run)), status_code=200, media_type=JSON)
+    effect = Effect(
+        GiveOrder, lambda reader, _: run_of(reader.runs.get(run_id)), status=202,
+        location=lambda _: f"/api/v1/runs/{run_id}",
+    )  # fmt: skip
+    return once(request, parts.ledger, data, effect, act)
+
+
+def _check(parts: Parts, run: AgentRun, policy: ResumePolicy | None) -> None:
+    """Raises what keeps the run from being gone on with here."""
+    if is_background(run):
+        hint = f"start it again where it was started: runstone resume {run.id}"
+        raise Misuse(f"run {run.id} is a command in the background, which no server starts", hint=hint)
+    if run.status == "awaiting_user" or parts.ledger.inputs.awaited(run.id):
+        raise AwaitingInput(f"run {run.id} waits for an answer", run_id=run.id)
+    if run.status not in _VERBS:
+        raise IllegalTransition(f"run {run.id} is {run.status} already", run_id=run.id, status=run.status)
+    if not parts.engine.knows(run):
+        raise AgentNotFound(f"what run {run.id} came from is not registered in this workspace", run_id=run.id)
+    execution.check_resume(parts.ledger, run, policy or ResumePolicy(), parts.engine.registry)
+
+
+def _policy(given: bodies.Policy) -> ResumePolicy:
+    fields = bodies.given(given)
+    return ResumePolicy(**{**fields, "rerun": tuple(given.rerun)})
+
+
+@get("/{run_id:str}/plan", summary="What a resume would do")
+async def get_plan(
+    ledger: LedgerPart, reads: ReadsPart, engine: EnginePart, run_id: FromPath[str]
+) -> PlanShape:
+    """What a resume with the default policy would reuse, run again and start. Nothing is changed."""
+    return plan_of(await reads(execution.plan, run_id, ledger=ledger, registry=engine.registry))
+
+
+@post("/{run_id:str}/fork", summary="Fork a run", status_code=201)
+async def fork_run(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    run_id: FromPath[str],
+    data: JSONBody[bodies.ForkRun | None] = None,
+    key: IdempotencyKey = None,
+) -> Response[Run | PlanShape]:
+    """Makes a run that knows what this one knew; with `dry_run` the plan of what it would reuse (200)."""
+    return await parts.writes(_fork, request, parts, run_id, data or bodies.ForkRun())
+
+
+def _fork(request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.ForkRun) -> Response[Any]:
+    known: dict[str, Any] = {
+        "ledger": parts.ledger, "input": data.input, "checkpoint": data.checkpoint, "definition": data.definition,
+        "registry": parts.engine.registry,
+    }  # fmt: skip
+    queueing.refuse_references(data.input)
+    if data.dry_run:
+        plan: Plan = forking.fork(run_id, **known, dry_run=True)
+        return Response(encode(plan_of(plan)), status_code=200, media_type=JSON)
+    effect = Effect(
+        ForkRun,
+        lambda reader, made: run_of(reader.runs.get(made)),
+        location=lambda made: f"/api/v1/runs/{made}",
+    )
+
+    def act() -> None:
+        start_by = request.user.name if data.start else None
+        forking.fork(run_id, **known, new_id=data.run_id, start_by=start_by)
+        parts.engine.look()
+
+    return once(request, parts.ledger, data, effect, act)
+
+
+router = Router(path="/runs", route_handlers=[start_run, resume_run, get_plan, fork_run], tags=["starting"])
