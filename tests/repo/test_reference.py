@@ -62,7 +62,7 @@ def rows_below(heading: str) -> list[str]:
         ("Top level", config._File, set()),
         ("`[settings]`", config.Settings, set()),
         ("`[redaction]`", redacting.Table, set()),
-        ("`[agents.NAME]`", command_spec.CommandSpec, {"version", "secrets", "input_schema", "input_schema"}),
+        ("`[agents.NAME]`", command_spec.CommandSpec, {"version", "secrets", "input_schema"}),
         ("`[workflows.NAME]`", workflows.WorkflowDefinition, {"name"}),
         ("`[[workflows.NAME.phases]]`", workflows.PhaseDefinition, set()),
         ("`retry`", workflows.RetryPolicy, set()),

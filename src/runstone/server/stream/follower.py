@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from runstone.errors import StoreError
-from runstone.server.parts import Reads
+from runstone.server.parts import Aside
 from runstone.server.stream import frames
 from runstone.server.stream.frames import Cursor
 from runstone.server.stream.hub import Hub
@@ -25,7 +25,7 @@ _AGAIN_S: Final = 0.5
 class Follower:
     """One stream. Iterate `frames()`."""
 
-    def __init__(self, hub: Hub, reads: Reads, wanted: Wanted, after: Cursor | None) -> None:
+    def __init__(self, hub: Hub, reads: Aside, wanted: Wanted, after: Cursor | None) -> None:
         self._hub = hub
         self._reads = reads
         self._wanted = wanted
