@@ -15,6 +15,7 @@ import msgspec
 from runstone import config, execution
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import ResumePolicy
+from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS
 from runstone.engine.registry import Registry
 from runstone.errors import NotFound, RunOutcome, RunstoneError
@@ -98,7 +99,8 @@ class Engine:
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
         number = self._ledger.signals.subscribe(None, self.look)
         try:
-            async with execution.engine_of(self._ledger, slots=self._slots):
+            async with execution.engine_of(self._ledger, slots=self._slots) as engine:
+                engine.timers.begin(Tree(registry=self.registry))
                 while not self._stopping:
                     self._changed.clear()
                     self._take()
