@@ -24,6 +24,7 @@ from runstone.engine.local import SLOTS, LocalEngine
 from runstone.engine.outcome import outcome_of
 from runstone.engine.registry import Entry, Registry, default_registry
 from runstone.engine.secrets import Vault, secret_names
+from runstone.engine.simulation import LIMIT_S, Bounds
 from runstone.errors import (
     AgentNotFound,
     DefinitionChanged,
@@ -245,10 +246,24 @@ async def _make_ready(
 
 
 def plan(
-    run_id: str, *, ledger: Ledger, policy: ResumePolicy | None = None, registry: Registry | None = None
+    run_id: str,
+    *,
+    ledger: Ledger,
+    policy: ResumePolicy | None = None,
+    registry: Registry | None = None,
+    simulate: bool = False,
+    limit_s: float = LIMIT_S,
 ) -> Plan:
-    """What a resume would reuse, run again and start, and what the reused work had cost. Writes nothing."""
-    return planning.plan(ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry())
+    """What a resume would reuse, run again and start, and what the reused work had cost. Writes nothing.
+
+    With `simulate` the code of a Python workflow is run against what is recorded, for `limit_s` seconds at most: steps
+    and agents are not called, and a branch ends where it asks for what is not recorded. What the code itself does
+    besides (files, requests) it does.
+    """
+    bounds = Bounds(workspace=ledger.workspace.root, limit_s=limit_s) if simulate else None
+    return planning.plan(
+        ledger.reader, run_id, policy or ResumePolicy(), registry or default_registry(), bounds
+    )
 
 
 async def _drive(ledger: Ledger, run_id: str, tree: Tree, slots: int, park_after_s: float | None) -> Any:

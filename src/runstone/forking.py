@@ -17,6 +17,7 @@ from runstone.engine import planning
 from runstone.engine.local import LocalEngine
 from runstone.engine.pinned import entry_for, own_workflow, workflow_of
 from runstone.engine.registry import Entry, Registry, default_registry
+from runstone.engine.simulation import Bounds
 from runstone.errors import InvalidInput, Misuse, NotFound, RunMismatch
 from runstone.ledger import Ledger, new_run
 from runstone.store import forks
@@ -53,6 +54,7 @@ def fork(
     registry: Registry | None = None,
     dry_run: Literal[True],
     start_by: str | None = None,
+    simulate: bool = False,
 ) -> Plan: ...
 
 
@@ -67,6 +69,7 @@ def fork(
     registry: Registry | None = None,
     dry_run: bool = False,
     start_by: str | None = None,
+    simulate: bool = False,
 ) -> str | Plan:
     """Makes a new, pending run that knows what this one knows: its finished children, steps and answers. Gives its id.
 
@@ -74,8 +77,9 @@ def fork(
     `resume` it to go on, or `ledger.continue_run` in a loop of your own: with another `input` or `definition` only what
     that changes runs again. A declarative definition that is given stays the fork's own. The source is not changed; its
     totals begin at nothing, and `forked_from` names the source. `dry_run` gives the plan instead: what would be reused
-    and what would run again, with what that had cost, and writes nothing. With `start_by`, a person's name, it is not
-    left pending: whichever process has an engine starts it, as if that person had said so.
+    and what would run again, with what that had cost, and writes nothing; `simulate` runs code for it, as in `plan`.
+    With `start_by`, a person's name, it is not left pending: whichever process has an engine starts it, as if that
+    person had said so.
 
     Raises `NotFound`, `InvalidInput`, `StoreCorrupt` for a damaged state, and `RunMismatch` for an id that exists.
     """
@@ -91,10 +95,11 @@ def fork(
     entry = _edited(ledger, source, definition, registry)
     given = _input(ledger, source, input, entry, registry)
     if dry_run:
-        content = None if entry is None else entry.definition
         return planning.plan_fork(
-            ledger.reader, source, known, definition=content, input=given, registry=registry
-        )
+            ledger.reader, source, known, definition=None if entry is None else entry.definition, input=given,
+            state=None if number is None else ledger.checkpoints.state(source.id, number), registry=registry,
+            simulation=Bounds(workspace=ledger.workspace.root) if simulate else None,
+        )  # fmt: skip
     new = new_run(
         ledger.core, kind="subagent" if source.kind == "workflow_child" else source.kind, run_id=new_id,
         title=source.title, prompt=ledger.prompt(source.id), input=given, labels=source.labels,

@@ -154,7 +154,7 @@ def test_a_state_with_lists_that_shrank_and_keys_that_went_is_copied_as_it_was(l
 
 
 @given(data=st.data())
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_a_run_saved_each_checkpoint_is_forked_whole_and_gone_on_with(data: st.DataObject) -> None:
     """Lists that grow past their groups of 64 items, shrink, change in the middle, and go."""
     counts = data.draw(

@@ -153,13 +153,20 @@ def _known(session: Session, ledger: Ledger, found: list[AgentRun]) -> list[Agen
 
 @click.command(cls=Command)
 @click.argument("run", type=arguments.RunId())
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Run the code of the workflow against what is recorded: no step and no agent is called.",
+)
 @options.with_options(options.POLICY)
 @options.trust
 @with_session
-def plan(session: Session, run: str, trust: bool, **more: Any) -> None:
+def plan(session: Session, run: str, trust: bool, simulate: bool, **more: Any) -> None:
     """Show what a resume of RUN would do.
 
-    What it would reuse, run again and start, and what the reused work had cost. Nothing is changed.
+    What it would reuse, run again and start, and what the reused work had cost. Nothing is changed. Of a workflow in
+    code that is the least; --simulate runs its code, which does what it does besides steps and agents, for 10 s at
+    most.
     """
     policy = options.policy_of(more)
     with session.reading() as ledger:
@@ -168,7 +175,7 @@ def plan(session: Session, run: str, trust: bool, **more: Any) -> None:
             again = f"a resume starts it again as a whole: runstone resume {record.id}"
             raise Misuse(f"run {record.id} is a command, of which nothing can be reused", hint=again)
         session.define(ledger.workspace.root, executing.name_of(record), trust=trust)
-        found = runstone.plan(record.id, ledger=ledger, policy=policy)
+        found = runstone.plan(record.id, ledger=ledger, policy=policy, simulate=simulate)
         if not session.output.text:
             return session.output.document(found)
         children = [entry.child_run_id for entry in plan_tables.listed(found) if entry.child_run_id]

@@ -45,6 +45,9 @@ _FILES = {".toml", ".json"}
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Show what would be reused and run again; change nothing."
 )
+@click.option(
+    "--simulate", is_flag=True, help="With --dry-run: run the code of the workflow for it, as in `plan`."
+)
 @click.option("--resume", "goes_on", is_flag=True, help="Go on with the fork at once, and print its result.")
 @options.trust
 @with_session
@@ -63,6 +66,8 @@ def fork(
     """
     if dry_run and goes_on:
         raise click.UsageError("--dry-run and --resume exclude each other")
+    if more["simulate"] and not dry_run:
+        raise click.UsageError("--simulate goes with --dry-run")
     with session.reading() as ledger:
         source = ledger.get_run(ledger.resolve(run))
         changes = _changes(ledger, source, pairs, more["given"])
@@ -74,7 +79,7 @@ def fork(
         changes["definition"] = _definition(name, source)
     if dry_run:
         with session.reading() as ledger:
-            told = runstone.fork(source.id, ledger=ledger, **changes, dry_run=True)
+            told = runstone.fork(source.id, ledger=ledger, **changes, dry_run=True, simulate=more["simulate"])
             return _show(session.output, ledger, told)
     if goes_on:
         executing.require_name(source)

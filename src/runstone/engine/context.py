@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from runstone.domain import codec, inputs, keys
+from runstone.domain import codec, inputs
 from runstone.domain.bounds import checked_message
-from runstone.domain.definition_checks import check_retry
 from runstone.domain.secrets import MARK_BYTES, bound, hidden, names_in
 from runstone.domain.workflows import RetryPolicy
+from runstone.engine import call_keys
 from runstone.engine.asking import run_ask
 from runstone.engine.calls import Call
 from runstone.engine.caps import hold_for_budget
@@ -23,7 +23,7 @@ from runstone.engine.conduct import Conduct
 from runstone.engine.continuing import Continuation, run_continuation
 from runstone.engine.limits import own_cap
 from runstone.engine.steps import current_step, run_body, run_step, run_timer
-from runstone.errors import BudgetReached, InvalidInput, ValueTooLarge
+from runstone.errors import BudgetReached, InvalidInput
 from runstone.store.writer import Receipt
 from runstone.store.writes.journal import Hint
 from runstone.store.writes.lifecycle import RecordEvents
@@ -126,7 +126,7 @@ class Context(Conduct):
         self._durable(f"ctx.child({agent!r})")
         if self.pausing:
             return self._held_back()
-        item = self._item(agent, input, key, _options(options, retry), more)
+        item = self._item(agent, input, key, call_keys.options_of(options, retry), more)
         return self._children([item], single=True, detached=detach)
 
     def map(
@@ -146,12 +146,12 @@ class Context(Conduct):
         self._durable(f"ctx.map({agent!r})")
         if self.pausing:
             return self._held_back()
-        given = _options(options, retry)
+        given = call_keys.options_of(options, retry)
         items = [
             self._item(
                 agent,
                 one,
-                None if key is None else _key_of(key, one),
+                None if key is None else call_keys.of_mapped(key, one),
                 given,
                 {} if title is None else {"title": self.engine.core.clean("title", title(one))},
             )
@@ -167,8 +167,7 @@ class Context(Conduct):
         self._durable(f"ctx.step({name!r})")
         if self.pausing:
             return self._held_back()
-        explicit = None if key is None else keys.explicit_key("step", name, key)
-        own = explicit or keys.child_key("step", name, "", list(args))
+        own = call_keys.of_step(name, args, key)
         hint = self._hint(own, name)
         call = Call("step", name, own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
@@ -190,9 +189,7 @@ class Context(Conduct):
         self._durable("ctx.sleep")
         if self.pausing:
             return self._held_back()
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
-            raise InvalidInput(f"sleep takes seconds from 0, not {seconds!r}")
-        own = keys.child_key("timer", "sleep", "", [seconds])
+        own = call_keys.of_timer(seconds)
         hint = self._hint(own, "sleep")
         call = Call("timer", "sleep", own, loop=self.engine.loop)
         record = self.claims.claim(own, hint.phase, hint.previous)
@@ -244,12 +241,7 @@ class Context(Conduct):
         if self.pausing:
             return self._held_back()
         name = f"continue {child_run_id}"
-        words = [child_run_id, checked_message(message)]
-        own = (
-            keys.child_key("continue", child_run_id, "", words)
-            if key is None
-            else keys.explicit_key("continue", child_run_id, key)
-        )
+        own = call_keys.of_continuation(child_run_id, checked_message(message), key)
         call = Call("child", name, own, loop=self.engine.loop)
         call.run_id = child_run_id
         hint = self._hint(own, name)
@@ -315,12 +307,7 @@ class Context(Conduct):
     ) -> Item:
         entry = self.engine.find(self.tree, agent)
         input, values = hidden(input, entry.secrets, entry.name)
-        if key is None:
-            # How often it may be tried is not what the work is: another retry must not do finished work again.
-            lasting = {name: value for name, value in options.items() if name != "retry"}
-            own = keys.child_key("child", agent, entry.version, input, lasting)
-        else:
-            own = keys.explicit_key("child", agent, key)
+        own = call_keys.of_child(entry, agent, input, key, options)
         data = codec.encode(input)
         if MARK_BYTES in data:
             self.tree.vault.allow((*values, *names_in(input, objects_only=True)))
@@ -359,38 +346,3 @@ class Context(Conduct):
         write = RecordEvents(self.run_id, self.attempt, [(type, payload, 1) for type, payload in events])
         await self.engine.core.submit(write, [])
         self.check()
-
-
-def _options(options: dict[str, Any] | None, retry: RetryPolicy | dict[str, Any] | None) -> dict[str, Any]:
-    """A child's options; `retry` is one of them, so that it holds wherever the child runs."""
-    if options is not None and not isinstance(options, dict):
-        raise InvalidInput(f"options must be an object, not {codec.shown(options)}")
-    given = dict(options or {})
-    chosen = given.get("retry") if retry is None else retry
-    if chosen is not None:
-        given["retry"] = _retry(chosen)
-    if given and len(codec.encode(given)) > codec.ROW_TEXT_BYTES:
-        raise ValueTooLarge(
-            f"options have more than {codec.ROW_TEXT_BYTES} bytes", hint="put large values into the input"
-        )
-    return given
-
-
-def _retry(given: Any) -> Any:
-    """A checked retry policy as JSON. A wrong one must not come to light when the child has failed."""
-    try:
-        policy = msgspec.convert(msgspec.to_builtins(given), RetryPolicy)
-    except (msgspec.ValidationError, TypeError, ValueError) as error:
-        raise InvalidInput(f"retry: {error}") from error
-    check_retry(policy, "retry")
-    return msgspec.to_builtins(policy)
-
-
-def _key_of(key: Callable[[Any], str], one: Any) -> str:
-    """The key of one input; None is no text, and must not mean that there is no key."""
-    if not callable(key):
-        raise InvalidInput(f"key= of map is a function of the input, not {codec.shown(key)}")
-    own = key(one)
-    if not isinstance(own, str):
-        raise InvalidInput(f"key= of map must give text, not {codec.shown(own)}")
-    return own

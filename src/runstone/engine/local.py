@@ -38,7 +38,6 @@ from runstone.errors import (
     LedgerClosed,
     RunIsLive,
     RunstoneError,
-    WorkflowNotFound,
 )
 from runstone.store.reads import Reader
 from runstone.store.writer import Receipt
@@ -144,12 +143,7 @@ class LocalEngine:
 
     def find(self, tree: Tree, name: str) -> Entry:
         """The agent of that name, or the workflow. Raises `AgentNotFound`."""
-        try:
-            return tree.registry.get_agent(name)
-        except AgentNotFound:
-            with suppress(WorkflowNotFound):  # then the error to tell is the one about agents
-                return tree.registry.get_workflow(name)
-            raise
+        return tree.registry.get_either(name)
 
     @staticmethod
     def entry_of(reader: Reader, tree: Tree, run: AgentRun) -> Entry:

@@ -12,18 +12,23 @@ from runstone.engine.claiming import taken_away
 from runstone.engine.foresight import foresee
 from runstone.engine.local import LocalEngine
 from runstone.engine.pinned import workflow_of
-from runstone.engine.registry import Registry
+from runstone.engine.registry import Entry, Registry
+from runstone.engine.simulation import Bounds, simulate
 from runstone.errors import NotFound
 from runstone.store.reads import Reader
 
 
-def plan(reader: Reader, run_id: str, policy: ResumePolicy, registry: Registry) -> Plan:
+def plan(
+    reader: Reader, run_id: str, policy: ResumePolicy, registry: Registry, simulation: Bounds | None = None
+) -> Plan:
     """What a resume of the run would reuse, run again and start. "At least" for code, exact for declarative phases.
+
+    With a `simulation`, the code of workflows is run against what is recorded, as far as that goes.
 
     Raises `InvalidInput` for a phase or record that the policy names and the run does not know.
     """
     run = reader.runs.get(run_id)
-    found = _Found(reader, policy, registry)
+    found = _Found(reader, policy, registry, simulation)
     if run.status == "completed":
         found.as_recorded(run)
     else:
@@ -38,21 +43,25 @@ def plan_fork(
     *,
     definition: WorkflowDefinition | None,
     input: Any,
+    state: Any = None,
     registry: Registry,
+    simulation: Bounds | None = None,
 ) -> Plan:
     """What a fork of the run would reuse and do again, with what that had cost, and start.
 
     `known` are the records that it would take over; `definition` is the one that it is given, if it is another one.
     """
-    found = _Found(reader, ResumePolicy(), registry)
-    found.forked(source, known, definition, input)
+    found = _Found(reader, ResumePolicy(), registry, simulation)
+    found.forked(source, known, definition, input, state)
     return found.plan_for(source)
 
 
 class _Found:
     """Records sorted by what becomes of them: reuse, rerun, raise, superseded; and what would be started."""
 
-    def __init__(self, reader: Reader, policy: ResumePolicy, registry: Registry) -> None:
+    def __init__(
+        self, reader: Reader, policy: ResumePolicy, registry: Registry, simulation: Bounds | None
+    ) -> None:
         self.reader = reader
         self.policy = policy
         self.registry = registry
@@ -62,6 +71,9 @@ class _Found:
         self.exact = True
         self.input: Any = msgspec.UNSET
         """Of the planned run, where it is another one than is recorded."""
+        self.state: Any = msgspec.UNSET
+        """The same of what it begins with."""
+        self.simulation = simulation
 
     def plan_for(self, run: AgentRun) -> Plan:
         """What was found, as a plan of the run."""
@@ -89,21 +101,26 @@ class _Found:
         definition = self._definition(run)
         dropped = {entry.number for entry in taken_away(self.reader, run, definition, self.policy)}
         entries = [entry for entry in self.reader.journal.of(run.id) if not entry.dropped]
-        if definition is None:
+        if definition is None and self.simulation is None:
             again = [entry for entry in entries if entry.number in dropped and entry.kind == "child"]
             self.start += [plan_entry(entry) for entry in again]
         self._next(run, definition, [entry for entry in entries if entry.number not in dropped], None)
 
     def forked(
-        self, source: AgentRun, known: list[JournalEntry], definition: WorkflowDefinition | None, input: Any
+        self,
+        source: AgentRun,
+        known: list[JournalEntry],
+        definition: WorkflowDefinition | None,
+        input: Any,
+        state: Any,
     ) -> None:
         """A fork that knows these records of its source; of the others it is told what they had cost."""
-        self.input = input
+        self.input, self.state = input, state
         definition = self._definition(source) if definition is None else definition
         self._next(msgspec.structs.replace(source, error=None), definition, known, None)
         numbers = {entry.number for entry in known}
         others = [entry for entry in self.reader.journal.of(source.id) if entry.number not in numbers]
-        if definition is None:
+        if definition is None and self.simulation is None:
             again = [one for one in others if one.kind != "timer" and not one.dropped and not one.superseded]
             self.exact = self.exact and not again
             self.groups["rerun"] += [plan_entry(entry) for entry in again]
@@ -129,6 +146,9 @@ class _Found:
         """The next attempt of a run."""
         if definition is not None:
             self._sort(run, self._foreseen(run, definition, entries, parent), parent)
+            return
+        if (code := self._code(run)) is not None:
+            self._sort(run, self._simulated(run, code, entries, parent), parent)
             return
         self.exact = self.exact and not isinstance(run, WorkflowRun) and not entries
         self.groups["superseded"] += [plan_entry(entry, parent) for entry in entries if entry.superseded]
@@ -169,6 +189,45 @@ class _Found:
         left = [entry for entry in entries if entry.number not in claimed]
         self.groups["superseded"] += [plan_entry(entry, parent) for entry in left]
         return list(told.claimed)
+
+    def _code(self, run: AgentRun) -> Entry | None:
+        """The code of a workflow that is to be simulated: agents do their work in their own code."""
+        if self.simulation is None:
+            return None
+        if not isinstance(run, WorkflowRun):
+            self.warnings.append(f"{run.agent_id or run.kind} is no workflow: its code is not simulated")
+            return None
+        try:
+            entry = workflow_of(self.reader, self.registry, run)
+        except NotFound:
+            return None  # `_definition` has said so
+        if not entry.is_async:
+            self.warnings.append(f"{entry.name} is no async function: its code is not simulated")
+            return None
+        return entry
+
+    def _simulated(
+        self, run: AgentRun, code: Entry, entries: list[JournalEntry], parent: str | None
+    ) -> list[JournalEntry]:
+        """What the code would claim; what it would start is noted, and what it would leave."""
+        assert self.simulation is not None
+        given = parent is None and self.input is not msgspec.UNSET
+        seen = simulate(
+            self.reader, self.registry, code, run, entries, policy=self.policy, ended_parent=_ended(run),
+            input=self.input if given else self.reader.values.json(run.input_ref),
+            state=self.state if given else self.reader.states.value(run.id), bounds=self.simulation,
+        )  # fmt: skip
+        self.start += [msgspec.structs.replace(entry, parent_run_id=parent) for entry in seen.start]
+        self.exact = self.exact and seen.ended
+        self.warnings += seen.warnings
+        claimed = {entry.number for entry in seen.claimed}
+        left = [entry for entry in entries if entry.number not in claimed]
+        if seen.ended:
+            self.groups["superseded"] += [plan_entry(entry, parent) for entry in left]
+            return list(seen.claimed)
+        # What the code would ask for behind what it waits for is not known: as without a simulation.
+        self.groups["superseded"] += [plan_entry(entry, parent) for entry in left if entry.superseded]
+        return [*seen.claimed, *(entry for entry in left if not entry.superseded)]
 
     def _result(self, entry: JournalEntry) -> Any:
         return codec.decode(entry.value) if entry.value is not None else self.reader.values.json(entry.ref)

@@ -4,7 +4,7 @@ import inspect
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -138,6 +138,15 @@ class Registry:
     def get_workflow(self, name: str) -> Entry:
         """Raises WorkflowNotFound, with the names that there are."""
         return self._find(self._workflows, name, WorkflowNotFound)
+
+    def get_either(self, name: str) -> Entry:
+        """The agent of that name, or the workflow. Raises AgentNotFound."""
+        try:
+            return self.get_agent(name)
+        except AgentNotFound:
+            with suppress(WorkflowNotFound):  # then the error to tell is the one about agents
+                return self.get_workflow(name)
+            raise
 
     def agents(self) -> list[Listed]:
         """The registered agents, by name."""
