@@ -6,7 +6,6 @@ for later is not known. Steps and agents are never called; what the code itself 
 
 import asyncio
 import contextvars
-import ctypes
 import threading
 import time
 from collections.abc import Iterable
@@ -130,6 +129,8 @@ class _Work(threading.Thread):
 
     def end(self) -> None:
         """Has code that does not even wait end: it gets an exception wherever it is, unless it is inside C code."""
+        import ctypes  # few need it
+
         until = time.monotonic() + _GRACE_S
         while self.is_alive() and time.monotonic() < until:
             assert self.ident is not None
