@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 import runstone
-from runstone import caring, checkpoints, commands, errors, inputs, notebooks
+from runstone import caring, checkpoints, commands, errors, inputs, notebooks, views
 from runstone.domain import events, exported, lines, records
 from runstone.engine import context, deliveries
 from runstone.store import writer
@@ -150,6 +150,7 @@ def given() -> Iterator[tuple[str, type]]:
     yield "`ledger.inputs`", inputs.Inputs
     yield "`ledger.commands`", commands.Commands
     yield "`ledger.checkpoints`", checkpoints.Checkpoints
+    yield "`ledger.views`", views.Views
     yield "`ledger.care`", caring.Care
     for name, kind in vars(records).items():
         if inspect.isclass(kind) and kind.__module__ == records.__name__ and kind is not records.Record:

@@ -48,13 +48,14 @@ from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Threads
 from runstone.redacting import redactor_of
-from runstone.store import lists
+from runstone.store import event_pages, lists
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
+from runstone.views import Views
 
 if TYPE_CHECKING:
     from runstone.domain.comparison import Comparison
@@ -117,6 +118,7 @@ class Ledger:
         self.boards = Boards(self)
         self.inputs = Inputs(self)
         self.commands = Commands(self)
+        self.views = Views(self)
         self.checkpoints = Checkpoints(self)
         self.care = Care(self)
         _open_ledgers.add(self)
@@ -349,13 +351,25 @@ class Ledger:
         """
         return lists.count_by_bucket(self._reader, {"archived": False, **filters})
 
-    def events(self, run_id: str, *, after: int = 0, limit: int = 100) -> Page[RunEvent]:
-        """Events of a run with `seq` above `after`, in order; `next_cursor` is the `after` of the next page."""
-        if type(limit) is not int or not 1 <= limit <= 10_000 or type(after) is not int or after < 0:
-            raise InvalidInput(f"after is a seq from 0 and limit is 1 to 10000, not {after!r} and {limit!r}")
-        found = self._reader.events.after(run_id, after=after, limit=limit + 1)
-        more = found[limit - 1].seq if len(found) > limit else None
-        return Page(items=found[:limit], next_cursor=more)
+    def events(
+        self,
+        run_id: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        order: str = "asc",
+        types: event_pages.Types = None,
+        min_importance: int | None = None,
+        limit: int = 100,
+    ) -> Page[RunEvent]:
+        """Events of a run with `seq` above `after` and below `before`, from the oldest or, `order="desc"`, the newest.
+
+        `types` are types or beginnings such as `tool.`. `next_cursor` is the `after` of the next page, or its `before`.
+        """
+        return event_pages.page(
+            self._reader, run_id, after=after, before=before, order=order, types=types,
+            min_importance=min_importance, limit=limit,
+        )  # fmt: skip
 
     def tail(
         self, after: str | None = None, *, timeout: float | None = None, run_id: str | None = None

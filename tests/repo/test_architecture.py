@@ -40,6 +40,7 @@ ORDER = (
         "reports",
         "repricing",
         "trust",
+        "views",
     ),
     ("execution", "forking", "queueing", "watching"),
     ("server", "client"),

@@ -274,6 +274,8 @@ class _Work:
         for row in cards:
             if row[1] in known:
                 self._line("card", row)
+        for row in self.db.rows("views_list") if everything else ():
+            self._line("view", row)
 
 
 def _named(rows: Iterable[Row], names: set[str] | None) -> list[Row]:

@@ -228,7 +228,7 @@ class _Checker:
             self._take_thread(line)
         elif line.record == "board":
             self._boards.add(line["board_id"])
-        elif line["board_id"] not in self._boards:
+        elif line.record == "card" and line["board_id"] not in self._boards:
             raise wrong(line.number, f"there is no board {line['board_id']} before this card")
         return self._require(block, line)
 

@@ -12,9 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from runstone.care.export_file import Block, ExportFile, TreeRows
-from runstone.domain import exported
+from runstone.domain import codec, exported
 from runstone.domain.exported import Line
-from runstone.errors import ImportConflict, InvalidExport, Refused, StoreError
+from runstone.errors import ImportConflict, InvalidExport, Refused, RunstoneError, StoreError
+from runstone.store import lists
 from runstone.store.base import Row, Write
 from runstone.store.blobs import pack
 from runstone.store.writes.importing import (
@@ -28,6 +29,7 @@ from runstone.store.writes.importing import (
     refs_of,
 )
 from runstone.store.writes.repair_parts import IndexTexts
+from runstone.store.writes.views import ImportViews
 
 if TYPE_CHECKING:
     from runstone.ledger import Ledger
@@ -113,6 +115,8 @@ class _Work:
                 self._compare_message(line, thread)
             elif line.record in ("board", "card"):
                 self._compare_card(line)
+            elif line.record == "view":
+                _check_view(line)
         return frozenset(here)
 
     def _compare_run(self, pk: int, run: RunRows) -> None:
@@ -172,6 +176,7 @@ class _Work:
             self._take_tree(block, tree, present)
         self._take_threads(block)
         self._take_boards(block)
+        self._take_views(block)
         self._told(self.done.runs + self.done.present, self._file.runs)
 
     def _take_tree(self, block: Block, tree: TreeRows, present: frozenset[str]) -> None:
@@ -217,7 +222,7 @@ class _Work:
         chunk: list[tuple[Row, tuple[str, list[Row]]]] = []
         size = 0
         for line in self._file.lines(block):
-            if line.record in ("thread", "board", "card"):
+            if line.record in ("thread", "board", "card", "view"):
                 self._send(thread, chunk, close=True)
                 thread, chunk, size = (line if line.record == "thread" else None), [], 0
             elif line.record == "message":
@@ -257,6 +262,27 @@ class _Work:
             blobs = [pack(self._file.blob(block, line["body_ref"])) for line in some if line["body_ref"]]
             write = ImportBoards(boards, [line.values for line in some], blobs)
             self.done.cards += self._do(write)
+
+    def _take_views(self, block: Block) -> None:
+        """Views that are not here: what people had looked at is no reason to refuse a file."""
+        lines = list(self._file.lines(block)) if block.root is None else []
+        views = [line.values for line in lines if line.record == "view"]
+        if views:
+            self._do(ImportViews(views))
+
+
+def _check_view(line: Line) -> None:
+    """Raises `InvalidExport` for a view that nobody could have saved."""
+    try:
+        lists.plain_filters(codec.decode(line["filters"]))
+    except (ValueError, RunstoneError) as error:
+        raise exported.wrong(line.number, f"its filters cannot be read: {error}") from None
+    if (
+        line["sort"] not in lists.SORTS
+        or line["order"] not in ("asc", "desc")
+        or line["default"] not in (0, 1)
+    ):
+        raise exported.wrong(line.number, "its order is none that a list has")
 
 
 def _texts(run: RunRows) -> Iterator[str]:

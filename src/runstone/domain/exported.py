@@ -114,6 +114,9 @@ CARD: Final = _columns(
     "card_id:s board_id:s title:s status:s position:i body:s? body_ref:b? assignee:s? labels:j claimed_by:r? "
     "revision:i created_at:i updated_at:i"
 )
+VIEW: Final = _columns(
+    "view_id:s name:s filters:j sort:s order:s grouping:s? default:i revision:i created_at:i updated_at:i"
+)
 OWNER: Final = _columns("owner:s identity:j created_at:i")
 BLOB: Final = _columns("digest:s text:s? base64:s?")
 TREE: Final = _columns("root:s runs:i")
@@ -130,6 +133,7 @@ RECORDS: Final[dict[str, tuple[Column, ...]]] = {
     "rest": (),
     "board": BOARD,
     "card": CARD,
+    "view": VIEW,
     "end": TRAILER,
 }
 
@@ -157,6 +161,7 @@ ABOUT: Final = {
     "rest": "Begins what belongs to no tree.",
     "board": "A board.",
     "card": "A card.",
+    "view": "A saved view of a list.",
     "end": "The last line: how many lines come before it, and the SHA-256 of all of them but the header.",
 }
 

@@ -355,6 +355,30 @@ class Message(Record, frozen=True, kw_only=True):
     extra: Any
 
 
+class View(Record, frozen=True, kw_only=True):
+    """A saved view of a list: what is shown, in which order, and how it is grouped."""
+
+    id: str
+    name: str
+    filters: dict[str, Any]
+    """As `list_runs` takes them; times are RFC 3339 text."""
+    sort: str
+    order: str
+    grouping: str | None
+    default: bool
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Seen(Record, frozen=True, kw_only=True):
+    """How far a viewer has seen: the ledger's cursor up to which all is known to them, and when they said so."""
+
+    viewer: str
+    cursor: str
+    at: datetime
+
+
 class Board(Record, frozen=True, kw_only=True):
     """A task board."""
 

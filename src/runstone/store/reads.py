@@ -22,6 +22,7 @@ from runstone.store.reading.threads import Threads
 from runstone.store.reading.told import Told
 from runstone.store.reading.usage import Usage
 from runstone.store.reading.values import Values
+from runstone.store.reading.views import Views
 
 
 class Reader:
@@ -53,6 +54,7 @@ class Reader:
         self.commands = Commands(self)
         self.usage = Usage(self)
         self.search = Search(self)
+        self.views = Views(self)
         self.told = Told(self)
 
     @property

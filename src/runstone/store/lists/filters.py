@@ -11,7 +11,7 @@ from runstone.domain.bounds import checked_mark
 from runstone.errors import InvalidInput
 
 Filter = str | Iterable[str] | None
-Moment = datetime | date | None
+Moment = datetime | date | str | None
 
 PLAIN: Final = {
     "parent_id": "r.parent_run_id",
@@ -95,17 +95,34 @@ def read(filters: dict[str, Any], *, superseded: bool = True) -> Wanted:
         if (values := texts[name]) is not None
     }
     labels = _labels(filters.get("labels"))
+    words = filters.get("q")
+    if words is not None and not isinstance(words, str):
+        raise InvalidInput(f"q is a text, not {codec.shown(words)}")
     marks = {name: filters.get(name) for name in runs.MARKS}
     for name, mark in marks.items():
         if mark is not None:
             checked_mark(name, mark)
     moments = {name: us(name, filters.get(name)) for name in MOMENTS}
-    given = {**texts, **moments, "labels": labels or None, "q": filters.get("q"), **marks}
+    given = {**texts, **moments, "labels": labels or None, "q": words, **marks}
     return Wanted(
         given={**{n: v for n, v in given.items() if v is not None}, "superseded": superseded},
         params=params, alternatives=alternatives, labels=_label_clauses(labels, params), spans=_spans(moments, params),
-        words=filters.get("q"), archived=marks["archived"], pinned=marks["pinned"], superseded=superseded,
+        words=words, archived=marks["archived"], pinned=marks["pinned"], superseded=superseded,
     )  # fmt: skip
+
+
+def plain(filters: dict[str, Any]) -> dict[str, Any]:
+    """Checked filters as JSON values, as `read` takes them again. Raises `InvalidInput`."""
+    if not isinstance(filters, dict):
+        raise InvalidInput(f"filters are an object, not {codec.shown(filters)}")
+    read(filters)
+    return {name: _plain_value(one) for name, one in filters.items() if one is not None or name == "archived"}
+
+
+def _plain_value(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | dict):
+        return value
+    return value.isoformat() if isinstance(value, date) else list(value)
 
 
 def label_clause(alternatives: list[str]) -> str:
@@ -118,6 +135,11 @@ def us(name: str, moment: Moment) -> int | None:
     """Microseconds of a moment; a naive time is UTC, a date is its beginning. Raises `InvalidInput`."""
     if moment is None:
         return None
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise InvalidInput(f"{name} is a time as in RFC 3339, not {codec.shown(moment)}") from None
     if not isinstance(moment, date):  # a datetime is one, too
         raise InvalidInput(f"{name} is a date or a datetime, not {codec.shown(moment)}")
     if not isinstance(moment, datetime):

@@ -23,7 +23,7 @@ class Events:
         found = self._reader.rows(
             "events_after", run=self._reader.runs.pk(run_id), after=min(after, _NO_LIMIT), limit=limit
         )
-        return [self._event(run_id, row) for row in found]
+        return [self.record(run_id, row) for row in found]
 
     def before(self, run_id: str, *, before: int | None = None, limit: int = 100) -> list[RunEvent]:
         """The last events of a run with `seq` below `before`, by `seq`."""
@@ -33,7 +33,7 @@ class Events:
             before=_NO_LIMIT if before is None else before,
             limit=limit,
         )
-        return [self._event(run_id, row) for row in reversed(found)]
+        return [self.record(run_id, row) for row in reversed(found)]
 
     def last_of(self, run_id: str, event_type: str, attempt: int) -> dict[str, Any] | None:
         """The payload of the last event of a type since an attempt began; it looks through that run's events."""
@@ -49,7 +49,7 @@ class Events:
     def since(self, position: int, limit: int) -> list[RunEvent]:
         """Events of the workspace above a position, in commit order."""
         return [
-            self._event(row[10], row)
+            self.record(row[10], row)
             for row in self._reader.rows("events_from_position", after=position, limit=limit)
         ]
 
@@ -66,11 +66,16 @@ class Events:
         """The ledger's epoch, part of every cursor."""
         return str(self._reader.rows("meta", name="epoch")[0][0])
 
+    def rows(self, where: list[str], tail: str, params: dict[str, Any]) -> list[Row]:
+        """Rows of event columns; `where` and `tail` are put together by `store/event_pages.py`."""
+        return self._reader.db.select("event_columns", "events_alone", " AND ".join(where), tail, params)
+
     def cursor(self) -> str:
         """The cursor of the newest position; in a snapshot, that of its moment."""
         return f"{self.epoch()}-{self.last_position()}"
 
-    def _event(self, run_id: str, row: Row) -> RunEvent:
+    def record(self, run_id: str, row: Row) -> RunEvent:
+        """The event of a row."""
         seq, position, kind, version, text, ref, importance, when, attempt, key = row[:10]
         payload = codec.upcast(kind, version, codec.decode(self._reader.values.text(text, ref)))
         return RunEvent(

@@ -53,6 +53,23 @@ CROSS JOIN texts t ON t.id = s.id GROUP BY t.run
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.
 SELECT run_id FROM runs WHERE instr(run_id, :part) > 0 LIMIT 3
 
+-- name: event_columns
+e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+
+-- name: events_alone
+events e
+
+-- name: rare_types
+-- The types of a run's events that the index by type holds, each found by one step.
+WITH RECURSIVE kinds (type) AS (
+  SELECT (SELECT min(type) FROM events WHERE run = :run
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
+  UNION ALL
+  SELECT (SELECT min(type) FROM events WHERE run = :run AND type > k.type
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
+  FROM kinds k WHERE k.type IS NOT NULL)
+SELECT type FROM kinds WHERE type IS NOT NULL
+
 -- name: events_after
 SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
 FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit
