@@ -1,7 +1,7 @@
 /** `@runstone/react`: runs, events and threads of a Runstone ledger in a React app that has a Redux store. */
 export { type ApiError, problemOf, runstoneApi } from "./api/api.ts";
 export * from "./api/commands.ts";
-export { selectConnection, type WithConnection } from "./api/connection.ts";
+export { type ConnectionState, selectConnection, type WithConnection } from "./api/connection.ts";
 export * from "./api/inputs.ts";
 export * from "./api/runs.ts";
 export * from "./api/threads.ts";

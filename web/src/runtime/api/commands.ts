@@ -1,4 +1,4 @@
-import type { Command, Page } from "../wire/records.ts";
+import type { Command } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { segment } from "./queries.ts";
 
@@ -7,13 +7,15 @@ export interface Order {
   runId: string;
   verb: "stop" | "pause" | "resume" | "retry" | "steer";
   scope?: "run" | "subtree";
-  payload?: Record<string, unknown>;
+  /** What a run that is steered is told. */
+  message?: string;
+  reason?: string;
   key: string;
 }
 
 export const commandsApi = runstoneApi.injectEndpoints({
   endpoints: (build) => ({
-    getCommands: build.query<Page<Command>, string>({
+    getCommands: build.query<{ items: Command[] }, string>({
       query: (runId) => `/runs/${segment(runId)}/commands`,
       providesTags: (_found, _error, runId) => [{ type: "Commands", id: runId }],
     }),

@@ -15,7 +15,7 @@ export const inputsApi = runstoneApi.injectEndpoints({
       query: (filters) => `/inputs${queryOf(filters)}`,
       providesTags: [{ type: "Inputs" }],
     }),
-    getRunInputs: build.query<Page<InputRequest>, string>({
+    getRunInputs: build.query<{ items: InputRequest[] }, string>({
       query: (runId) => `/runs/${segment(runId)}/inputs`,
       providesTags: (_found, _error, runId) => [{ type: "Inputs" }, { type: "Run", id: runId }],
     }),

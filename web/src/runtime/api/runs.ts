@@ -1,4 +1,4 @@
-import type { Bucket, Meta, Page, Run, RunStatus } from "../wire/records.ts";
+import type { Bucket, Meta, Page, Run, RunStatus, Totals } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { type Parameter, queryOf, segment } from "./queries.ts";
 
@@ -68,20 +68,24 @@ export const runsApi = runstoneApi.injectEndpoints({
 });
 
 /** Counts by bucket, whether they stand by themselves or below a name. */
-function countsOf(answer: unknown): RunCounts {
-  const value = answer as { buckets?: RunCounts; counts?: RunCounts };
-  return value.buckets ?? value.counts ?? (answer as RunCounts);
+function countsOf(answer: { counts?: RunCounts } & RunCounts): RunCounts {
+  return answer.counts ?? answer;
 }
 
-/** The rows of a tree, whether they come as a list, as a page or nested. */
-function runsOf(answer: unknown): Run[] {
-  if (Array.isArray(answer)) return answer.flatMap(runsOf);
-  const value = answer as { items?: unknown; root?: unknown; run?: Run; children?: unknown } & Run;
-  if (value.items !== undefined) return runsOf(value.items);
-  if (value.root !== undefined && typeof value.root === "object") return runsOf(value.root);
-  const own = value.run ?? value;
-  const below = Array.isArray(value.children) ? runsOf(value.children) : [];
-  return [own, ...below];
+/** A run of a tree, with its sums beside it. */
+interface TreeNode {
+  run: Run;
+  own: Totals;
+  subtree: Totals;
+  reused: boolean;
+}
+
+function runsOf({ items }: { items: TreeNode[] }): Run[] {
+  return items.map(({ run, own, subtree, reused }) => ({
+    ...run,
+    totals: run.totals ?? { own, subtree },
+    reused,
+  }));
 }
 
 export const {

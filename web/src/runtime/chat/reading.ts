@@ -1,6 +1,6 @@
 import { type ApiError, runstoneApi } from "../api/api.ts";
 import { queryOf, segment } from "../api/queries.ts";
-import type { Message, Page, Run, RunEvent } from "../wire/records.ts";
+import type { Message, Run, RunEvent } from "../wire/records.ts";
 import type { ThreadRecords } from "./rehydration.ts";
 import { hydrateFromLedger, selectChatRevision, type WithChatRuntime } from "./slice.ts";
 
@@ -56,9 +56,10 @@ async function allPages<T>(read: (cursor: string | null) => Promise<unknown>): P
   const items: T[] = [];
   let cursor: string | null = null;
   do {
-    const page = (await read(cursor)) as Page<T>;
+    const page = (await read(cursor)) as { items: T[]; next_cursor?: unknown; next_after?: unknown };
     items.push(...page.items);
-    cursor = page.next_cursor === null ? null : String(page.next_cursor);
+    const next = page.next_cursor ?? page.next_after ?? null;
+    cursor = next === null ? null : String(next);
   } while (cursor !== null);
   return items;
 }

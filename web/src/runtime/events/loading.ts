@@ -12,47 +12,72 @@ export type ReadEvents = (
 const FIRST_PAGE = 200;
 const PAGE = 1_000;
 
-/** Brings what is missing of a run into the store: the newest page first, then each hole from the newest back. */
+/** After a page that could not be read, the next try comes then. */
+const AGAIN_MS = 2_000;
+
+/** Brings what is missing of a run into the store: the newest page first, then each hole from the newest back.
+ *
+ * What can't be read is said in the run's log and tried again, for as long as somebody looks at the run.
+ */
 export class Loading {
   #store: EventStore;
   #read: ReadEvents;
+  #delay: (task: () => void, ms: number) => () => void;
   #wanted = new Set<string>();
   #working = new Map<string, Promise<void>>();
+  #waiting = new Map<string, () => void>();
 
-  constructor(store: EventStore, read: ReadEvents) {
+  constructor(store: EventStore, read: ReadEvents, delay: (task: () => void, ms: number) => () => void) {
     this.#store = store;
     this.#read = read;
+    this.#delay = delay;
   }
 
-  /** Begins with a run; gives the cursor from which the stream goes on. */
-  async open(runId: string): Promise<string> {
+  /** Begins with a run: its newest events, then the others. Calls back with the cursor from which the stream goes on. */
+  open(runId: string, opened: (asOf: string) => void): Promise<void> {
     this.#wanted.add(runId);
     this.#store.log(runId);
-    const page = await this.#read(runId, { newest: FIRST_PAGE });
-    this.#store.add(page.items, true);
-    this.fill(runId);
-    return page.as_of;
+    return this.#once(runId, async () => {
+      const page = await this.#read(runId, { newest: FIRST_PAGE });
+      this.#store.add(page.items, true);
+      opened(page.as_of);
+      await this.#fill(runId);
+    });
   }
 
-  /** Reads on where the stream may have missed something: after the newest that is known. */
-  async catchUp(runId: string): Promise<void> {
-    if (!this.#wanted.has(runId)) return;
-    const page = await this.#read(runId, { newest: FIRST_PAGE });
-    this.#store.add(page.items, true);
-    this.fill(runId);
+  /** Reads on where the stream may have missed something: from the newest that there is. */
+  catchUp(runId: string): Promise<void> {
+    return this.open(runId, () => {});
+  }
+
+  /** Reads all holes, one page at a time. */
+  fill(runId: string): Promise<void> {
+    return this.#once(runId, () => this.#fill(runId));
   }
 
   /** Stops reading; what was read stays until the store drops it. */
   close(runId: string): void {
     this.#wanted.delete(runId);
+    this.#waiting.get(runId)?.();
+    this.#waiting.delete(runId);
   }
 
-  /** Reads all holes, one page at a time. A page that can't be read ends it; the next event of the run goes on. */
-  fill(runId: string): Promise<void> {
+  /** One at a time for each run. A hole that comes up meanwhile is seen by who reads holes, as he looks again. */
+  #once(runId: string, task: () => Promise<void>): Promise<void> {
     const working = this.#working.get(runId);
     if (working !== undefined) return working;
-    const started = this.#fill(runId)
-      .catch(() => undefined)
+    if (!this.#wanted.has(runId) || this.#waiting.has(runId)) return Promise.resolve();
+    const started = task()
+      .then(() => this.#store.setProblem(runId, null))
+      .catch((error: unknown) => {
+        if (!this.#wanted.has(runId)) return;
+        this.#store.setProblem(runId, error instanceof Error ? error.message : String(error));
+        const cancel = this.#delay(() => {
+          this.#waiting.delete(runId);
+          void this.#once(runId, task);
+        }, AGAIN_MS);
+        this.#waiting.set(runId, cancel);
+      })
       .finally(() => this.#working.delete(runId));
     this.#working.set(runId, started);
     return started;

@@ -22,6 +22,8 @@ export class RunLog {
   removed = 0;
   /** The highest seq that the run is known to have. */
   end = 0;
+  /** Why what is missing could not be read, while it can't. */
+  problem: string | null = null;
   #events: RunEvent[] = [];
   #seqs = new Set<number>();
 

@@ -7,7 +7,8 @@ export interface Schedule {
 
 const REAL: Schedule = {
   now: () => performance.now(),
-  soon: queueMicrotask,
+  // Called by its own name: browsers refuse it as a method of something else.
+  soon: (task) => queueMicrotask(task),
   later: (task, ms) => {
     setTimeout(task, ms);
   },

@@ -60,6 +60,15 @@ export class EventStore {
     if (log.version !== before) this.#notices.tell(runId);
   }
 
+  /** Notes why what is missing of a run can't be read; null when it can again. */
+  setProblem(runId: string, problem: string | null): void {
+    const log = this.log(runId);
+    if (log.problem === problem) return;
+    log.problem = problem;
+    log.version += 1;
+    this.#notices.tell(runId);
+  }
+
   addGap(gap: Gap): void {
     this.#gaps = [...this.#gaps, gap];
     this.#notices.tell(GAPS);

@@ -28,6 +28,9 @@ export interface LiveOptions {
 /** Lists and rows that changed are asked for again after this time, once for all changes in it. */
 const REFRESH_MS = 400;
 
+/** The topic of lists: who follows any bucket is told of every run that enters or leaves one, and this one is small. */
+const LISTS = "bucket:needs_input";
+
 type Tag = { type: "Run" | "Commands" | "Messages"; id: string } | { type: "Runs" | "Inputs" };
 
 /** Keeps a store in step with the ledger: one stream, events into the event store, changed rows asked for again. */
@@ -48,7 +51,11 @@ export class LiveLedger {
     if (options.baseUrl !== undefined) this.#dispatch(baseUrlSet(options.baseUrl));
     const { baseUrl } = selectConnection(store.getState() as WithConnection);
     this.#around = options.surroundings ?? browserSurroundings(`${baseUrl}/meta`);
-    this.#loading = new Loading(this.events, options.readEvents ?? readEventsFrom(baseUrl));
+    this.#loading = new Loading(
+      this.events,
+      options.readEvents ?? readEventsFrom(baseUrl),
+      this.#around.delay,
+    );
     this.#stream = new SharedStream(
       crypto.randomUUID?.() ?? String(Math.random()),
       options.meeting ?? browserMeeting(`runstone:${baseUrl}`),
@@ -58,7 +65,8 @@ export class LiveLedger {
         const before = selectConnection(store.getState() as WithConnection).phase;
         this.#dispatch(connectionChanged(connection));
         // What failed while the server was away is asked for again when it is back.
-        if (connection.phase === "live" && before !== "live" && before !== "idle") this.#refreshAll();
+        if (connection.phase === "live" && (before === "reconnecting" || before === "signed_out"))
+          this.#refreshAll();
       },
     );
   }
@@ -86,11 +94,7 @@ export class LiveLedger {
   follow(runId: string): () => void {
     const count = this.#followed.get(runId) ?? 0;
     this.#followed.set(runId, count + 1);
-    if (count === 0)
-      this.#loading
-        .open(runId)
-        .then((asOf) => this.#want(asOf))
-        .catch(() => this.#want(null));
+    if (count === 0) void this.#loading.open(runId, (asOf) => this.#want(asOf));
     return () => {
       const left = (this.#followed.get(runId) ?? 1) - 1;
       if (left > 0) this.#followed.set(runId, left);
@@ -103,10 +107,7 @@ export class LiveLedger {
   }
 
   #want(after: string | null): void {
-    this.#stream.want(
-      ["runs", "inputs", ...[...this.#followed.keys()].sort().map((id) => `run:${id}`)],
-      after,
-    );
+    this.#stream.want([LISTS, ...[...this.#followed.keys()].sort().map((id) => `run:${id}`)], after);
   }
 
   #take(frame: Frame): void {
@@ -141,7 +142,7 @@ export class LiveLedger {
     this.#dispatch(
       runstoneApi.util.invalidateTags(["Run", "Runs", "Inputs", "Commands", "Messages", "Meta"]),
     );
-    for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId).catch(() => undefined);
+    for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId);
   }
 
   #dispatch(action: unknown): void {

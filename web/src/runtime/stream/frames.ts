@@ -5,16 +5,18 @@ export type Frame =
   | { kind: "events"; events: RunEvent[]; cursor: string | null }
   | { kind: "reset"; reason: string; cursor: string | null }
   | { kind: "gap"; after: number; removedUpTo: number; cursor: string | null }
+  | { kind: "reconnect"; cursor: null }
   | { kind: "cursor"; cursor: string | null };
 
 /** The names that messages of the stream may have, beside those without one. */
-export const FRAME_NAMES = ["message", "event", "events", "reset", "gap"] as const;
+export const FRAME_NAMES = ["message", "reset", "gap", "reconnect"] as const;
 
 /** Reads a message of the stream: its name, its id (the cursor after it) and its data. Raises nothing: what can't be
  * read moves the cursor only, as the pages that are fetched after it have it anyway.
  */
 export function frameOf(name: string, id: string, data: string): Frame {
   const cursor = id === "" ? null : id;
+  if (name === "reconnect") return { kind: "reconnect", cursor: null };
   const value = read(data);
   if (name === "reset" || typeOf(value) === "ledger.reset")
     return { kind: "reset", reason: reasonOf(value), cursor };

@@ -120,6 +120,11 @@ export class StreamSource {
 
   #take(name: string, event: MessageEvent): void {
     const frame = frameOf(name, event.lastEventId, String(event.data ?? ""));
+    if (frame.kind === "reconnect") {
+      // The server is about to end the stream and asks for another one, now.
+      this.#reopen();
+      return;
+    }
     if (this.connection.phase !== "live") this.#tell("live", 0);
     if (frame.kind === "reset") this.cursor = frame.cursor;
     else if (frame.cursor !== null) this.cursor = later(this.cursor, frame.cursor);

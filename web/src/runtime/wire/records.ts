@@ -82,6 +82,8 @@ export interface Run {
   open_inputs?: number;
   pinned?: boolean;
   archived?: boolean;
+  /** In a tree: its parent's current attempt used its stored result. */
+  reused?: boolean;
   as_of?: string;
 }
 
@@ -118,13 +120,15 @@ export interface InputRequest {
   reason: string | null;
   message: string;
   response_schema: unknown;
-  choices: string[] | null;
+  /** Any JSON values. */
+  choices: unknown[] | null;
   expires_at: string | null;
   status: "open" | "answered" | "expired" | "withdrawn";
   response: unknown;
   answered_by: string | null;
   answered_at: string | null;
-  created_at?: string;
+  asked_at: string;
+  closed_at: string | null;
 }
 
 export interface Command {

@@ -1,0 +1,20 @@
+import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
+
+const NowContext = createContext(0);
+const SECOND = 1_000;
+
+/** One clock for the page, so that all ages step together and one timer does for ten thousand rows. */
+export function Clock({ children, now }: { children: ReactNode; now?: number }) {
+  const [time, setTime] = useState(() => now ?? Date.now());
+  useEffect(() => {
+    if (now !== undefined) return;
+    const timer = setInterval(() => setTime(Date.now()), SECOND);
+    return () => clearInterval(timer);
+  }, [now]);
+  return <NowContext value={now ?? time}>{children}</NowContext>;
+}
+
+/** The time of the page, in milliseconds; it moves once a second. */
+export function useNow(): number {
+  return useContext(NowContext);
+}

@@ -1,0 +1,248 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
+import styles from "./Grid.module.css";
+import { useNarrow } from "./useNarrow.ts";
+
+export interface Column<T> {
+  name: string;
+  /** A track of CSS grid, where the page is wide. */
+  width: string;
+  cell: (row: T) => ReactNode;
+  align?: "end";
+  /** Where the page is narrow: in the first line, in the second, or left out. */
+  narrow?: "first" | "second";
+}
+
+export interface Row<T> {
+  key: string;
+  value: T;
+  /** In a tree: how deep, from 1, and whether what is below it is shown (undefined: nothing is). */
+  level?: number;
+  expanded?: boolean;
+}
+
+interface Props<T> {
+  label: string;
+  columns: readonly Column<T>[];
+  rows: readonly Row<T>[];
+  /** How many there are in all, if more can be fetched. */
+  total?: number;
+  selected: string | null;
+  onSelect: (key: string) => void;
+  onOpen?: (key: string) => void;
+  onPeek?: (key: string) => void;
+  onToggle?: (key: string, expanded: boolean) => void;
+  /** Called when the last rows come into view. */
+  onEnd?: () => void;
+  /** Rows of a tree are a treegrid for who can't see the lines. */
+  tree?: boolean;
+  /** Lines of text: low, without a head, and the same on a narrow page. */
+  dense?: boolean;
+  /** Where it was scrolled to, and is told when that changes. */
+  scroll?: { top: number; onScroll: (top: number) => void };
+}
+
+const HEIGHT = { wide: 32, narrow: 54, dense: 24 };
+const OVERSCAN = 6;
+
+/** Rows and columns of which only what is in view is in the page. One row is in the order of Tab; arrows, or j and k,
+ * move it. What scrolls is the grid itself, so that its head stays and its rows count from its top.
+ */
+export function Grid<T>(props: Props<T>) {
+  const { label, columns, rows, selected, tree = false, dense = false } = props;
+  const narrow = useNarrow() && !dense;
+  const scroller = useRef<HTMLDivElement>(null);
+  const height = dense ? HEIGHT.dense : narrow ? HEIGHT.narrow : HEIGHT.wide;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => height,
+    getItemKey: (index) => rows[index]?.key ?? index,
+    overscan: OVERSCAN,
+    initialOffset: props.scroll?.top ?? 0,
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known anew only when the height changes
+  useEffect(() => virtual.measure(), [height]);
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  const { onEnd } = props;
+  useEffect(() => {
+    if (rows.length > 0 && last >= rows.length - OVERSCAN) onEnd?.();
+  }, [last, rows.length, onEnd]);
+  const at = rows.findIndex((row) => row.key === selected);
+  const active = Math.max(0, at);
+
+  const move = (to: number) => {
+    const row = rows[Math.max(0, Math.min(rows.length - 1, to))];
+    if (row === undefined) return;
+    props.onSelect(row.key);
+    virtual.scrollToIndex(rows.indexOf(row));
+    requestAnimationFrame(() => {
+      const node = scroller.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(row.key)}"]`);
+      node?.focus({ preventScroll: true });
+    });
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.closest("input, textarea, select, button") !== null)
+      return;
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? height) / height) - 1);
+    const row = rows[active];
+    const moves: Record<string, number> = {
+      ArrowDown: active + 1,
+      j: active + 1,
+      ArrowUp: active - 1,
+      k: active - 1,
+      PageDown: active + page,
+      PageUp: active - page,
+      Home: 0,
+      End: rows.length - 1,
+    };
+    const to = moves[event.key];
+    if (to !== undefined) move(to);
+    else if (row === undefined) return;
+    else if (event.key === "Enter") props.onOpen?.(row.key);
+    else if (event.key === " ") props.onPeek?.(row.key);
+    else if (event.key === "ArrowRight" && row.expanded === false) props.onToggle?.(row.key, true);
+    else if (event.key === "ArrowLeft" && row.expanded === true) props.onToggle?.(row.key, false);
+    else if (event.key === "ArrowLeft" && row.level !== undefined && row.level > 1) {
+      const parent = rows.slice(0, active).findLastIndex((one) => (one.level ?? 1) < (row.level ?? 1));
+      move(parent);
+    } else return;
+    event.preventDefault();
+  };
+
+  const shown = narrow ? columns.filter((column) => column.narrow !== undefined) : columns;
+  const template = narrow ? undefined : columns.map((column) => column.width).join(" ");
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it has a role, which one depends on the rows
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
+    <div
+      ref={scroller}
+      className={styles.scroller}
+      onKeyDown={onKeyDown}
+      onScroll={(event) => props.scroll?.onScroll(event.currentTarget.scrollTop)}
+      role={tree ? "treegrid" : "grid"}
+      aria-label={label}
+      aria-rowcount={(props.total ?? rows.length) + 1}
+      aria-colcount={shown.length}
+      tabIndex={rows.length === 0 ? 0 : -1}
+    >
+      <div
+        className={`${styles.head} ${narrow || dense ? "visually-hidden" : ""}`}
+        role="row"
+        aria-rowindex={1}
+        style={{ gridTemplateColumns: template }}
+      >
+        {shown.map((column) => (
+          <div key={column.name} role="columnheader" className={column.align === "end" ? styles.end : ""}>
+            {column.name}
+          </div>
+        ))}
+      </div>
+      <div role="rowgroup" className={styles.rows} style={{ height: virtual.getTotalSize() }}>
+        {items.map((item) => {
+          const row = rows[item.index];
+          if (row === undefined) return null;
+          return (
+            <GridRow
+              key={row.key}
+              row={row}
+              index={item.index}
+              start={item.start}
+              height={height}
+              template={template}
+              columns={shown}
+              narrow={narrow}
+              dense={dense}
+              isActive={item.index === active}
+              isSelected={row.key === selected}
+              onSelect={props.onSelect}
+              onOpen={props.onOpen}
+              onToggle={props.onToggle}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+interface RowProps<T> {
+  onSelect: Props<T>["onSelect"];
+  onOpen: Props<T>["onOpen"] | undefined;
+  onToggle: Props<T>["onToggle"] | undefined;
+  row: Row<T>;
+  index: number;
+  start: number;
+  height: number;
+  template: string | undefined;
+  columns: readonly Column<T>[];
+  narrow: boolean;
+  dense: boolean;
+  isActive: boolean;
+  isSelected: boolean;
+}
+
+function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }: RowProps<T>) {
+  const cell = (column: Column<T>, index: number) => (
+    <div
+      key={column.name}
+      role="gridcell"
+      className={`${styles.cell} ${column.align === "end" && !narrow ? styles.end : ""}`}
+      style={index === 0 && row.level !== undefined ? { paddingInlineStart: indent(row.level) } : undefined}
+    >
+      {index === 0 && row.level !== undefined ? (
+        <Toggle expanded={row.expanded} onClick={() => onToggle?.(row.key, !row.expanded)} />
+      ) : null}
+      {column.cell(row.value)}
+    </div>
+  );
+  const line = (wanted: "first" | "second") => (
+    <div role="none" className={styles[wanted]}>
+      {columns.map((column, index) => (column.narrow === wanted ? cell(column, index) : null))}
+    </div>
+  );
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around it takes the keys
+    <div
+      role="row"
+      className={`${styles.row} ${narrow ? styles.narrow : ""} ${at.dense ? styles.dense : ""}`}
+      data-key={row.key}
+      aria-rowindex={at.index + 2}
+      aria-selected={at.isSelected}
+      aria-level={row.level}
+      aria-expanded={row.expanded}
+      tabIndex={at.isActive ? 0 : -1}
+      style={{ height: at.height, transform: `translateY(${at.start}px)`, gridTemplateColumns: at.template }}
+      onFocus={(event) => (event.target === event.currentTarget ? onSelect(row.key) : undefined)}
+      onClick={(event) => {
+        if (event.target instanceof Element && event.target.closest("a, button, input") !== null) return;
+        onSelect(row.key);
+        onOpen?.(row.key);
+      }}
+    >
+      {narrow ? line("first") : columns.map(cell)}
+      {narrow ? line("second") : null}
+    </div>
+  );
+}
+
+function Toggle({ expanded, onClick }: { expanded: boolean | undefined; onClick: () => void }) {
+  if (expanded === undefined) return <span className={styles.noToggle} />;
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      className={styles.toggle}
+      onClick={onClick}
+      aria-label={expanded ? "Fold" : "Unfold"}
+    >
+      {expanded ? "▾" : "▸"}
+    </button>
+  );
+}
+
+function indent(level: number): string {
+  return `${Math.min(level - 1, 12) * 1.1}rem`;
+}

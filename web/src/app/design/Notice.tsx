@@ -1,0 +1,24 @@
+import type { ApiError } from "@runstone/react";
+import type { ReactNode } from "react";
+import styles from "./Notice.module.css";
+
+/** What stands where there is nothing to show, and why. */
+export function Notice({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className={styles.notice}>
+      <h1 className={styles.title}>{title}</h1>
+      {children}
+    </div>
+  );
+}
+
+/** A refusal of the server, with what to do next. */
+export function ProblemNotice({ error }: { error: unknown }) {
+  const problem = error as Partial<ApiError>;
+  return (
+    <div className={styles.notice} role="alert">
+      <h1 className={styles.title}>{problem.detail ?? "The server's answer could not be read."}</h1>
+      {problem.hint ? <p className={styles.hint}>{problem.hint}</p> : null}
+    </div>
+  );
+}

@@ -1,0 +1,104 @@
+import { BUCKETS, type RunStatus, type RunsQuery } from "@runstone/react";
+import { choice, choices, type StateOf, text, texts } from "./codecs.ts";
+
+export const STATUSES: readonly RunStatus[] = [
+  "pending",
+  "running",
+  "waiting",
+  "awaiting_user",
+  "paused",
+  "completed",
+  "failed",
+  "cancelled",
+  "interrupted",
+];
+
+export const KINDS = [
+  "workflow",
+  "workflow_child",
+  "subagent",
+  "worker_thread",
+  "background_agent",
+  "team_member",
+] as const;
+
+/** The filters and the order of a list of runs, as they stand in the URL: the names are those of the API. */
+export const RUNS_STATE = {
+  bucket: choices(BUCKETS),
+  status: choices(STATUSES),
+  kind: choices(KINDS),
+  agent_id: texts,
+  definition_id: texts,
+  label: texts,
+  q: text,
+  sort: choice(["updated", "created", "ended", "duration", "cost"]),
+  order: choice(["desc", "asc"]),
+};
+
+export type RunsState = StateOf<typeof RUNS_STATE>;
+
+/** The words of the query language, and the parameters that they stand for. */
+const WORDS = {
+  b: "bucket",
+  bucket: "bucket",
+  s: "status",
+  status: "status",
+  k: "kind",
+  kind: "kind",
+  a: "agent_id",
+  agent: "agent_id",
+  w: "definition_id",
+  workflow: "definition_id",
+} as const;
+
+const LISTS = ["bucket", "status", "kind", "agent_id", "definition_id"] as const;
+
+/** What a person typed as filters: `s:failed a:researcher label.team:core` and the rest as words to search for. */
+export function parseQuery(typed: string): Omit<RunsState, "sort" | "order"> {
+  const values: Record<string, string[]> = {
+    bucket: [],
+    status: [],
+    kind: [],
+    agent_id: [],
+    definition_id: [],
+  };
+  const labels: string[] = [];
+  const rest: string[] = [];
+  for (const word of typed.match(/"[^"]*"|\S+/g) ?? []) {
+    const [name = "", value = ""] = split(word);
+    const parameter = WORDS[name as keyof typeof WORDS];
+    if (parameter !== undefined && value !== "") values[parameter]?.push(value);
+    else if (name.startsWith("label.") && name.length > 6 && value !== "")
+      labels.push(`${name.slice(6)}=${value}`);
+    else rest.push(word);
+  }
+  return {
+    bucket: RUNS_STATE.bucket.read(values.bucket ?? []),
+    status: RUNS_STATE.status.read(values.status ?? []),
+    kind: RUNS_STATE.kind.read(values.kind ?? []),
+    agent_id: texts.read(values.agent_id ?? []),
+    definition_id: texts.read(values.definition_id ?? []),
+    label: labels,
+    q: rest.join(" "),
+  };
+}
+
+/** The filters as a person would type them. */
+export function printQuery(state: Omit<RunsState, "sort" | "order">): string {
+  const short = { bucket: "b", status: "s", kind: "k", agent_id: "a", definition_id: "w" } as const;
+  const words = LISTS.flatMap((name) => state[name].map((value) => `${short[name]}:${value}`));
+  const labels = state.label.map((pair) => `label.${pair.replace("=", ":")}`);
+  return [...words, ...labels, ...(state.q === "" ? [] : [state.q])].join(" ");
+}
+
+/** The filters as the API takes them. */
+export function toRunsQuery(state: RunsState): RunsQuery {
+  const { label, q, ...rest } = state;
+  const labels = Object.fromEntries(label.map((pair) => split(pair, "=") as [string, string]));
+  return { ...rest, ...(q !== "" && { q }), ...(label.length > 0 && { labels }) };
+}
+
+function split(word: string, by = ":"): [string, string] {
+  const at = word.indexOf(by);
+  return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
+}

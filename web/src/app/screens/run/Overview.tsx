@@ -1,0 +1,89 @@
+import { type Run, type ToolCall, useGetRunInputsQuery, useToolCalls } from "@runstone/react";
+import { LongText } from "../../design/LongText.tsx";
+import { formatDuration } from "../../format/durations.ts";
+import { formatCount } from "../../format/numbers.ts";
+import { Question } from "../../questions/Question.tsx";
+import { Facts } from "./Facts.tsx";
+import styles from "./Overview.module.css";
+
+/** How many of the newest calls are listed; the events have them all. */
+const CALLS_SHOWN = 50;
+
+/** What it asks, what it came to or why it failed, its facts and its tools. */
+export default function Overview({ run }: { run: Run }) {
+  const { data: inputs } = useGetRunInputsQuery(run.id);
+  const calls = useToolCalls(run.id, run.status);
+  const open = (inputs?.items ?? []).filter((input) => input.status === "open");
+  return (
+    <div className={styles.overview}>
+      <div className={styles.main}>
+        {open.map((input) => (
+          <Question key={input.id} input={input} />
+        ))}
+        {run.error === null ? null : (
+          <section className={styles.error} aria-label="Error">
+            <h2>{String(run.error.type ?? run.error.code ?? "Error")}</h2>
+            <LongText
+              text={String(run.error.message ?? JSON.stringify(run.error, null, 2))}
+              label="all of it"
+            />
+          </section>
+        )}
+        {run.summary === null ? null : (
+          <section>
+            <h2>Summary</h2>
+            <LongText text={run.summary} label="the whole summary" />
+          </section>
+        )}
+        <section>
+          <h2>Tools</h2>
+          <Tools calls={calls} />
+        </section>
+      </div>
+      <section className={styles.side} aria-label="Facts">
+        <Facts run={run} />
+      </section>
+    </div>
+  );
+}
+
+function Tools({ calls }: { calls: readonly ToolCall[] }) {
+  if (calls.length === 0) return <p className={styles.quiet}>It has called no tool.</p>;
+  const shown = calls.slice(-CALLS_SHOWN).reverse();
+  return (
+    <>
+      <table className={styles.tools}>
+        <thead>
+          <tr>
+            <th>Tool</th>
+            <th>State</th>
+            <th className={styles.number}>Round</th>
+            <th className={styles.number}>Took</th>
+            <th className={styles.number}>Output</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((call) => (
+            <tr key={`${call.attempt} ${call.callId}`} data-status={call.status}>
+              <td className={styles.tool}>
+                {call.toolName}
+                {call.error === undefined ? null : <span className={styles.quiet}> {call.error}</span>}
+              </td>
+              <td>{call.status}</td>
+              <td className={styles.number}>{call.iteration ?? ""}</td>
+              <td className={styles.number}>{formatDuration(call.elapsedMs)}</td>
+              <td className={styles.number}>
+                {call.outputChars === undefined ? "" : formatCount(call.outputChars)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {calls.length > shown.length ? (
+        <p className={styles.quiet}>
+          The newest {CALLS_SHOWN} of {calls.length}; the events have them all.
+        </p>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,89 @@
+import { type Run, useGetRunQuery } from "@runstone/react";
+import { Tabs } from "radix-ui";
+import { Suspense } from "react";
+import { useParams } from "wouter";
+import { useNow } from "../../design/Clock.tsx";
+import { ProblemNotice } from "../../design/Notice.tsx";
+import { StatusBadge } from "../../design/StatusBadge.tsx";
+import { livenessOf, nameOf } from "../../format/runs.ts";
+import { text } from "../../location/codecs.ts";
+import { useUrlState } from "../../location/useUrlState.ts";
+import { useShortcuts } from "../../shell/shortcuts.ts";
+import { Cost, Elapsed } from "../runs/columns.tsx";
+import { Controls } from "./Controls.tsx";
+import { RunLink } from "./Facts.tsx";
+import styles from "./RunScreen.module.css";
+import { RUN_TABS } from "./tabs.ts";
+
+const SCHEMA = { tab: text };
+
+/** One run: what it is in its head, the rest in tabs. */
+export default function RunScreen() {
+  const { id = "" } = useParams<{ id: string }>();
+  const { data: run, error } = useGetRunQuery(id);
+  if (run === undefined)
+    return error === undefined ? <p className={styles.loading}>Loading…</p> : <ProblemNotice error={error} />;
+  // Ids may be given in part; the parts of the screen need the whole one, and begin anew with another run.
+  return <RunView key={run.id} run={run} />;
+}
+
+function RunView({ run }: { run: Run }) {
+  const [{ tab }, set] = useUrlState(SCHEMA);
+  const tabs = RUN_TABS.filter((one) => one.fits?.(run) ?? true);
+  const current = tabs.find((one) => one.id === tab) ?? RUN_TABS[0];
+  const open = (id: string) => set({ tab: id === RUN_TABS[0].id ? "" : id }, { push: true });
+  useShortcuts(
+    tabs.map((one, index) => ({ keys: `t ${index + 1}`, does: `Tab ${one.name}`, act: () => open(one.id) })),
+  );
+  return (
+    <div className={styles.screen}>
+      <Head run={run} />
+      <Tabs.Root value={current.id} onValueChange={open} className={styles.tabs}>
+        <Tabs.List className={styles.list} aria-label="Parts of the run">
+          {tabs.map((one) => (
+            <Tabs.Trigger key={one.id} value={one.id} className={styles.tab}>
+              {one.name}
+            </Tabs.Trigger>
+          ))}
+        </Tabs.List>
+        <Tabs.Content value={current.id} className={styles.content} tabIndex={-1}>
+          <Suspense fallback={<p className={styles.loading}>Loading…</p>}>
+            <current.part run={run} />
+          </Suspense>
+        </Tabs.Content>
+      </Tabs.Root>
+    </div>
+  );
+}
+
+function Head({ run }: { run: Run }) {
+  const liveness = livenessOf(run, useNow());
+  return (
+    <header className={styles.head}>
+      <div className={styles.line}>
+        <StatusBadge status={run.status} />
+        <h1 className={styles.title}>{nameOf(run)}</h1>
+      </div>
+      <div className={styles.facts}>
+        {run.status_reason === null ? null : <span className={styles.reason}>{run.status_reason}</span>}
+        {liveness === "" ? null : <span>{liveness}</span>}
+        <span>
+          <Elapsed run={run} />
+        </span>
+        <Cost run={run} />
+        {run.attempt > 1 ? <span>attempt {run.attempt}</span> : null}
+        {run.parent_run_id === null ? null : (
+          <span>
+            started by <RunLink id={run.parent_run_id} />
+          </span>
+        )}
+        {run.forked_from === null ? null : (
+          <span>
+            forked from <RunLink id={run.forked_from} />
+          </span>
+        )}
+      </div>
+      <Controls run={run} />
+    </header>
+  );
+}

@@ -1,0 +1,18 @@
+import type { Run } from "@runstone/react";
+import { type ComponentType, lazy } from "react";
+
+/** A tab of a run. Its part is fetched when it is first opened. */
+export interface RunTab {
+  id: string;
+  name: string;
+  part: ComponentType<{ run: Run }>;
+  /** For whom there is something in it; for all without it. */
+  fits?: (run: Run) => boolean;
+}
+
+/** The tabs, in their order; the first is the default. */
+export const RUN_TABS: readonly [RunTab, ...RunTab[]] = [
+  { id: "overview", name: "Overview", part: lazy(() => import("./Overview.tsx")) },
+  { id: "events", name: "Events", part: lazy(() => import("./Events.tsx")) },
+  { id: "tree", name: "Tree", part: lazy(() => import("./Tree.tsx")) },
+];

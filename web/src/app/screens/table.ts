@@ -1,0 +1,18 @@
+import { type ComponentType, lazy } from "react";
+
+/** A screen: where it is, what it is called, and the keys that lead to it. */
+export interface Screen {
+  path: string;
+  name: string;
+  keys?: string;
+  part: ComponentType;
+  /** Not in the navigation: it is reached from others. */
+  inner?: true;
+}
+
+/** The screens, in the order of the navigation. Each is a part of its own, which is fetched when it is first opened. */
+export const SCREENS: readonly Screen[] = [
+  { path: "/", name: "Home", keys: "g h", part: lazy(() => import("./home/Home.tsx")) },
+  { path: "/runs", name: "Runs", keys: "g r", part: lazy(() => import("./runs/Runs.tsx")) },
+  { path: "/runs/:id", name: "Run", inner: true, part: lazy(() => import("./run/RunScreen.tsx")) },
+];

@@ -1,0 +1,116 @@
+import { useGetRunCountsQuery } from "@runstone/react";
+import { Suspense, useEffect, useRef, useState } from "react";
+import { Link, Route, Switch, useLocation } from "wouter";
+import { Button } from "../design/Button.tsx";
+import { Notice } from "../design/Notice.tsx";
+import { SCREENS } from "../screens/table.ts";
+import { ConnectionBanner, ConnectionState } from "./ConnectionState.tsx";
+import { KeyList } from "./KeyList.tsx";
+import { Palette } from "./Palette.tsx";
+import styles from "./Shell.module.css";
+import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
+
+/** What is around every screen: navigation, connection, palette and keys. */
+export function Shell() {
+  const [path, navigate] = useLocation();
+  const [open, setOpen] = useState<"palette" | "keys" | null>(null);
+  const main = useRef<HTMLElement>(null);
+  useEffect(listenToKeys, []);
+  useTitleOfAttention();
+  const goTo: Shortcut[] = SCREENS.flatMap(({ keys, path: to, name }) =>
+    keys === undefined ? [] : [{ keys, does: `Go to ${name}`, act: () => navigate(to) }],
+  );
+  useShortcuts([
+    ...goTo,
+    { keys: "mod+k", does: "Open the command palette", act: () => setOpen("palette") },
+    { keys: "?", does: "Show the keys", act: () => setOpen("keys") },
+  ]);
+  return (
+    <div className={styles.shell}>
+      <button type="button" className={styles.skip} onClick={() => main.current?.focus()}>
+        Skip to content
+      </button>
+      <header className={styles.bar}>
+        <Link href="/" className={styles.brand}>
+          Runstone
+        </Link>
+        <nav aria-label="Screens" className={styles.nav}>
+          {SCREENS.filter((screen) => !screen.inner).map((screen) => (
+            <Link
+              key={screen.path}
+              href={screen.path}
+              aria-current={isAt(screen.path, path) ? "page" : undefined}
+            >
+              {screen.name}
+            </Link>
+          ))}
+        </nav>
+        <span className={styles.space} />
+        <ConnectionState />
+        <Button
+          look="bare"
+          onClick={() => setOpen("palette")}
+          aria-label="Command palette"
+          aria-keyshortcuts="Control+K"
+        >
+          <svg
+            width="16"
+            height="16"
+            viewBox="0 0 16 16"
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="1.5"
+            aria-hidden="true"
+          >
+            <circle cx="7" cy="7" r="4.5" />
+            <path d="M10.5 10.5L14 14" />
+          </svg>
+        </Button>
+        <Button look="bare" onClick={() => setOpen("keys")} aria-label="Keys and settings">
+          <svg
+            width="16"
+            height="16"
+            viewBox="0 0 16 16"
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="1.5"
+            aria-hidden="true"
+          >
+            <rect x="1.5" y="4" width="13" height="8" rx="1.5" />
+            <path d="M4 6.8h.5M7.7 6.8h.6M11.5 6.8h.5M5 9.5h6" />
+          </svg>
+        </Button>
+      </header>
+      <ConnectionBanner />
+      <main id="main" ref={main} tabIndex={-1} className={styles.main}>
+        <Suspense fallback={<p className={styles.loading}>Loading…</p>}>
+          <Switch>
+            {SCREENS.map((screen) => (
+              <Route key={screen.path} path={screen.path} component={screen.part} />
+            ))}
+            <Route>
+              <Notice title="There is no such page.">
+                <Link href="/">Go to Home</Link>
+              </Notice>
+            </Route>
+          </Switch>
+        </Suspense>
+      </main>
+      <Palette open={open === "palette"} onClose={() => setOpen(null)} />
+      <KeyList open={open === "keys"} onClose={() => setOpen(null)} />
+    </div>
+  );
+}
+
+function isAt(screen: string, path: string): boolean {
+  return screen === "/" ? path === "/" : path === screen || path.startsWith(`${screen}/`);
+}
+
+/** The page's title tells how many runs need somebody, so that a tab in the background does. */
+function useTitleOfAttention(): void {
+  const { data } = useGetRunCountsQuery({});
+  const waiting = data?.needs_input ?? 0;
+  useEffect(() => {
+    document.title = waiting > 0 ? `(${waiting}) Runstone` : "Runstone";
+  }, [waiting]);
+}
