@@ -1,5 +1,6 @@
 """Runstone: the durable run ledger for AI agents. This module is the public API; docs/reference describes it."""
 
+from runstone.client import connect
 from runstone.domain.provider_usage import usage_from
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.secrets import Secret
@@ -45,6 +46,7 @@ __all__ = [
     "SecretMissing",
     "Suspended",
     "agent",
+    "connect",
     "current_run",
     "default_registry",
     "fork",

@@ -1,24 +1,57 @@
 """`ledger.continue_run`: goes on with a run of a loop of one's own, from its last checkpoint."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstone.domain import codec
 from runstone.domain.bounds import asked_id, checked_message
+from runstone.domain.inputs import InputRequest
 from runstone.domain.state import Saved
 from runstone.engine.handle import RunHandle
 from runstone.errors import InvalidInput, StoreCorrupt
 from runstone.store import continuations, questions
 from runstone.store.reads import Reader
 from runstone.store.writes.continuing import ContinueRun, check_agent
-from runstone.store.writes.lifecycle import Claimed
+from runstone.store.writes.lifecycle import Claimed, Owner
 
 if TYPE_CHECKING:
     from runstone.ledger import Ledger
 
 
+class Continuation(NamedTuple):
+    """The attempt that goes on with a run of one's own loop, and what it goes on from."""
+
+    attempt: int
+    state: Any
+    saved: Saved
+    cwd: str | None
+    answers: tuple[InputRequest, ...]
+    unanswered: tuple[InputRequest, ...]
+    message_in: str | None
+
+
 def continue_run(ledger: "Ledger", run_id: str, message: str | None, agent_id: str | None) -> RunHandle:
     """Opens the next attempt. See `Ledger.continue_run`."""
+    found = claim(ledger, run_id, ledger.supervisor.owner, message=message, agent_id=agent_id)
+    handle = RunHandle(
+        ledger.core, ledger.supervisor, run_id, found.attempt, state=found.state, saved=found.saved
+    )
+    return handed_over(handle, found)
+
+
+def handed_over(handle: RunHandle, found: Continuation) -> RunHandle:
+    """The handle, with what its attempt goes on from."""
+    handle.cwd = found.cwd
+    handle.answers = found.answers
+    handle.unanswered = found.unanswered
+    handle.message_in = found.message_in
+    return handle
+
+
+def claim(
+    ledger: "Ledger", run_id: str, owner: Owner, *, message: str | None, agent_id: str | None
+) -> Continuation:
+    """Opens the next attempt for the owner: this process, or a client of a server."""
     core, reader = ledger.core, ledger.reader
     run = ledger.get_run(asked_id("a run's id", run_id))
     told = None if message is None else core.redactor.message(checked_message(message))
@@ -28,17 +61,20 @@ def continue_run(ledger: "Ledger", run_id: str, message: str | None, agent_id: s
     ledger.end_orphans(run_id)
     cwd = (reader.events.last_of(run_id, "run.started", 0) or {}).get("cwd")
     claim = ContinueRun(
-        run_id, ledger.supervisor.owner, message=told, saved=saved.number, now=core.now(),
+        run_id,
+        owner,
+        message=told,
+        saved=saved.number,
+        now=core.now(),
         payload={} if cwd is None else {"cwd": cwd},
-    )  # fmt: skip
+    )
     claimed: Claimed
     claimed, withdrawn = core.submit(claim, []).result()
-    handle = RunHandle(core, ledger.supervisor, run_id, claimed.head.attempt, state=state, saved=saved)
-    handle.cwd = cwd
-    handle.answers = questions.given(reader, run_id)
-    handle.unanswered = tuple(questions.get(reader, one) for one in withdrawn)
-    handle.message_in = continuations.message_in(reader, run_id)
-    return handle
+    return Continuation(
+        attempt=claimed.head.attempt, state=state, saved=saved, cwd=cwd, answers=questions.given(reader, run_id),
+        unanswered=tuple(questions.get(reader, one) for one in withdrawn),
+        message_in=continuations.message_in(reader, run_id),
+    )  # fmt: skip
 
 
 def working_folder(cwd: "str | os.PathLike[str] | None") -> str:

@@ -53,12 +53,15 @@
     ├── CommandError            a process agent's command did not do its work
     │   ├── CommandNotFound, CommandNotExecutable, CommandInputRefused
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
+    ├── ClientMissing           the extra `client` is not installed
     ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
         ├── StoreBusy, StoreFull, StoreCorrupt, StoreReadOnly, StoreIO
         ├── SchemaTooNew, SchemaTooOld, UnknownCodec
         ├── LedgerInUse             it may be replaced only while nobody uses it
+        ├── ServerUnreachable       no server answers at the address
+        ├── SpoolFull               the server is away, and no more can be kept for it
         └── LedgerClosed, ForkedLedger, WriteUncertain
 
 `Suspended` is a `BaseException`: it is no error, and code that catches `Exception` must not see it.
@@ -583,6 +586,13 @@ class CommandResultInvalid(CommandError):
     hint = "print one JSON document (or make it the last line), or set result = 'text' for the agent"
 
 
+class ClientMissing(RunstoneError):
+    """What talks to a server is not installed."""
+
+    code = "client_missing"
+    hint = "install it: pip install 'runstone[client]'"
+
+
 class PricesMissing(RunstoneError):
     """There is no price list to compute costs with."""
 
@@ -679,6 +689,20 @@ class LedgerInUse(StoreError):
 
     code = "ledger_in_use"
     hint = "end what the message names, or restore beside it: runstone restore FILE --to DIR"
+
+
+class ServerUnreachable(StoreError):
+    """No server answers there."""
+
+    code = "server_unreachable"
+    hint = "start it: runstone up; or correct the address in --url or $RUNSTONE_URL"
+
+
+class SpoolFull(StoreError):
+    """The server is away, and the spool that keeps writes for it takes no more; this write was not kept."""
+
+    code = "spool_full"
+    hint = "start the server again, or make room: see docs/how-to/client-and-spool.md"
 
 
 class WriteUncertain(StoreError):

@@ -39,7 +39,7 @@ from runstone.domain.redaction import Hook, Redactor
 from runstone.domain.runs import RUN_KINDS
 from runstone.domain.secrets import Source
 from runstone.engine.ambient import AMBIENT, Ambient, ambient_parent
-from runstone.engine.core import Core, Signals, Watch
+from runstone.engine.core import Core, Desk, Signals, Watch
 from runstone.engine.handle import RunHandle
 from runstone.engine.liveness import DeadOwners
 from runstone.engine.supervisor import HEARTBEAT_S, LEASE_S, Supervisor
@@ -183,12 +183,11 @@ class Ledger:
         creation is idempotent. `cwd` is the folder that it works in, for who continues it; by default the current one.
         Raises `RunIsLive` if that run is running, `RunMismatch` if it is another one.
         """
-        if not isinstance(kind, str) or kind not in _OWN_KINDS:
-            raise InvalidInput(f"kind {codec.shown(kind)} is none of {', '.join(sorted(_OWN_KINDS))}")
         new = new_run(
-            self.core, kind=kind, run_id=run_id, parent=parent, agent_id=agent_id, agent_version=agent_version,
-            title=title, prompt=prompt, input=input, thread_id=thread_id, worker_thread_id=worker_thread_id,
-            task_board_id=task_board_id, task_card_id=task_card_id, labels=labels, options=options,
+            self.core, kind=check_own_kind(kind), run_id=run_id, parent=parent, agent_id=agent_id,
+            agent_version=agent_version, title=title, prompt=prompt, input=input, thread_id=thread_id,
+            worker_thread_id=worker_thread_id, task_board_id=task_board_id, task_card_id=task_card_id, labels=labels,
+            options=options,
         )  # fmt: skip
         place = continuing.working_folder(cwd)
         head = self.core.submit(OpenRun(new, self.supervisor.owner, place), []).result().head
@@ -614,7 +613,7 @@ class _Fork(NamedTuple):
 
 
 def new_run(
-    core: Core,
+    core: Desk,
     *,
     kind: str,
     run_id: str | None = None,
@@ -629,7 +628,7 @@ def new_run(
 ) -> NewRun:
     """A run on its way in, from a caller's arguments. Raises `InvalidInput` and its subclasses."""
     if isinstance(parent, Ambient):
-        parent = ambient_parent(core.reader, core.folder)
+        parent = ambient_parent(core.reader, core.folder) if isinstance(core, Core) else None
         parent = None if parent == run_id else parent
     parent_id: Any = parent if isinstance(parent, str) else getattr(parent, "id", parent)
     fields: dict[str, Any] = {
@@ -663,6 +662,13 @@ def new_run(
         fields["options"] = options_of(core.redactor.value(options))
     own_id = core.new_id() if run_id is None else keys.check_id(run_id, "run_id")
     return NewRun(run_id=own_id, kind=kind, identity=fields, blobs=list(blobs), prompt=prompt, at=core.now())
+
+
+def check_own_kind(kind: Any) -> str:
+    """The kind of a loop of one's own. Raises `InvalidInput` for another one."""
+    if not isinstance(kind, str) or kind not in _OWN_KINDS:
+        raise InvalidInput(f"kind {codec.shown(kind)} is none of {', '.join(sorted(_OWN_KINDS))}")
+    return kind
 
 
 def open(

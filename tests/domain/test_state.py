@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstone.domain.state import Place, Saved, assemble
+from runstone.domain.state import Change, Place, Saved, assemble
 from runstone.errors import InvalidInput, NotJournalable
 
 VALUES = st.integers(0, 3) | st.none() | st.lists(st.integers(0, 2), max_size=3) | st.just({"k": 1})
@@ -109,3 +110,18 @@ def test_a_key_that_is_no_short_text_is_refused(state: Any) -> None:
 def test_a_state_that_is_not_json_is_refused(state: Any) -> None:
     with pytest.raises(NotJournalable):
         Saved().changes(state)
+
+
+VALUES = st.one_of(st.integers(), st.none(), st.lists(st.integers(0, 3), max_size=150))
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), min_size=1, max_size=6))
+def test_a_change_leads_to_the_state_that_it_was_made_of(states: list[dict[str, Any]]) -> None:
+    there, here, plain = Saved(), Saved(), Saved()
+    for state in states:
+        change, here = here.change_to(state)
+        sent = msgspec.json.decode(msgspec.json.encode(change), type=Change)
+        places, there = there.merged(sent)
+        expected, plain = plain.changes(state)
+        assert sorted(map(repr, places)) == sorted(map(repr, expected))
+        assert (there.values, there.number) == (plain.values, plain.number)

@@ -58,6 +58,7 @@ from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.repair import RebuildRequests, RebuildRun
 from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
+from runstone.store.writes.spooled import OpenHandle, TakeOver
 from runstone.store.writes.thinning import RemoveCheckpoints, ThinPlaces
 from runstone.store.writes.verbs import GiveOrder, TakeSteering
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
@@ -179,6 +180,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         Reported(ReportUsage("seen", None, usage("late")), "seen", 2),
         NoteCommandEnd("live", CommandEnd(launch=1, pgid=76, exit_code=0)),
         EndCommand("live", 1, "run.failed", {"error": {"message": "late"}}, CommandEnd(launch=1, pgid=76, signal=9)),
+        TakeOver(Append("live", 1, [TOOL]), OTHER, spool="late", number=7),
+        OpenHandle(new_run("late"), OTHER, 1),
     ]),
     *((f"fenced {type(write).__name__}", lambda write=write: write) for write in [
         Append("live", 9, [event()]),
@@ -246,6 +249,9 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         TakeOutput("live", None, 1, [PRINTED], []),
         TakeOutput("live", 1, 1, [msgspec.structs.replace(PRINTED, expected=5)], []),
         EndCommand("live", 9, "run.completed", {}, CommandEnd(launch=1, pgid=76)),
+        TakeOver(Append("live", 9, [event()]), OTHER, spool="late", number=1),
+        TakeOver(OpenHandle(new_run("live"), OTHER, 1), OTHER, spool="late", number=1),
+        OpenHandle(new_run("pending"), OTHER, 2),
     ]),
 ]  # fmt: skip
 
@@ -365,7 +371,7 @@ def test_every_write_class_has_its_refusal() -> None:
     known = {one.__name__ for one in _subclasses(Write)} - {"Late"}
     # These refuse nothing: they leave alone what they may not change, or change nothing that is said. The last two of
     # the first line are parts of others.
-    harmless = {"InterruptRun", "RenewLeases", "PauseParked", "SaveCard"}
+    harmless = {"InterruptRun", "RenewLeases", "KeepAlive", "PauseParked", "SaveCard"}
     assert known - made <= harmless | {"CollectBlobs", "GiveBack", "TidySearch"} | REPAIRS | _others()
 
 

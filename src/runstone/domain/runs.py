@@ -191,6 +191,15 @@ def check_move(head: Head, event_type: str) -> None:
         )
 
 
+SILENT: Final = "no heartbeat since"
+"""Begins the reason of a run that is interrupted only because nobody heard of its owner, who may live."""
+
+GONE: Final = "process "
+REBOOTED: Final = "the machine was restarted"
+JUDGED: Final = (SILENT, GONE, REBOOTED)
+"""Begin the reasons of runs that others have judged interrupted; their owners did not leave them."""
+
+
 def check_fence(head: Head, attempt: int) -> None:
     """Raises `Fenced` unless `attempt` is the open attempt of the run."""
     if head.attempt != attempt or head.status != "running":

@@ -33,6 +33,14 @@ class Place(msgspec.Struct, frozen=True):
     """Of a group whose items were saved one by one: those that it takes the place of."""
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What leads from one state to the next: keys with new values, lists with more items, keys that are gone."""
+
+    set: dict[str, Any] = {}
+    append: dict[str, list[Any]] = {}
+    drop: list[str] = []
+
+
 class SavedList:
     """A list as it was saved. Only the first `count` names are its own: a later one may share them and add more."""
 
@@ -124,6 +132,58 @@ class Saved:
             after.lists[path] = self._longer_list(path, encoded, places)
         return places, after
 
+    def merged(self, change: "Change") -> "tuple[list[Place], Saved]":
+        """The places of a change that names top-level keys. Linear in what the change holds."""
+        places: list[Place] = []
+        after = Saved()
+        after.number, after.values = self.number + 1, dict(self.values)
+        after.longest, after.lists = dict(self.longest), dict(self.lists)
+        for key in change.drop:
+            after._drop(_path(key), places, of_list=True, of_value=True)
+        for key, value in change.set.items():
+            after._drop(_path(key), places, of_list=type(value) is not list, of_value=type(value) is list)
+        for key, value in change.set.items():
+            after._set(_path(key), value, places, self)
+        for key, items in change.append.items():
+            path = _path(key)
+            if path in after.values or path == "" or not isinstance(items, list):
+                raise InvalidInput(f"append adds items to lists; {path!r} is none")
+            after.lists[path] = self._longer_list(path, [codec.encode(item) for item in items], places)
+        if "" in after.values.keys() | after.lists.keys() and len(after.values) + len(after.lists) > 1:
+            raise InvalidInput("a state's top-level keys must not be empty text")
+        return places, after
+
+    def _set(self, path: str, value: Any, places: list[Place], before: "Saved") -> None:
+        if type(value) is list:
+            self.lists[path] = before._changed_list(path, value, places)
+            return
+        data = codec.encode(value)
+        self.values[path] = name = hash(data)
+        if before.values.get(path) != name:
+            places.append(Place(path, WHOLE, data))
+
+    def _drop(self, path: str, places: list[Place], *, of_list: bool, of_value: bool) -> None:
+        """Notes that a key is gone, or has a value of the other kind from now on."""
+        if of_value and self.values.pop(path, None) is not None:
+            places.append(Place(path, WHOLE, None))
+        if of_list and (found := self.lists.pop(path, None)) is not None:
+            self.longest[path] = found.longest
+            places.append(Place(path, LENGTH, None))
+
+    def change_to(self, state: Any) -> "tuple[Change, Saved]":
+        """What leads to the state, by its top-level keys, and what is saved then. Linear in the state."""
+        places, after = self.changes(state)
+        whole = state if isinstance(state, dict) else {"": state}
+        touched = {place.path for place in places}
+        gone = [path for path in touched if path not in after.values and path not in after.lists]
+        longer = {
+            path: whole[path][self.lists[path].count :]
+            for path in touched & after.lists.keys() & self.lists.keys()
+            if _only_longer(self.lists[path], after.lists[path])
+        }
+        rest = {path: whole[path] for path in touched if path not in longer and path not in gone}
+        return Change(set=rest, append=longer, drop=sorted(gone)), after
+
     def _longer_list(self, path: str, encoded: list[bytes], places: list[Place]) -> SavedList:
         before = self._before(path)
         count = before.count + len(encoded)
@@ -136,6 +196,10 @@ class Saved:
             names = names[: before.count]
         names.extend(map(hash, encoded))
         return SavedList(names, before.longest, _tail(items, first), count)
+
+
+def _only_longer(before: SavedList, after: SavedList) -> bool:
+    return before.count < after.count and before.names[: before.count] == after.names[: before.count]
 
 
 def _laid_out(

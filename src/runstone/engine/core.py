@@ -7,17 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstone.domain import codec, keys
 from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.clock import Clock
+from runstone.domain.inputs import InputRequest
 from runstone.domain.redaction import Redactor
 from runstone.domain.secrets import Source
-from runstone.errors import StoreError, ValueTooLarge
+from runstone.domain.state import Saved
+from runstone.engine.limits import own_cap
+from runstone.errors import BudgetReached, StoreError, ValueTooLarge
+from runstone.store import questions
 from runstone.store.base import Write
 from runstone.store.reads import Reader
 from runstone.store.writer import Receipt, Writer
+from runstone.store.writes.checkpoints import SaveCheckpoint
+
+if TYPE_CHECKING:
+    from runstone.engine.deliveries import Delivery
 
 POLL_S = 0.05
 """How often other processes' commits are looked for."""
@@ -39,29 +47,20 @@ def wrapping(wrap: Callable[[Write], Write]) -> Iterator[None]:
         _wrap.reset(token)
 
 
-class Core:
-    """One open ledger of this process. Everything above it shares these parts."""
+class State(NamedTuple):
+    """A state to be saved: the whole of it, or what was added to its lists."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        reader: Reader,
-        clock: Clock,
-        signals: "Signals",
-        folder: Path | None = None,
-        *,
-        redactor: Redactor | None = None,
-    ) -> None:
-        self.folder = folder
-        """Where files beside the ledger lie; None for a ledger without a folder."""
-        self.writer = writer
-        self.reader = reader
+    state: Any = None
+    append: dict[str, list[Any]] | None = None
+
+
+class Desk:
+    """Where what a caller gives is checked and cleaned, before it is written anywhere."""
+
+    def __init__(self, clock: Clock, redactor: Redactor) -> None:
         self.clock = clock
-        self.signals = signals
-        self.redactor = redactor or Redactor()
+        self.redactor = redactor
         """Every text that people are shown passes it on its way in; keys, inputs, results and states do not."""
-        self.secrets: Source | None = None
-        """Gives the values of secrets, after what a run is given itself."""
 
     def clean(self, name: str, text: str, limit: int = codec.ROW_TEXT_BYTES) -> str:
         """A row's text without secrets, as long as a row's text may be. Raises as `bounded` does."""
@@ -77,13 +76,6 @@ class Core:
         except ValueTooLarge:  # what was put in the place of short secrets made them too long
             return {name: _as_short(text, labels.get(name, "")) for name, text in clean.items()}
 
-    def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
-        """Queues a write."""
-        wrap = _wrap.get()
-        if wrap is not None:
-            write = wrap(write)
-        return self.writer.submit(write, unseen)
-
     def now(self) -> int:
         """Microseconds UTC."""
         return self.clock.now()
@@ -91,6 +83,69 @@ class Core:
     def new_id(self) -> str:
         """A new id (UUIDv7): ordered by time, unique without asking anyone."""
         return keys.time_ordered_id(self.clock.now(), os.urandom(10))
+
+
+class Core(Desk):
+    """One open ledger of this process. Everything above it shares these parts."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        reader: Reader,
+        clock: Clock,
+        signals: "Signals",
+        folder: Path | None = None,
+        *,
+        redactor: Redactor | None = None,
+    ) -> None:
+        super().__init__(clock, redactor or Redactor())
+        self.folder = folder
+        """Where files beside the ledger lie; None for a ledger without a folder."""
+        self.writer = writer
+        self.reader = reader
+        self.signals = signals
+        self.secrets: Source | None = None
+        """Gives the values of secrets, after what a run is given itself."""
+
+    def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
+        """Queues a write."""
+        wrap = _wrap.get()
+        if wrap is not None:
+            write = wrap(write)
+        return self.writer.submit(write, unseen)
+
+    def worker_thread(self, run_id: str) -> str | None:
+        """The thread of a run's own conversation, if it has one."""
+        return self.reader.runs.get(run_id).worker_thread_id
+
+    def saved(self, run_id: str) -> Saved:
+        """What the run's last checkpoint holds."""
+        return self.reader.states.load(run_id)[1]
+
+    def checkpoint(
+        self, run_id: str, attempt: int, before: Saved, new: State, label: str | None
+    ) -> tuple[Write, Saved]:
+        """The write that saves a state, and what is saved then."""
+        places, saved = before.changes(new.state) if new.append is None else before.appended(new.append)
+        return SaveCheckpoint(run_id, attempt, places, label=label, after=before.number), saved
+
+    def finished_children(self, run_id: str, attempt: int, limit: int) -> "list[Delivery]":
+        """Ends of the run's children that no attempt of it has acknowledged."""
+        from runstone.engine import deliveries
+
+        return deliveries.of_parent(self, run_id, attempt, limit)
+
+    def own_cap(self, run_id: str) -> BudgetReached | None:
+        """That the run and all below it have spent its budget."""
+        return own_cap(self.reader, run_id, codec.encode(self.reader.runs.get(run_id).options).decode())
+
+    def steered(self, run_id: str) -> bool:
+        """Whether the run was sent messages that it has not had."""
+        return bool(self.reader.rows("any_steering", run=self.reader.runs.pk(run_id))[0][0])
+
+    def question(self, input_id: str) -> InputRequest:
+        """The input request."""
+        return questions.get(self.reader, input_id)
 
 
 def _as_short(text: str, as_this: str) -> str:

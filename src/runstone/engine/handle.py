@@ -17,17 +17,14 @@ from runstone.domain.records import Command
 from runstone.domain.state import Saved
 from runstone.domain.telemetry import Usage, to_picousd
 from runstone.engine import prices
-from runstone.engine.core import Core
-from runstone.engine.limits import own_cap
+from runstone.engine.core import State
 from runstone.engine.outcome import error_of
-from runstone.engine.supervisor import Supervisor
+from runstone.engine.ports import Leases, Parts
 from runstone.errors import Fenced, InputExpired, InvalidInput, RunstoneError
-from runstone.store import questions
 from runstone.store.base import Write
 from runstone.store.blobs import pack
 from runstone.store.writer import Receipt, Unseen, Writer
 from runstone.store.writes.asking import AskAndPark
-from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage
 from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import EndRun, ParkRun, UpdateRun, YieldRun
@@ -58,13 +55,15 @@ class RunHandle:
 
     def __init__(
         self,
-        core: Core,
-        supervisor: Supervisor,
+        core: Parts,
+        supervisor: Leases,
         run_id: str,
         attempt: int,
         *,
         state: Any = None,
         saved: Saved | None = None,
+        unseen: list[Receipt] | None = None,
+        worker_thread_id: str | None = None,
     ) -> None:
         self.id = run_id
         self.attempt = attempt
@@ -82,9 +81,9 @@ class RunHandle:
         self._supervisor = supervisor
         self._saved = saved or Saved()
         self._checkpointed: Receipt | None = None
-        self._unseen: list[Receipt] = Unseen()
+        self._unseen: list[Receipt] = Unseen() if unseen is None else unseen
         self._tools: dict[str, str] = {}
-        self._worker_thread_id: str | None = None
+        self._worker_thread_id = worker_thread_id
         self._summary: str | None = None
         self._ended = False
         self._final: Receipt | None = None
@@ -213,9 +212,7 @@ class RunHandle:
         Give them to `acknowledge=` of the checkpoint or message that takes them in, or to `acknowledge`: each end is
         then told exactly once, whatever crashes. A child that was retried and ended again has a new end.
         """
-        from runstone.engine import deliveries
-
-        return deliveries.of_parent(self._core, self.id, self.attempt, limit)
+        return self._core.finished_children(self.id, self.attempt, limit)
 
     def acknowledge(self, children: "Iterable[Delivery]") -> Receipt:
         """Acknowledges what `finished_children` gave. Refused with `AlreadyDelivered` where that was done before."""
@@ -234,9 +231,7 @@ class RunHandle:
     def worker_thread_id(self) -> str:
         """The thread of this run's own conversation."""
         if self._worker_thread_id is None:
-            self._worker_thread_id = (
-                self._core.reader.runs.get(self.id).worker_thread_id or f"{self.id}.thread"
-            )
+            self._worker_thread_id = self._core.worker_thread(self.id) or f"{self.id}.thread"
         return self._worker_thread_id
 
     def update(self, *, title: str | None = None, labels: dict[str, str] | None = None) -> Receipt:
@@ -263,8 +258,7 @@ class RunHandle:
             raise InvalidInput("checkpoint takes a state or append=, one of the two")
         label = None if label is None else self._core.clean("label", label)
         before = self._last_saved()
-        places, saved = before.changes(state) if append is None else before.appended(append)
-        write = SaveCheckpoint(self.id, self.attempt, places, label=label, after=before.number)
+        write, saved = self._core.checkpoint(self.id, self.attempt, before, State(state, append), label)
         self._checkpointed = self._submit(self._with_ends(write, acknowledge))
         self._saved = saved
         return self._checkpointed
@@ -273,7 +267,7 @@ class RunHandle:
         """What the last checkpoint holds: as this handle saved it, or as the ledger has it after a save was refused."""
         if self._checkpointed is not None and self._checkpointed.error is not None:
             self._checkpointed = None
-            self._saved = self._core.reader.states.load(self.id)[1]
+            self._saved = self._core.saved(self.id)
         return self._saved
 
     def _submit(self, write: Any) -> Receipt:
@@ -314,8 +308,7 @@ class RunHandle:
         extra, saved = None, None
         if state is not None:
             before = self._last_saved()
-            places, saved = before.changes(state)
-            extra = SaveCheckpoint(self.id, self.attempt, places, label="paused", after=before.number)
+            extra, saved = self._core.checkpoint(self.id, self.attempt, before, State(state), "paused")
         park = ParkRun(
             self.id, self.attempt, "run.paused", {"reason": self._core.clean("reason", reason)}, extra=extra
         )
@@ -346,7 +339,7 @@ class RunHandle:
         )  # fmt: skip
         asked = inputs.without_secrets(asked, self._core.redactor.text)
         found = self._ask_and_park(asked, state)
-        return questions.get(self._core.reader, found.input_id)
+        return self._core.question(found.input_id)
 
     def ask_budget(self, *, state: Any = None) -> bool:
         """Where the run and all below it have spent its budget: asks whether to raise it, leaves the run: True.
@@ -354,8 +347,7 @@ class RunHandle:
         The budget is `start_run(options={"budget": {...}})`. State, question and status are saved in one transaction;
         go on with `ledger.continue_run` once it is raised.
         """
-        options = codec.encode(self._core.reader.runs.get(self.id).options).decode()
-        reached = own_cap(self._core.reader, self.id, options)
+        reached = self._core.own_cap(self.id)
         if reached is None:
             return False
         asked = budgets.question(reached.details["budget"], reached.details["caps"], self._core.now())
@@ -367,8 +359,7 @@ class RunHandle:
         checkpoint = None
         if state is not None:
             before = self._last_saved()
-            places, saved = before.changes(state)
-            checkpoint = SaveCheckpoint(self.id, self.attempt, places, label="asked", after=before.number)
+            checkpoint, saved = self._core.checkpoint(self.id, self.attempt, before, State(state), "asked")
         found: Asked = self._submit(AskAndPark(write, checkpoint)).result()
         if found.status == "open":
             self._saved = saved or self._saved
@@ -479,8 +470,7 @@ class RunHandle:
         """
         if self._unseen:
             Writer.raise_unseen(self._unseen)
-        reader = self._core.reader
-        if not reader.rows("any_steering", run=reader.runs.pk(self.id))[0][0]:
+        if not self._core.steered(self.id):
             return []
         take = TakeSteering(self.id, self.attempt, self.worker_thread_id)
         texts: list[str] = self._submit(take).result()

@@ -14,9 +14,11 @@ import msgspec
 
 from runstone.domain import codec, observed
 from runstone.domain.records import Command, Lease, ProcessRecord
+from runstone.domain.runs import GONE, REBOOTED, SILENT
 from runstone.engine.core import Core
 from runstone.engine.groups import GroupEnd, end_group, group_alive
 from runstone.engine.liveness import identity_of
+from runstone.engine.ports import Held
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
 from runstone.store.writes.boards import CarryOutStop, MoveCommand
@@ -30,26 +32,6 @@ _SETTLE_S = 5.0
 """What a busy machine may add to the heartbeat that `settle` waits for; an owner that lives renews long before."""
 
 LostReason = str
-
-
-class Held:
-    """A run that this process owns. `lost`, `stop` and `pause` are called at most once, from the heartbeat thread."""
-
-    __slots__ = ("attempt", "lost", "pause", "run_id", "stop")
-
-    def __init__(
-        self,
-        run_id: str,
-        attempt: int,
-        lost: Callable[[LostReason], None] | None,
-        stop: Callable[[Command], None] | None,
-        pause: Callable[[Command], None] | None,
-    ) -> None:
-        self.run_id = run_id
-        self.attempt = attempt
-        self.lost = lost
-        self.stop = stop
-        self.pause = pause
 
 
 class Supervisor:
@@ -342,7 +324,7 @@ class Supervisor:
 
     def _how(self, identity: ProcessIdentity) -> str:
         rebooted = identity.boot_id != self.identity.boot_id
-        return "the machine was restarted" if rebooted else f"process {identity.pid} is gone"
+        return REBOOTED if rebooted else f"{GONE}{identity.pid} is gone"
 
     def _watch(self, lease: Lease) -> str | None:
         """Why the owner counts as dead, or None for one that may live."""
@@ -357,7 +339,7 @@ class Supervisor:
             return None
         if running - seen[1] < self.heartbeat_s:
             return None
-        return f"no heartbeat since {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{SILENT} {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def settle(self, run_id: str) -> None:
         """Reconciles, until no expired lease in the run's tree is left unjudged. Blocks, for a heartbeat or a bit more.

@@ -21,6 +21,7 @@ from runstone.server.routes import (
     checkpoints,
     commands,
     definitions,
+    handles,
     inputs,
     meta,
     runs,
@@ -38,7 +39,7 @@ from runstone.server.stream.hub import Hub
 
 ROUTERS = (
     auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
-    boards.router, definitions.router, blobs.router, stream.router, meta.router,
+    boards.router, definitions.router, blobs.router, stream.router, handles.router, meta.router,
 )  # fmt: skip
 """Below /api/v1."""
 

@@ -91,6 +91,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.CommandFailed: 409,
     errors.CommandTimedOut: 409,
     errors.CommandResultInvalid: 409,
+    errors.ClientMissing: 501,
     errors.PricesMissing: 501,
     errors.ProcessesUnreadable: 503,
     errors.StoreError: 503,
@@ -106,6 +107,8 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.LedgerClosed: 503,
     errors.ForkedLedger: 503,
     errors.WriteUncertain: 503,
+    errors.ServerUnreachable: 503,
+    errors.SpoolFull: 507,
 }
 """The status of each error; a test compares it with errors.py."""
 

@@ -52,6 +52,7 @@ _ORDER = (
     "save_board",
     "save_card",
     "save_command",
+    "save_spool",
     "delete_text",
     "insert_text",
     "insert_search",
@@ -72,6 +73,8 @@ class Cache:
         self.by_pk: dict[int, Head] = {}
         self.threads: dict[str, tuple[int, int]] = {}
         self.next: dict[str, int] = {}
+        self.marks: dict[str, int] = {}
+        """How far each client's spool was taken over."""
         self.awaited: set[int] = set()
         self._awaited_known = False
         self.asking: set[int] = set()
@@ -84,6 +87,7 @@ class Cache:
         self.by_pk.clear()
         self.threads.clear()
         self.next.clear()
+        self.marks.clear()
         self.awaited.clear()
         self._awaited_known = False
         self.asking.clear()
@@ -147,7 +151,12 @@ class Batch:
         self._marks: dict[str, int] = {}
         self._dirtied: list[int] = []
         self._requests: set[tuple[int, str]] = set()
-        if not cache.next or len(cache.heads) > HEADS_KEPT or len(cache.threads) > HEADS_KEPT:
+        if (
+            not cache.next
+            or len(cache.heads) > HEADS_KEPT
+            or len(cache.threads) > HEADS_KEPT
+            or len(cache.marks) > HEADS_KEPT
+        ):
             cache.clear()
             cache.next = {table: number + 1 for table, number in db.rows("sequences")}
 
@@ -324,6 +333,21 @@ class Batch:
         """Stages a packed blob (digest, codec, size, data); equal content is stored once. Gives the digest."""
         self.staged.setdefault("insert_blob", []).append(blob)
         return str(blob[0])
+
+    def mark(self, spool: str) -> int:
+        """The number of the last operation of a client's spool that was taken over. Sends nothing that is staged."""
+        known = self.cache.marks.get(spool)
+        if known is None:
+            found = self.db.rows("taken_over_up_to", {"spool": spool})
+            known = self.cache.marks[spool] = found[0][0] if found else 0
+        return known
+
+    def set_mark(self, spool: str, number: int) -> None:
+        """Stages how far the spool is taken over, and notes it for the writes that follow."""
+        before = self.cache.marks.get(spool, 0)
+        self.stage("save_spool", spool, number, self.now)
+        self.cache.marks[spool] = number
+        self._on_refusal(lambda: self.cache.marks.__setitem__(spool, before))
 
     def set_thread(self, thread_id: str, pk: int, last_seq: int) -> None:
         """Notes a thread's last seq for the writes that follow."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from runstone.domain.clock import Clock
 from runstone.errors import (
@@ -80,6 +80,18 @@ class _Settled(asyncio.Future[None]):
         return False
 
 
+class Settler(Protocol):
+    """Who settles receipts: a writer, or a client's queue."""
+
+    unseen: "list[Receipt]"
+
+    def wait(self, receipt: "Receipt", timeout: float | None) -> None:
+        """Blocks until the receipt is settled."""
+
+    def future(self, receipt: "Receipt") -> "asyncio.Future[None]":
+        """What is done in the running loop once the receipt is settled."""
+
+
 class Receipt:
     """What a write returns: await it, call `.result()`, or leave it.
 
@@ -89,7 +101,7 @@ class Receipt:
 
     __slots__ = ("_group", "_outcome", "_unseen", "_writer", "write")
 
-    def __init__(self, writer: "Writer", write: Write, unseen: "list[Receipt] | None") -> None:
+    def __init__(self, writer: Settler, write: Write, unseen: "list[Receipt] | None") -> None:
         self._writer = writer
         self._unseen = unseen
         self.write = write
@@ -100,6 +112,13 @@ class Receipt:
     def done(self) -> bool:
         """Whether the ledger has answered."""
         return self._outcome is not _PENDING
+
+    @property
+    def state(self) -> str:
+        """`queued`, then `acknowledged` or `refused`; with a server that is away `spooled` between the two."""
+        if self._outcome is _PENDING:
+            return "queued"
+        return "acknowledged" if self._outcome.error is None else "refused"
 
     def result(self, timeout: float | None = 60.0) -> Any:
         """The write's value, once it is durable. Raises what refused it, or `WriteUncertain` after `timeout` s."""

@@ -6,7 +6,6 @@ from runstone.domain import codec
 from runstone.store.base import Write
 from runstone.store.batch import Batch
 from runstone.store.writes import orders
-from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.inputs import Asked, AskInput
 from runstone.store.writes.lifecycle import end_attempt
 
@@ -21,7 +20,7 @@ class AskAndPark(Write):
 
     __slots__ = ("ask", "checkpoint", "size")
 
-    def __init__(self, ask: AskInput, checkpoint: SaveCheckpoint | None) -> None:
+    def __init__(self, ask: AskInput, checkpoint: Write | None) -> None:
         self.ask = ask
         self.checkpoint = checkpoint
         self.size = ask.size + (checkpoint.size if checkpoint is not None else 0)

@@ -30,14 +30,15 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Append(Write):
-    """Appends a caller's events. The value is the last (seq, position)."""
+    """Appends a caller's events. The value is the last (seq, position). `late` ones are of an ended attempt."""
 
-    __slots__ = ("attempt", "events", "light", "run_id", "size")
+    __slots__ = ("attempt", "events", "late", "light", "run_id", "size")
 
     def __init__(self, run_id: str, attempt: int | None, events: list[NewEvent]) -> None:
         self.run_id = run_id
         self.attempt = attempt
         self.events = events
+        self.late = False
         size, light = 200, True
         for index, event in enumerate(events):
             size += 200 + len(event.payload)
@@ -50,7 +51,8 @@ class Append(Write):
 
     def decide(self, batch: Batch) -> tuple[int, int]:
         head = batch.cache.heads.get(self.run_id) or batch.head(self.run_id)
-        if self.attempt is not None and (head.attempt != self.attempt or head.status != "running"):
+        fenced = head.attempt != self.attempt or head.status != "running"
+        if fenced and self.attempt is not None and not self.late:
             runs.check_fence(head, self.attempt)
         last = (0, 0)
         if self.light:
@@ -169,7 +171,7 @@ class SaveThread(Write):
 class AppendMessages(Write):
     """Appends messages to a thread, made on first use. The value is the last message's id."""
 
-    __slots__ = ("at", "attempt", "event_key", "messages", "run_id", "size", "thread_id", "worker")
+    __slots__ = ("at", "attempt", "event_key", "late", "messages", "run_id", "size", "thread_id", "worker")
 
     def __init__(
         self,
@@ -188,6 +190,7 @@ class AppendMessages(Write):
         self.messages = messages
         self.run_id = run_id
         self.attempt = attempt
+        self.late = False
         self.worker = worker
         self.event_key = (
             event_key  # of the event that tells of them; a caller who gives one has looked for it
@@ -199,7 +202,7 @@ class AppendMessages(Write):
         head = None
         if self.run_id is not None:
             head = batch.head(self.run_id)
-            if self.attempt is not None:
+            if self.attempt is not None and not self.late:
                 runs.check_fence(head, self.attempt)
         thread, before = batch.thread(self.thread_id) or (batch.number("threads"), 0)
         seq = before + len(self.messages)

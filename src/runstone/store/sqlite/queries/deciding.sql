@@ -142,3 +142,10 @@ WHERE j.run = :run AND r.parent = j.run AND r.detached = 0 AND r.superseded = 0 
 
 -- name: texts_of_run
 SELECT id FROM texts WHERE run = :run AND source = :source AND message IS NULL
+
+-- name: taken_over_up_to
+SELECT last FROM spools WHERE spool = :spool
+
+-- name: attempt_owners_from
+-- Who held the attempts of a run from one on, the first one first.
+SELECT owner FROM attempts WHERE run = :run AND number >= :attempt ORDER BY number

@@ -187,3 +187,14 @@ INSERT INTO texts (id, source, run, message) VALUES (?, ?, ?, ?)
 
 -- name: insert_search
 INSERT INTO search (rowid, body) VALUES (?, ?)
+
+-- name: save_spool
+-- A batch may hold several rows for a spool: the last one counts.
+INSERT INTO spools (spool, last, at) VALUES (?, ?, ?)
+ON CONFLICT (spool) DO UPDATE SET last = excluded.last, at = excluded.at
+
+-- name: forget_spools
+DELETE FROM spools WHERE spool IN (SELECT spool FROM spools WHERE at < ? ORDER BY at LIMIT 100)
+
+-- name: renew_lease
+UPDATE leases SET expires_at = ? WHERE run = ? AND owner = ?
