@@ -15,6 +15,7 @@ import msgspec
 
 from runstone import redacting
 from runstone.domain import workflows
+from runstone.domain.retention import Retention
 from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.command_spec import CommandSpec
 from runstone.engine.registry import Registry, default_registry, filling
@@ -45,6 +46,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     settings: Settings = Settings()
     redaction: redacting.Table = redacting.Table()
     """Read by every writer of the workspace, not only by what runs things: see redacting.py."""
+    retention: Retention = Retention()
+    """As well: see retention.py."""
 
 
 @final

@@ -48,6 +48,7 @@ from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Threads
 from runstone.redacting import redactor_of
+from runstone.retention import default_of
 from runstone.store import event_pages, lists
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
@@ -58,6 +59,7 @@ from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRu
 from runstone.views import Views
 
 if TYPE_CHECKING:
+    from runstone.care.retaining import Retainer
     from runstone.domain.comparison import Comparison
     from runstone.engine.deliveries import Delivery
 
@@ -94,6 +96,7 @@ class Ledger:
         self._clock = clock or SystemClock()
         self._closed = False
         self._forked = False
+        self._retainer: Retainer | None = None
         path = workspace.database
         if _inherited and _file(path) in _inherited:
             raise ForkedLedger(f"{path} was open when this process was forked from its parent")
@@ -113,6 +116,8 @@ class Ledger:
                 self._writer, self._reader, self._clock, signals, workspace.folder, redactor=redactor
             )
             self._core.secrets = secrets
+            self._core.retain = self._retain
+            self._retention = default_of(workspace.root)
             self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
         self.threads = Threads(self)
         self.boards = Boards(self)
@@ -137,6 +142,13 @@ class Ledger:
         if self._writer is None:
             raise StoreReadOnly("this ledger was opened for reading", hint="open it without readonly=True")
         return self._core
+
+    def _retain(self, run_id: str) -> None:
+        if self._retainer is None:
+            from runstone.care.retaining import Retainer
+
+            self._retainer = Retainer(self, self._retention)
+        self._retainer.ask(run_id)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -565,6 +577,8 @@ class Ledger:
         _open_ledgers.discard(self)
         self._signals.close()
         try:
+            if self._retainer is not None:
+                self._retainer.close(timeout)
             if self._supervisor is not None:
                 self._supervisor.close(timeout=timeout)
         finally:

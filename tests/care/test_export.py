@@ -283,6 +283,15 @@ def test_a_file_that_is_not_whole_is_refused_by_its_line_and_changes_nothing(
     assert content(tmp_path) == before
 
 
+def test_a_file_of_an_earlier_version_is_taken(source: Path, tmp_path: Path) -> None:
+    data = (source / "all.jsonl").read_bytes().splitlines()
+    (tmp_path / "x.jsonl").write_bytes(
+        cut([data[0].replace(b'export":2', b'export":1'), *data[1:]], len(data))
+    )
+    with runstone.open(tmp_path) as ledger:
+        assert ledger.care.import_(tmp_path / "x.jsonl").runs > 0
+
+
 def test_what_no_ledger_takes_is_the_fault_of_the_file(source: Path, tmp_path: Path) -> None:
     data = swapped(b'"status":"todo"', b'"status":"lost"', b'"card"')(
         (source / "all.jsonl").read_bytes().splitlines()

@@ -221,4 +221,5 @@ def test_a_verb_has_the_fields_of_the_method_that_it_stands_for(
     kind: type[msgspec.Struct], method: Callable[..., Any], names: dict[str, str]
 ) -> None:
     parameters = list(inspect.signature(method).parameters)[1:]
+    parameters = [name for name in parameters if name != "acknowledge"]  # lines hear of no ends
     assert {names.get(name, name) for name in parameters} == set(kind.__struct_fields__)

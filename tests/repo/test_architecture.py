@@ -39,6 +39,7 @@ ORDER = (
         "redacting",
         "reports",
         "repricing",
+        "retention",
         "trust",
         "views",
     ),

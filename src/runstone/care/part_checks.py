@@ -164,7 +164,7 @@ def _unreadable(reader: Reader, row: Row, kept: Sequence[int]) -> tuple[int, str
         data = _value(reader, row)
         _json.decode(data)
         if groups.number_of(item) is not None:
-            groups.unpack(data, raw=True)
+            groups.unpack(item, data, raw=True)
     except (RunstoneError, ValueError) as error:
         return _shown_at(since, kept), f"{path}[{item}]: {error}" if item >= 0 else f"{path}: {error}"
     return None
@@ -205,8 +205,7 @@ class _Lists:
             return [row[1]]
         if groups.number_of(row[1]) is None:
             return []
-        start, data = groups.first_of(row[1]), _value(self._reader, row)
-        return [start + index for index, _ in groups.unpack(data, raw=True)]
+        return groups.unpack(row[1], _value(self._reader, row), raw=True)[0]
 
     def unmet(self) -> tuple[int, str] | None:
         """The first checkpoint whose list lacks an item."""

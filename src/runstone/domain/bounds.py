@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runstone.domain import codec
+from runstone.domain.retention import retention_of
 from runstone.errors import InvalidInput, NotJournalable, ValueTooLarge
 
 
@@ -36,9 +37,10 @@ def pairs(what: str, batch: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
 
 
 def options_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Checked options: an object, 4 KB as JSON."""
+    """Checked options: an object, 4 KB as JSON, with a retention that can be kept."""
     if not isinstance(options, dict):
         raise InvalidInput(f"options must be an object, not {codec.shown(options)}")
+    retention_of(options)
     row_json("options", options)
     return options
 

@@ -237,8 +237,8 @@ def read_header(data: bytes) -> Header:
         raise wrong(
             1, "the file is no export of Runstone", hint="make one with: runstone export --all -o FILE"
         )
-    if found["runstone_export"] != VERSION:
-        told = f"the export has version {found['runstone_export']}; this version reads {VERSION}"
+    if not 1 <= found["runstone_export"] <= VERSION:
+        told = f"the export has version {found['runstone_export']}; this version reads up to {VERSION}"
         raise wrong(1, told, hint="upgrade: pip install --upgrade runstone")
     try:
         return msgspec.convert(found, Header)

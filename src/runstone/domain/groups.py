@@ -43,16 +43,19 @@ def pack(items: Sequence[bytes | None]) -> bytes:
     return b"[[%b],[%b]]" % (b",".join(holes), b",".join(item for item in items if item is not None))
 
 
-def unpack(data: bytes, *, raw: bool) -> Iterable[tuple[int, Any]]:
-    """(index in the group, item) of what a group has; an item is its JSON where it is asked for `raw`.
+def unpack(item: int, data: bytes, *, raw: bool) -> tuple[Iterable[int], list[Any]]:
+    """The indexes of the list items that a group has, and the items: their JSON where it is asked for `raw`.
 
     Raises `ValueError` for what is no group.
     """
     holes, items = (_raw if raw else _plain).decode(data)
+    there = range(first_of(item), first_of(item) + len(holes) + len(items))
     if not holes:
-        return enumerate(items)
-    there = [index for index in range(len(holes) + len(items)) if index not in holes]
-    return zip(there, items, strict=True)
+        return there, items
+    found = [index for index in there if index - there.start not in holes]
+    if len(found) != len(items):
+        raise ValueError(f"a group has {len(items)} items and {len(holes)} holes, which do not fit together")
+    return found, items
 
 
 def spread(

@@ -264,19 +264,17 @@ def assemble(rows: Iterable[tuple[str, int, bytes | None]], *, named: bool = Tru
 def _assemble_list(path: str, length: int, parts: dict[int, bytes], saved: Saved | None) -> list[Any]:
     found: dict[int, Any] = {}
     for item, data in parts.items():
-        number = groups.number_of(item)
-        if number is not None:
-            start = number * groups.SIZE
-            found.update((start + i, one) for i, one in groups.unpack(data, raw=saved is not None))
-    single = ((item, data) for item, data in parts.items() if item >= 0)
+        if groups.number_of(item) is not None:
+            found.update(zip(*groups.unpack(item, data, raw=saved is not None), strict=True))
+    single = {item: data for item, data in parts.items() if item >= 0}  # newer than the group
+    found.update(single if saved is not None else {item: codec.decode(data) for item, data in single.items()})
+    items = [*map(found.__getitem__, range(length))]
     if saved is None:
-        found.update((item, codec.decode(data)) for item, data in single)
-        return [found[index] for index in range(length)]
-    found.update(single)  # a row of its own is newer than the group
-    items = [bytes(found[index]) for index in range(length)]
-    names = [*map(hash, items)]
-    saved.lists[path] = SavedList(names, _longest(parts), _tail(items, 0), length)
-    return [*map(codec.decode, items)]
+        return items
+    encoded = [*map(bytes, items)]
+    names = [*map(hash, encoded)]
+    saved.lists[path] = SavedList(names, _longest(parts), _tail(encoded, 0), length)
+    return [*map(codec.decode, encoded)]
 
 
 def _longest(parts: Iterable[int]) -> int:

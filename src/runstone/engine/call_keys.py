@@ -16,8 +16,9 @@ def of_child(entry: Entry, agent: str, input: Any, key: str | None, options: dic
     """The key of a child; `input` has references in the place of secrets."""
     if key is not None:
         return keys.explicit_key("child", agent, key)
-    # How often it may be tried is not what the work is: another retry must not do finished work again.
-    lasting = {name: value for name, value in options.items() if name != "retry"}
+    # How often it may be tried, and what is kept of it, is not what the work is: another retry must not do finished
+    # work again.
+    lasting = {name: value for name, value in options.items() if name not in ("retry", "retention")}
     return keys.child_key("child", agent, entry.version, input, lasting)
 
 

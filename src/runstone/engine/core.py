@@ -14,6 +14,7 @@ from runstone.domain.bounds import bounded, labels_of
 from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.redaction import Redactor
+from runstone.domain.retention import EVERY
 from runstone.domain.secrets import Source
 from runstone.domain.state import Saved
 from runstone.engine.limits import own_cap
@@ -106,6 +107,8 @@ class Core(Desk):
         self.signals = signals
         self.secrets: Source | None = None
         """Gives the values of secrets, after what a run is given itself."""
+        self.retain: Callable[[str], None] | None = None
+        """Told of runs that have saved many checkpoints."""
 
     def submit(self, write: Write, unseen: list[Receipt] | None = None) -> Receipt:
         """Queues a write."""
@@ -127,7 +130,13 @@ class Core(Desk):
     ) -> tuple[Write, Saved]:
         """The write that saves a state, and what is saved then."""
         places, saved = before.changes(new.state) if new.append is None else before.appended(new.append)
+        self.retained(run_id, saved.number)
         return SaveCheckpoint(run_id, attempt, places, label=label, after=before.number), saved
+
+    def retained(self, run_id: str, number: int) -> None:
+        """A run saves its checkpoint of this number: now and then the old ones go, where it is so agreed."""
+        if number % EVERY == 0 and self.retain is not None:
+            self.retain(run_id)
 
     def finished_children(self, run_id: str, attempt: int, limit: int) -> "list[Delivery]":
         """Ends of the run's children that no attempt of it has acknowledged."""

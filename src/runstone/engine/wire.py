@@ -372,6 +372,7 @@ def _new_message(item: MessageItem, core: Core) -> NewMessage:
 def _checkpoint_write(one: CheckpointOperation, desk: WritingDesk) -> SaveCheckpoint:
     label = None if one.label is None else desk.core.clean("label", one.label)
     places = desk.places(one.run_id, one.after, one.change)
+    desk.core.retained(one.run_id, one.after + 1)
     return SaveCheckpoint(one.run_id, one.attempt, places, label=label, after=one.after)
 
 

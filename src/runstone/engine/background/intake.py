@@ -336,6 +336,7 @@ class _Parts:
         write = SaveCheckpoint(self._intake.run_id, attempt, places, label=label, after=before.number)
         self.writes.append(write)
         self.saved = after
+        self._intake.core.retained(self._intake.run_id, after.number)
 
     def _ask(self, line: AskLine) -> bool:
         """Asks before the line counts as read: asked again after a kill, it is the same question."""

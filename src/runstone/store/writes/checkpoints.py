@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from runstone.domain import groups, runs
+from runstone.domain import codec, groups, runs
 from runstone.domain.state import Place
 from runstone.errors import RevisionConflict
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
 from runstone.store.blobs import compress, pack
+
+PLAIN_BYTES = 4_000
+"""So long an item that its group is to take in is not compressed: its row needs one more page in any case."""
 
 Packed = tuple[int, bytes | None, Row | None]
 """What a row has of a value: codec and bytes, or the blob that it is to refer to."""
@@ -46,7 +49,10 @@ class SaveCheckpoint(Write):
         self.size += 100
         if place.value is None:
             return 0, None, None
-        number, data = compress(place.value)
+        if place.passing and len(place.value) <= PLAIN_BYTES:
+            number, data = codec.PLAIN, place.value
+        else:
+            number, data = compress(place.value)
         self.size += len(data)
         if len(data) <= INLINE_BYTES or place.passing:
             return number, data, None
@@ -74,9 +80,9 @@ class SaveCheckpoint(Write):
             batch.now,
             batch.last_number("journal"),
         )
-        for (path, item), (since, (codec, value, blob)) in rows.items():
+        for (path, item), (since, (form, value, blob)) in rows.items():
             ref = None if blob is None else batch.put_blob(blob)
-            batch.stage("insert_place", head.pk, path, item, since, codec, value, ref)
+            batch.stage("insert_place", head.pk, path, item, since, form, value, ref)
         payload: dict[str, Any] = {"number": number}
         if self.label:
             payload["label"] = self.label
