@@ -1,9 +1,17 @@
 """Orders from a terminal to a run in another one, and `resume --all` typed twice at the same time."""
 
+import asyncio
+import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 import runstone
+from runstone.cli import executing
+from runstone.cli.interrupts import Interrupts
+from runstone.cli.output import Output
 from tests.cli.conftest import Shell
 from tests.cli.test_exec import until
 
@@ -104,6 +112,38 @@ def test_resume_all_twice_at_the_same_time_does_the_work_once(shell: Shell) -> N
         assert ledger.care.verify() == []
 
 
+def test_an_error_of_one_run_ends_none_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with runstone.open(tmp_path) as ledger:
+        for name in ("one", "two", "three"):
+            ledger.start_run(run_id=name, agent_id="loop").complete().result()
+
+        async def gives(name: str) -> str:
+            await asyncio.sleep(0)
+            if name == "one":
+                raise RuntimeError("a defect \x1b[2J of an imported module")
+            if name == "two":
+                raise runstone.RunFailed("run two failed", run_id="two")
+            return name
+
+        starts = [executing.Start(name, partial(gives, name)) for name in ("one", "two", "three")]
+        for mode in ("text", "json"):
+            output = Output(mode)  # type: ignore[arg-type]
+            assert executing.drive_all(output, ledger, starts, Interrupts(output)) == 1
+            told = capsys.readouterr()
+            assert ("a defect" in told.err, "run two failed" in told.err, "\x1b" in told.err) == (
+                True,
+                True,
+                False,
+            )
+            if mode == "json":
+                results = [one["result"] for one in json.loads(told.out)["items"]]
+                assert results == [None, None, "three"]
+            else:
+                assert {line.split()[0] for line in told.out.splitlines()} == {"one", "two", "three"}
+
+
 def test_a_run_under_way_in_another_process_is_waited_for_and_not_started_again(shell: Shell) -> None:
     talking(shell)
     (shell.folder / "hold").touch()
@@ -113,3 +153,54 @@ def test_a_run_under_way_in_another_process_is_waited_for_and_not_started_again(
     (shell.folder / "hold").unlink()
     assert process.wait(30) == 0
     assert calls(shell) == {"s": 1}
+
+
+MIXED = """
+from pathlib import Path
+import runstone
+
+@runstone.workflow("mixed", version="1")
+async def mixed(ctx, how):
+    await ctx.step("before", lambda: Path("calls.txt").open("a").write(f"{ctx.run_id}-before\\n"))
+    if how == "asks":
+        await ctx.ask("Which?", key="which")
+    if how == "sleeps":
+        await ctx.sleep(1.5)
+    while how == "held" and Path("hold").exists():
+        await __import__("asyncio").sleep(0.01)
+    await ctx.step("after", lambda: Path("calls.txt").open("a").write(f"{ctx.run_id}-after\\n"))
+    return ctx.run_id
+"""
+
+
+def test_what_was_killed_answered_and_slept_goes_on_once_in_two_processes(shell: Shell) -> None:
+    """Each run goes on in one of them, and whoever saw it tells what came of it."""
+    (shell.folder / "mixed.py").write_text(MIXED)
+    (shell.folder / "runstone.toml").write_text('modules = ["mixed"]\n')
+    (shell.folder / "hold").touch()
+    shell("run", "mixed", "--input", '"asks"', "--id", "asks", "--trust", code=6)
+    for how in ("held", "sleeps"):
+        process = shell.start("run", "mixed", "--input", json.dumps(how), "--id", how)
+        until(lambda: calls(shell)[f"{how}-before"])  # noqa: B023 - at once
+        with runstone.open(Path(shell.folder), readonly=True) as ledger:
+            until(lambda: ledger.get_run(how).status == "waiting" if how == "sleeps" else ledger.journal(how))  # noqa: B023 - at once
+            process.kill()
+            process.wait(30)
+            until(lambda: how in {run.id for run in runstone.resumable(ledger)})  # noqa: B023 - at once
+    (shell.folder / "hold").unlink()
+    with runstone.open(Path(shell.folder)) as ledger:
+        ledger.answer(ledger.inputs.list().items[0].id, "main")
+    foretold = {one["run"]["id"] for one in shell("resume", "--all", "--dry-run", "--json").json["items"]}
+    assert foretold == {"asks", "held", "sleeps"}
+    both = [shell.start("resume", "--all", "--json") for _ in range(2)]
+    told: dict[str, str] = {}
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        told |= {one["run"]["id"]: one["result"] for one in json.loads(out)["items"]}
+    assert told == {name: name for name in ("asks", "held", "sleeps")}
+    done = calls(shell)
+    assert done == Counter([f"{name}-{when}" for name in told for when in ("before", "after")])
+    assert shell("resume", "--all", "--json").json["items"] == []
+    with runstone.open(Path(shell.folder)) as ledger:
+        assert ledger.care.verify() == []

@@ -28,7 +28,7 @@ from runstone.domain.records import AgentRun
 from runstone.engine.ambient import AMBIENT
 from runstone.engine.gate import find_program
 from runstone.engine.outcome import outcome_of
-from runstone.errors import CommandNotFound, IllegalTransition, ValueTooLarge
+from runstone.errors import CommandNotFound, IllegalTransition, RunstoneError, ValueTooLarge
 from runstone.ledger import Ledger
 
 _TITLE: Final = 80
@@ -145,13 +145,21 @@ def resume_command(output: Output, ledger: Ledger, run: AgentRun, *, detach: boo
         return _attached(output, ledger, run, pressed, after=after)
 
 
-def resume_commands(output: Output, ledger: Ledger, runs: list[AgentRun]) -> list[AgentRun]:
-    """Goes on with the commands in the background among the runs, and gives the others."""
-    for run in runs:
-        if is_background(run):
+def resume_commands(output: Output, ledger: Ledger, runs: list[AgentRun]) -> tuple[list[AgentRun], int]:
+    """Goes on with the commands in the background among the runs; gives the others, and an exit code.
+
+    One that cannot be started is reported, and ends none of the others.
+    """
+    code = exit_codes.OK
+    for run in filter(is_background, runs):
+        try:
             ledger.resume_exec(run.id, wait_s=_WAIT_S)
+        except RunstoneError as error:
+            told = report(error, output)
+            code = code or told
+        else:
             output.note(f"goes on in the background: {run.id}", "")
-    return [run for run in runs if not is_background(run)]
+    return [run for run in runs if not is_background(run)], code
 
 
 def _detached(output: Output, run: AgentRun) -> int:

@@ -95,9 +95,9 @@ def resume(
         found = runstone.resumable(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         if run is not None and is_background(found[0]):
             return resume_command(session.output, ledger, found[0], detach=detach)
-        left = resume_commands(session.output, ledger, found)
+        left, code = resume_commands(session.output, ledger, found)
         if found and not left:
-            return exit_codes.OK
+            return code
         found = left
         slots = _define(session, ledger, found, trust)
         secrets = asking_secrets.ask(session, asking_secrets.names_of(ledger, found))
@@ -105,7 +105,8 @@ def resume(
         if every:
             known = _known(session, ledger, found)
             starts = [executing.Start(one.id, partial(begin, one.id, attempt=one.attempt)) for one in known]
-            return executing.drive_all(session.output, ledger, starts, interrupts)
+            driven = executing.drive_all(session.output, ledger, starts, interrupts)
+            return code or driven
         (one,) = found
         if one.status in RESUMABLE and not ledger.inputs.awaited(one.id):
             executing.require_name(one)

@@ -15,10 +15,11 @@ from runstone.cli.output import Output, to_json
 from runstone.cli.problems import DEBUG, report
 from runstone.cli.progress import closing_line, look
 from runstone.cli.run_tables import agent_of
+from runstone.cli.table import Cell
 from runstone.domain import keys
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.engine.pinned import own_workflow
-from runstone.errors import AgentNotFound, NotFound, RunInterrupted, RunOutcome, RunstoneError
+from runstone.errors import AgentNotFound, NotFound, RunInterrupted, RunOutcome
 from runstone.ledger import Ledger
 
 
@@ -152,33 +153,58 @@ def print_result(output: Output, run: AgentRun, result: Any) -> None:
 
 
 def drive_all(output: Output, ledger: Ledger, starts: list[Start], interrupts: Interrupts) -> int:
-    """Drives several runs at once; the exit code is that of the first that did not complete."""
+    """Drives several runs at once, and says of each how it ended as soon as it has; no error ends the others.
+
+    The exit code is that of the first, in their order, that did not complete.
+    """
     if not starts:
         output.note("no top-level run is interrupted, or was answered and is not at work")
     interrupts.take()
+    several = _Several(output, ledger, len(starts))
     try:
-        results = asyncio.run(_work(_gather(starts), output, interrupts))
+        results = asyncio.run(_work(several.drive(starts), output, interrupts))
     except (KeyboardInterrupt, Stopped) as stop:
         left = RunInterrupted("the runs are interrupted", hint="go on with them: runstone resume --all")
         return report(left, output, _code_of(stop))
     code = exit_codes.OK
     documents = []
     for start, result in zip(starts, results, strict=True):
-        failed = isinstance(result, BaseException)
-        if output.text:
-            output.line(*closing_line(look(ledger, start.run_id)))
+        failed = isinstance(result, Exception)
         documents.append({"run": ledger.get_run(start.run_id), "result": None if failed else result})
-        if isinstance(result, BaseException):
-            if not isinstance(result, RunstoneError):
-                raise result
-            code = code or report(result, output)
+        if isinstance(result, Exception):
+            told = report(result, output)
+            code = code or told
     if not output.text:
         output.items(documents)
     return code
 
 
-async def _gather(starts: list[Start]) -> list[Any]:
-    return await asyncio.gather(*(start.begin() for start in starts), return_exceptions=True)
+class _Several:
+    """Runs that are driven side by side; each is told as it ends."""
+
+    def __init__(self, output: Output, ledger: Ledger, count: int) -> None:
+        self._output, self._ledger = output, ledger
+        self._count, self._ended = count, 0
+
+    async def drive(self, starts: list[Start]) -> list[Any]:
+        """What each gave, or the error that it raised."""
+        if len(starts) > 1:
+            self._output.hint(f"going on with {len(starts):,} runs; Ctrl-C leaves them interrupted")
+        return await asyncio.gather(*map(self._one, starts))
+
+    async def _one(self, start: Start) -> Any:
+        try:
+            result = await start.begin()
+        except Exception as error:
+            result = error
+        self._ended += 1
+        if self._output.text:
+            name = Cell(text.short_id(start.run_id), "strong")
+            self._output.line(name, *closing_line(look(self._ledger, start.run_id)))
+            left = self._count - self._ended
+            if left:
+                self._output.hint(f"{self._ended:,} of {self._count:,} have ended, {left:,} go on")
+        return result
 
 
 def _background(output: Output) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
