@@ -19,6 +19,7 @@ import runstone
 from runstone import caring, checkpoints, commands, errors, inputs, notebooks, views
 from runstone.domain import events, exported, lines, records
 from runstone.engine import context, deliveries
+from runstone.server import app as server
 from runstone.store import writer
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -272,7 +273,10 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "python.md": python_page,
     "export.md": export_page,
 }
-SCHEMAS: dict[str, Callable[[], object]] = {"line-protocol.schema.json": lines.schema}
+SCHEMAS: dict[str, Callable[[], object]] = {
+    "line-protocol.schema.json": lines.schema,
+    "openapi.json": server.described,
+}
 FILES = [*PAGES, *SCHEMAS]
 
 

@@ -37,7 +37,7 @@ class InputRequest(Record, frozen=True, kw_only=True):
     message: str
     response_schema: dict[str, Any] | None
     choices: tuple[Any, ...] | None
-    default: Any
+    default: Any = msgspec.UNSET
     """What it is taken as when it expires; unset (and left out of `to_dict()`) where there is none."""
     expires_at: datetime | None
     status: str

@@ -11,7 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from runstone.engine.registry import Registry
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
-from runstone.server import guards, problems
+from runstone.server import document, guards, problems
 from runstone.server.bodies import MeasuredRequest
 from runstone.server.parts import Aside, Parts, provided
 from runstone.server.routes import (
@@ -57,10 +57,14 @@ def parts_of(ledger: Ledger, settings: Settings, registry: Registry | None, *, p
     )  # fmt: skip
 
 
-def routed(parts: Parts) -> Litestar:
+_DESCRIBING = OpenAPIConfig(title="Runstone", version="1")
+"""Only where the document is made: the framework would serve pages that load scripts from elsewhere."""
+
+
+def routed(parts: Parts, *, describing: bool = False) -> Litestar:
     """The app behind the gate."""
     return Litestar(
-        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), *meta.OPEN, auth.enter],
+        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), *meta.BESIDE, auth.enter],
         dependencies=provided(parts),
         exception_handlers={
             RunstoneError: problems.respond,
@@ -69,7 +73,7 @@ def routed(parts: Parts) -> Litestar:
         },
         guards=[guards.check],
         request_class=MeasuredRequest,
-        openapi_config=OpenAPIConfig(title="Runstone", version="1"),
+        openapi_config=_DESCRIBING if describing else None,
         state=State({"max_json_depth": parts.settings.max_json_depth}),
         logging_config=None,
         debug=False,
@@ -80,3 +84,13 @@ def create(parts: Parts) -> Any:
     """The ASGI app."""
     hosts = Hosts(parts.settings, parts.port)
     return Gate(routed(parts), parts.settings, hosts, parts.tokens, port=parts.port)
+
+
+def described() -> dict[str, Any]:
+    """The OpenAPI document of the routes; no ledger is needed."""
+    nothing: Any = None
+    parts = Parts(
+        ledger=nothing, settings=Settings(), tokens=nothing, codes=nothing, port=0, engine=nothing, reads=nothing,
+        writes=nothing, stopping=nothing, hub=nothing,
+    )  # fmt: skip
+    return document.document(routed(parts, describing=True))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 
+from runstone.errors import InvalidInput
 from runstone.server.etags import etag_of, unchanged
 from runstone.server.security.limits import check_depth
 
@@ -16,9 +17,13 @@ class MeasuredRequest(Request[Any, Any, Any]):
     """A request whose JSON is not too deep."""
 
     async def body(self) -> bytes:
-        """The body. Raises `RequestTooDeep`."""
+        """The body. Raises `RequestTooDeep`, and `InvalidInput` for what is no UTF-8."""
         data = await super().body()
         check_depth(data, self.app.state.max_json_depth)
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"the body is not UTF-8 text: byte {error.start}") from error
         return data
 
 

@@ -17,6 +17,8 @@ ROLE: Final = "role"
 """A handler's option that names the role; without it reading takes read, and all else control."""
 PREFIXES: Final = "query_prefixes"
 """A handler's option: beginnings of parameters whose names are the caller's, such as `label.`."""
+ALSO: Final = "also"
+"""A handler's option: further answers than the first, as status -> type of the body (None: no body)."""
 
 
 async def check(connection: _Connection, handler: BaseRouteHandler) -> None:

@@ -4,15 +4,16 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, patch
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from runstone.domain.records import Attempt, JournalEntry, Message, PhaseState, TreeNode
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
 from runstone.server.bodies import tagged
 from runstone.server.etags import require_match
+from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, once
-from runstone.server.parts import LedgerPart, ReadsPart, WritesPart
+from runstone.server.parts import AllParts, LedgerPart, ReadsPart
 from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
 from runstone.server.shapes.runs import Run, etag_of_run, run_of
@@ -88,9 +89,14 @@ async def list_runs(
     return PageOf(items=[run_of(run) for run in found], next_cursor=found.next_cursor, as_of=as_of)
 
 
-@get("/{run_id:str}", summary="Show a run")
+@get("/{run_id:str}", summary="Show a run", opt={ALSO: {304: None}})
 async def get_run(
-    request: Request[Any, Any, Any], ledger: LedgerPart, run_id: FromPath[str]
+    request: Request[Any, Any, Any],
+    ledger: LedgerPart,
+    run_id: FromPath[str],
+    if_none_match: Annotated[
+        str | None, HeaderParameter(name="If-None-Match", description="ETags that the reader has.")
+    ] = None,
 ) -> Response[Run]:
     """The run. With the ETag of an earlier answer in If-None-Match, 304 while it is the same."""
     run = run_of(ledger.get_run(run_id))
@@ -100,10 +106,12 @@ async def get_run(
 @patch("/{run_id:str}", summary="Change a run")
 async def change_run(
     request: Request[Any, Any, Any],
-    ledger: LedgerPart,
-    writes: WritesPart,
+    parts: AllParts,
     run_id: FromPath[str],
     data: JSONBody[bodies.ChangeRun],
+    if_match: Annotated[
+        str | None, HeaderParameter(name="If-Match", description="The ETag of the run that was changed.")
+    ] = None,
 ) -> Response[Run]:
     """Changes what people give a run. With If-Match it is refused (412) where the run is not that one any more."""
     changes = bodies.given(data)
@@ -113,7 +121,10 @@ async def change_run(
         UpdateRun, lambda reader, _: run_of(reader.runs.get(run_id)), status=200,
         require=lambda reader: require_match(request, etag_of_run(run_of(reader.runs.get(run_id)))),
     )  # fmt: skip
-    return await writes(once, request, ledger, data, effect, lambda: ledger.update_run(run_id, **changes))
+    ledger = parts.ledger
+    return await parts.writes(
+        once, request, ledger, data, effect, lambda: ledger.update_run(run_id, **changes)
+    )
 
 
 @get("/{run_id:str}/tree", summary="Show a run and all below it")

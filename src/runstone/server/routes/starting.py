@@ -11,6 +11,7 @@ from runstone.domain.records import AgentRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.errors import AgentNotFound, AwaitingInput, IllegalTransition, Misuse
 from runstone.server.bodies import JSON, encode
+from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, EnginePart, LedgerPart, Parts, ReadsPart
 from runstone.server.running import Asked
@@ -26,7 +27,7 @@ _VERBS = {"paused": "resume", "failed": "retry", "cancelled": "retry", "interrup
 _UNDER_WAY = frozenset({"pending", "running", "waiting", "completed"})
 
 
-@post("/", summary="Start an agent or a workflow", status_code=201)
+@post("/", summary="Start an agent or a workflow", status_code=201, opt={ALSO: {200: Run}})
 async def start_run(
     request: Request[Any, Any, Any],
     parts: AllParts,
@@ -59,7 +60,7 @@ def _start(request: Request[Any, Any, Any], parts: Parts, data: bodies.StartRun)
     return once(request, parts.ledger, data, effect, act)
 
 
-@post("/{run_id:str}/resume", summary="Go on with a run", status_code=202)
+@post("/{run_id:str}/resume", summary="Go on with a run", status_code=202, opt={ALSO: {200: Run}})
 async def resume_run(
     request: Request[Any, Any, Any],
     parts: AllParts,
@@ -120,14 +121,14 @@ async def get_plan(
     return plan_of(await reads(execution.plan, run_id, ledger=ledger, registry=engine.registry))
 
 
-@post("/{run_id:str}/fork", summary="Fork a run", status_code=201)
+@post("/{run_id:str}/fork", summary="Fork a run", status_code=201, opt={ALSO: {200: PlanShape}})
 async def fork_run(
     request: Request[Any, Any, Any],
     parts: AllParts,
     run_id: FromPath[str],
     data: JSONBody[bodies.ForkRun | None] = None,
     key: IdempotencyKey = None,
-) -> Response[Run | PlanShape]:
+) -> Response[Run]:
     """Makes a run that knows what this one knew; with `dry_run` the plan of what it would reuse (200)."""
     return await parts.writes(_fork, request, parts, run_id, data or bodies.ForkRun())
 
