@@ -45,6 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         assert run.run_id == "r1"  # held until here, so that its run went on
 
 
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """It must reach the server by itself: no proxy of the environment."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
 def fill(ledger: runstone.Ledger) -> runstone.RunHandle:
     """One of everything. The handle is held, so that its run goes on."""
     ledger.boards.create("b1", title="Board")
@@ -101,15 +109,13 @@ def test_the_server_gives_its_document(server: Running) -> None:
     ("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS]
 )
 def test_whatever_is_sent_the_answer_is_one_that_the_document_has(
-    server: Running, path: str, method: str
+    server: Running, session: requests.Session, path: str, method: str
 ) -> None:
     """Seeded: the same requests each time. Half of them fit the document, half break it."""
     if path in STREAMS:
         pytest.skip("it does not end by itself")
     schema = schemathesis.openapi.from_dict(DOCUMENT)
     operation = schema[path][method]
-    session = requests.Session()
-    session.trust_env = False
     headers = {"authorization": f"Bearer {server.tokens['control']}"}
 
     def send(case: Any, known: str | None) -> None:

@@ -56,6 +56,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.ConfigNotTrusted: 409,
     errors.AmbiguousQuestion: 409,
     errors.AlreadyAnswered: 409,
+    errors.AlreadyDelivered: 409,
     errors.InputExpired: 409,
     errors.InputWithdrawn: 409,
     errors.PreconditionFailed: 412,
