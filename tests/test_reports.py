@@ -26,6 +26,9 @@ OTHER = {"provider": "openai", "model": "gpt-4o"}
 NOBODY = {"provider": "nobody", "model": "knows"}
 
 
+DAILY = [one for one in reports.GROUPS if one != "hour"]
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(int(FIRST.timestamp()) * 10**6)
@@ -77,7 +80,7 @@ def total(rows: list[UsageRow]) -> Totals:
 
 
 EVERY = [[], ["day"], ["model"], ["provider"], ["agent"], ["workflow"], ["thread"], ["run"], ["label:team"],
-         ["day", "model"], ["agent", "label:env", "label:team"], ["label:none"], list(reports.GROUPS)]  # fmt: skip
+         ["day", "model"], ["agent", "label:env", "label:team"], ["label:none"], DAILY]  # fmt: skip
 
 
 @pytest.mark.parametrize("by", EVERY, ids="+".join)
@@ -350,3 +353,27 @@ def test_a_live_run_reports_while_it_is_repriced(unpriced: Ledger, tmp_path: Pat
     assert unpriced.telemetry("live").own.requests == 60
     assert total(unpriced.usage()).priced_costs > 6
     assert unpriced.care.verify() == []
+
+
+def test_hours_are_those_of_the_requests_and_of_removed_runs_unknown(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with runstone.open(tmp_path, clock=clock) as ledger:
+        began = clock.now() // 1_000_000
+        for n, cost in enumerate([1, 2, 4]):
+            with ledger.start_run(run_id=f"r{n}", parent=None) as run:
+                run.usage(provider="p", model="m", input_tokens=1, cost_usd=cost, request_id=f"q{n}").result()
+            clock.advance(1_800)
+        found = {line.by["hour"]: line.totals.cost_usd for line in ledger.usage("hour")}
+        hours = [datetime.fromtimestamp((began + n * 1_800) // 3_600 * 3_600, UTC) for n in range(3)]
+        wanted: dict[str, float] = {}
+        for hour, cost in zip(hours, [1, 2, 4], strict=True):
+            name = f"{hour:%Y-%m-%dT%H:%M:%SZ}"
+            wanted[name] = wanted.get(name, 0) + cost
+        assert found == wanted
+        assert len(found) == 2
+        ledger.care.remove("r0")
+        after = {line.by["hour"]: line.totals.cost_usd for line in ledger.usage(["hour"])}
+        assert after[None] == 1
+        assert sum(after.values()) == 7
+        with pytest.raises(InvalidInput, match="day or by hour"):
+            ledger.usage(["day", "hour"])

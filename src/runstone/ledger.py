@@ -32,7 +32,9 @@ from runstone.domain.records import (
     RunEvent,
     RunTelemetry,
     SearchHit,
+    Timeline,
     TreeNode,
+    TreeRow,
     UsageRow,
 )
 from runstone.domain.redaction import Hook, Redactor
@@ -49,7 +51,7 @@ from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Threads
 from runstone.redacting import redactor_of
 from runstone.retention import default_of
-from runstone.store import event_pages, lists
+from runstone.store import event_pages, lists, timelines, trees
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
@@ -396,6 +398,31 @@ class Ledger:
         """The run with all below it, with own and subtree totals."""
         return self._reader.runs.tree(run_id)
 
+    def tree_page(
+        self, run_id: str, *, depth: int | None = None, limit: int = 200, cursor: str | None = None
+    ) -> Page[TreeRow]:
+        """The run and those below it by pages: level by level, siblings as they were created; `depth` levels at most.
+
+        Raises `NotFound`, `InvalidInput`, `InvalidCursor`.
+        """
+        return trees.page(self._reader, run_id, depth=depth, limit=limit, cursor=cursor)
+
+    def timeline(
+        self,
+        run_id: str,
+        *,
+        depth: int | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+        buckets: int = 20,
+    ) -> Timeline:
+        """What a timeline draws of the run and those below it, by pages as `tree_page` has them.
+
+        Of each run its attempts, the times between them, and tool calls and steps in at most `buckets` parts of its
+        time. Of very many attempts and events the newest are drawn, and `partial` says so.
+        """
+        return timelines.page(self._reader, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets)
+
     def telemetry(self, run_id: str) -> RunTelemetry:
         """Tokens, cost, times and tool counts, own and subtree."""
         return self._reader.usage.of(run_id)
@@ -410,7 +437,7 @@ class Ledger:
         labels: dict[str, str] | None = None,
         **filters: reports.Filter,
     ) -> list[UsageRow]:
-        """What was spent, summed by day (UTC), model, provider, agent, workflow, thread, run or label:NAME.
+        """What was spent, summed by day or hour (UTC), model, provider, agent, workflow, thread, run or label:NAME.
 
         From `since` on, to before `until` (naive times and dates are UTC); of a run with all below it, or of all. More
         filters, each a value or several: provider, model, agent, workflow, thread. Removed runs are in it.

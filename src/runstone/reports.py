@@ -11,14 +11,16 @@ from runstone.errors import InvalidInput
 from runstone.store import rows
 from runstone.store.reads import Reader
 
-GROUPS: Final = ("day", "model", "provider", "agent", "workflow", "thread", "run")
+GROUPS: Final = ("day", "hour", "model", "provider", "agent", "workflow", "thread", "run")
 LABEL: Final = "label:"
 _LABELS_MAX: Final = 2  # as many columns the statement has for them
 
 DAY_US: Final = 86_400_000_000
+_PARTS: Final = {"day": DAY_US, "hour": 3_600_000_000}
+"""Parts of time, in microseconds."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVER: Final = 2**62
-_COLUMNS: Final = ("day", "provider", "model", "run", "agent", "workflow", "thread")
+_COLUMNS: Final = ("time", "provider", "model", "run", "agent", "workflow", "thread")
 """The first columns of the report's statements; those of two labels follow, and then the sums."""
 
 Filter = str | Iterable[str] | None
@@ -38,7 +40,9 @@ def usage(
     """Sums of requests by `GROUPS` and `label:NAME`; see `Ledger.usage`. Raises `InvalidInput`."""
     asked = _asked(by)
     named = [one.removeprefix(LABEL) for one in asked if one.startswith(LABEL)]
+    part = next((name for name in _PARTS if name in asked), None)
     params: dict[str, Any] = {f"by_{name}": int(name in asked) for name in _COLUMNS}
+    params |= {"by_time": int(part is not None), "part_us": _PARTS[part or "day"]}
     params |= dict(zip(("label_1", "label_2"), [*map(_path, named), None, None], strict=False))
     params |= span(since, until)
     params |= {name: chosen(name, filters.pop(name, None)) for name in ("agent", "workflow", "thread")}
@@ -66,19 +70,23 @@ def _summed(found: list[Any], asked: list[str], named: list[str]) -> list[UsageR
     names = [*_COLUMNS, *(LABEL + name for name in named)]
     for row in found:
         of = dict(zip(names, row, strict=False))
-        key = tuple(_day(of[name]) if name == "day" else of[name] for name in asked)
+        key = tuple(_began(name, of["time"]) if name in _PARTS else of[name] for name in asked)
         sums[key] = sums.get(key, Totals()) + rows.totals(tuple(row[len(_COLUMNS) + _LABELS_MAX :]))
     lines = [UsageRow(by=dict(zip(asked, key, strict=True)), totals=sums[key]) for key in sums]
     # Days in their order; within a day, and without one, what cost most comes first.
-    return sorted(lines, key=lambda line: (line.by.get("day") or "", *_weight(line)))
+    return sorted(lines, key=lambda line: (line.by.get("day") or line.by.get("hour") or "", *_weight(line)))
 
 
 def _weight(line: UsageRow) -> tuple[int, int, list[str]]:
     return -line.totals.cost_picousd, -line.totals.tokens, [name or "" for name in line.by.values()]
 
 
-def _day(number: int) -> str:
-    return (_EPOCH + timedelta(days=number)).date().isoformat()
+def _began(part: str, number: int | None) -> str | None:
+    """When a part of time began: a date, or the time of an hour. The hours of removed runs are not known."""
+    if number is None:
+        return None
+    moment = _EPOCH + timedelta(microseconds=number * _PARTS[part])
+    return moment.date().isoformat() if part == "day" else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _asked(by: Sequence[str] | str) -> list[str]:
@@ -90,6 +98,8 @@ def _asked(by: Sequence[str] | str) -> list[str]:
                 f"usage is summed by {', '.join(GROUPS)} or label:NAME, not {codec.shown(one)}"
             )
     asked = list(dict.fromkeys(given))
+    if all(part in asked for part in _PARTS):
+        raise InvalidInput("usage is summed by day or by hour, not by both")
     if sum(one.startswith(LABEL) for one in asked) > _LABELS_MAX:
         raise InvalidInput(f"usage is summed by at most {_LABELS_MAX} labels at a time")
     return asked

@@ -79,7 +79,7 @@ SPAN: list[Callable[[Any], Any]] = [
     type=By(),
     default=["day"],
     show_default=True,
-    help="Sum by day, model, provider, agent, workflow, thread, run or label:NAME; may be repeated.",
+    help="Sum by day or hour, model, provider, agent, workflow, thread, run or label:NAME; may be repeated.",
 )
 @with_options(SPAN)
 @click.option("--agent", multiple=True, metavar="NAME", help="Only runs of this agent; may be repeated.")
@@ -95,7 +95,7 @@ SPAN: list[Callable[[Any], Any]] = [
     metavar="N",
     default=40,
     show_default=True,
-    help="At most so many lines for people: the latest days, else what cost most. The total is of all.",
+    help="At most so many lines for people: the latest times, else what cost most. The total is of all.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values; costs are exact.")
 @with_session
@@ -141,7 +141,7 @@ def _show(session: Session, by: list[str], rows: list[UsageRow], *, narrowed: bo
             "no usage yet; a run reports it: run.usage(provider=..., model=..., input_tokens=..., output_tokens=...)"
         )  # fmt: skip
     total = usage_tables.total_of(rows)
-    shown = rows[-limit:] if "day" in by else rows[:limit]
+    shown = rows[-limit:] if "day" in by or "hour" in by else rows[:limit]
     table = usage_tables.usage_table(by, shown, total)
     for line in usage_tables.charted(table, shown, output.width()):
         output.line(*line)

@@ -496,6 +496,71 @@ class TreeNode(Record, frozen=True, kw_only=True):
         return top[0]
 
 
+class TreeRow(Record, frozen=True, kw_only=True):
+    """A run on a page of a tree; `children` is how many it has."""
+
+    run: AgentRun
+    own: Totals
+    subtree: Totals
+    reused: bool
+    children: int
+
+
+class Span(Record, frozen=True, kw_only=True):
+    """A part of a run's life: pending, attempt, waiting, awaiting_user, paused or interrupted. No end: it lasts."""
+
+    kind: str
+    start: datetime
+    end: datetime | None
+    attempt: int | None
+    outcome: str | None
+    reason: str | None
+
+
+class Activity(Record, frozen=True, kw_only=True):
+    """What a run did in a part of its time: tool calls that ended, those that failed, and steps that were done."""
+
+    start: datetime
+    end: datetime
+    tool_calls: int
+    tool_failures: int
+    steps: int
+
+
+class TimelineRow(Record, frozen=True, kw_only=True):
+    """What a timeline draws of a run."""
+
+    run_id: str
+    parent_run_id: str | None
+    depth: int
+    kind: str
+    agent_id: str | None
+    title: str | None
+    phase: str | None
+    status: str
+    superseded: bool
+    start: datetime
+    end: datetime | None
+    spans: tuple[Span, ...]
+    activity: tuple[Activity, ...]
+    children: int
+    critical: bool
+    """The end of the run at the top waited for it, or waits: of each run's children the one that ended last."""
+    partial: bool
+    """Its first attempts, or its first events, are left out."""
+
+
+class Timeline(Record, frozen=True, kw_only=True):
+    """A page of a timeline: the run and those below it, level by level."""
+
+    run_id: str
+    start: datetime
+    end: datetime | None
+    items: list[TimelineRow]
+    next_cursor: str | None
+    as_of: str
+
+
 class SearchHit(Record, frozen=True, kw_only=True):
     """A text that fits a full-text query."""
 

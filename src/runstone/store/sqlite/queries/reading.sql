@@ -158,6 +158,37 @@ WITH RECURSIVE below (id) AS (
   UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
 SELECT id FROM below ORDER BY id
 
+-- name: level_order
+-- The run and those below it, level by level, from behind a place on. It stops after the page.
+WITH RECURSIVE below (id, level) AS (
+  SELECT :run, 0
+  UNION ALL SELECT r.id, b.level + 1 FROM below b CROSS JOIN runs r ON r.parent = b.id WHERE b.level < :depth
+  ORDER BY 2, 1)
+SELECT id, level FROM below WHERE (level, id) > (:level, :pk) LIMIT :limit
+
+-- name: children_by_key
+-- How many children each run of a JSON list of keys has, superseded ones among them.
+SELECT parent, count(*) FROM runs WHERE parent IN (SELECT value FROM json_each(:runs)) GROUP BY parent
+
+-- name: newest_attempts
+SELECT a.run, a.number, a.started_at, a.ended_at, a.outcome, a.reason
+FROM json_each(:runs) k CROSS JOIN runs r ON r.id = k.value CROSS JOIN attempts a ON a.run = r.id AND a.number > r.attempt - :most
+ORDER BY a.run, a.number
+
+-- name: last_child
+-- The child that ended last; one that still goes on ends later than all.
+SELECT id FROM runs WHERE parent = :run AND superseded = 0 ORDER BY completed_at IS NULL DESC, completed_at DESC, id DESC LIMIT 1
+
+-- name: newest_seqs
+SELECT k.value, (SELECT max(seq) FROM events WHERE run = k.value) FROM json_each(:runs) k
+
+-- name: activity
+-- Tool calls and steps of runs by parts of their time: a JSON list of key, seq to begin behind, begin and length of a part.
+SELECT k.value ->> 0, min(max(0, (e.at - (k.value ->> 2)) / (k.value ->> 3)), :last), sum(e.type = 'tool.completed'),
+  sum(e.type = 'tool.completed' AND e.payload ->> 'ok' IS 0), sum(e.type = 'step.completed')
+FROM json_each(:asked) k CROSS JOIN events e ON e.run = k.value ->> 0 AND e.seq > k.value ->> 1
+WHERE e.type IN ('tool.completed', 'step.completed') GROUP BY 1, 2 ORDER BY 1, 2
+
 -- name: reused_by
 -- Children whose stored result the run's current try used: its last attempt, with those that it was parked in.
 SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt >= (

@@ -37,7 +37,7 @@ WHERE parent_run_id IN (SELECT value FROM json_each(:run_ids)) AND superseded = 
 -- name: usage_report
 -- Sums of requests by what is asked for (1) or not (0). An agent, a thread and labels are those of the run, labels
 -- else those of its root; a workflow is that of the root.
-SELECT CASE WHEN :by_day THEN u.at / 86400000000 END, CASE WHEN :by_provider THEN u.provider END,
+SELECT CASE WHEN :by_time THEN u.at / :part_us END, CASE WHEN :by_provider THEN u.provider END,
   CASE WHEN :by_model THEN u.model END, CASE WHEN :by_run THEN r.run_id END, CASE WHEN :by_agent THEN r.agent_id END,
   CASE WHEN :by_workflow THEN o.definition_id END, CASE WHEN :by_thread THEN r.parent_thread_id END,
   CASE WHEN :label_1 IS NOT NULL THEN coalesce(r.labels_json ->> :label_1, o.labels_json ->> :label_1) END,
@@ -59,7 +59,7 @@ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 -- name: usage_report_plain
 -- As `usage_report`, where nothing is asked for that only the runs know: three times as fast.
-SELECT CASE WHEN :by_day THEN u.at / 86400000000 END, CASE WHEN :by_provider THEN u.provider END,
+SELECT CASE WHEN :by_time THEN u.at / :part_us END, CASE WHEN :by_provider THEN u.provider END,
   CASE WHEN :by_model THEN u.model END, NULL, NULL, NULL, NULL, NULL, NULL,
   count(*), sum(u.input_tokens), sum(u.cache_read_tokens), sum(u.cache_write_tokens), sum(u.output_tokens),
   sum(u.reasoning_tokens), coalesce(sum(u.cost_picousd), 0), sum(u.cost_picousd IS NULL), sum(u.cost_source = 'priced')
@@ -70,8 +70,9 @@ WHERE u.at >= :since AND u.at < :until
 GROUP BY 1, 2, 3
 
 -- name: usage_report_removed
--- As `usage_report`, of runs that were removed; their days are whole, and their names are gone.
-SELECT CASE WHEN :by_day THEN u.day END, CASE WHEN :by_provider THEN u.provider END,
+-- As `usage_report`, of runs that were removed; their days are whole, of their hours nothing is known, and their names are
+-- gone.
+SELECT CASE WHEN :by_time AND :part_us = 86400000000 THEN u.day END, CASE WHEN :by_provider THEN u.provider END,
   CASE WHEN :by_model THEN u.model END, NULL, CASE WHEN :by_agent THEN nullif(u.agent_id, '') END,
   CASE WHEN :by_workflow THEN nullif(u.definition_id, '') END, CASE WHEN :by_thread THEN nullif(u.thread_id, '') END,
   CASE WHEN :label_1 IS NOT NULL THEN u.labels_json ->> :label_1 END,
