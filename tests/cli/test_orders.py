@@ -12,8 +12,11 @@ import runstone
 from runstone.cli import executing
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.output import Output
+from runstone.testing.clock import clock_environment
 from tests.cli.conftest import Shell
 from tests.cli.test_exec import until
+
+DAY_S = 86_400.0
 
 LOOP = """
 import asyncio
@@ -204,3 +207,44 @@ def test_what_was_killed_answered_and_slept_goes_on_once_in_two_processes(shell:
     assert shell("resume", "--all", "--json").json["items"] == []
     with runstone.open(Path(shell.folder)) as ledger:
         assert ledger.care.verify() == []
+# --- a month later --------------------------------------------------------------------------------------------------
+
+WAITING = """
+import runstone
+
+@runstone.workflow("publish", version="1")
+async def publish(ctx, input):
+    with open("calls.txt", "a") as calls:
+        calls.write("began\\n")
+    await ctx.step("build", lambda: open("calls.txt", "a").write("built\\n"))
+    answer = await ctx.ask("Publish?", choices=["yes", "no"])
+    await ctx.sleep(86400)
+    return answer
+"""
+
+
+def test_a_month_after_its_process_was_killed_a_run_is_answered_from_the_command_line_and_completes(
+    shell: Shell,
+) -> None:
+    (shell.folder / "crew.py").write_text(WAITING)
+    process = shell.start("run", "publish", "--id", "p", "--trust")
+    until(lambda: calls(shell)["built"])
+    until(lambda: shell("inputs", "list", "--json").json["items"])
+    process.kill()
+    process.communicate(timeout=30)
+    shell.env |= clock_environment(30 * DAY_S)
+    shell("resume", "p", code=6)
+    (asked,) = shell("inputs", "list", "--json").json["items"]
+    shell("inputs", "answer", asked["id"], "yes", "--by", "ana")
+    shown = shell("inputs", "show", asked["id"], "--json").json
+    assert shown["answered_at"] > asked["asked_at"]
+    assert shown["answered_at"][:7] != asked["asked_at"][:7]
+    sleeping = shell.start("resume", "p")
+    until(lambda: shell("runs", "show", "p", "--json").json["status"] == "waiting")
+    sleeping.kill()  # its timer holds no process
+    sleeping.communicate(timeout=30)
+    assert shell("resume", "--all", "--dry-run", "--json").json["items"] == []
+    shell.env |= clock_environment(32 * DAY_S)
+    assert [one["result"] for one in shell("resume", "--all", "--json").json["items"]] == ["yes"]
+    assert (shell.folder / "calls.txt").read_text().split().count("built") == 1
+    shell("verify")

@@ -560,6 +560,59 @@ def state_number(number: int) -> dict[str, Any]:
 # --- starting them ---------------------------------------------------------------------------------------
 
 
+# --- processes that ask, answer and continue (asking.py) --------------------------------------------------
+
+
+def asking(workspace: str, program: str, step: str) -> None:
+    """Brings a run on, or answers its question; says what came of it, or why it was refused."""
+    import asking as told  # beside this file, which is run as a script
+
+    with runstone.open(workspace, lease_s=told.LEASE_S, heartbeat_s=told.HEARTBEAT_S) as ledger:
+        try:
+            done = told.go_on(ledger, workspace, program) if step == "go" else told.answer(ledger, step)
+            say(done=done)
+        except runstone.RunstoneError as error:
+            say(done=None, refused=error.code)
+
+
+def continuing(workspace: str, message: str) -> None:
+    """Continues a run with a message, and is gone before it has saved anything."""
+    ledger = runstone.open(workspace)
+    try:
+        run = ledger.continue_run("r", message)
+        say(message=run.message_in)
+        run.interrupt("gone")
+    except runstone.RunstoneError as error:
+        say(refused=error.code)
+
+
+def pausing(workspace: str) -> None:
+    """Pauses a run with its state, and stays."""
+    run = runstone.open(workspace).start_run(run_id="r", agent_id="loop")
+    run.pause(state={"turns": [1, 2]})
+    say(paused=True)
+    time.sleep(60)
+
+
+def crowd(workspace: str, count: str) -> None:
+    """Has commands at work below a run, until somebody stops it."""
+    import asking as told
+
+    with runstone.open(workspace, lease_s=5.0, heartbeat_s=0.5) as ledger:
+        work = runstone.run(
+            "crowd",
+            int(count),
+            ledger=ledger,
+            run_id="r",
+            registry=told.crowd_registry(),
+            slots=int(count) + 1,
+        )
+        try:
+            say(result=asyncio.run(work))
+        except runstone.RunstoneError as error:
+            say(refused=error.code)
+
+
 def serve() -> None:
     """Reads {"program", "arguments", "said", "environment"} a line each, forks it, and answers with its process id."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: the kernel forgets each as it ends
@@ -607,6 +660,10 @@ PROGRAMS = {
     "save_states": save_states,
     "hear_children": hear_children,
     "listen": listen,
+    "asking": asking,
+    "continuing": continuing,
+    "pausing": pausing,
+    "crowd": crowd,
     "serve": serve,
 }
 

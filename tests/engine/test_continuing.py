@@ -174,6 +174,17 @@ def test_what_cannot_be_continued_says_why_and_changes_nothing(ledger: Ledger) -
     live.complete().result()
 
 
+def test_a_run_that_was_answered_is_not_begun_anew(ledger: Ledger) -> None:
+    with ledger.start_run(run_id="r") as run:
+        asked = run.ask("Which?", state={"n": 1})
+    ledger.answer(asked.id, "main")
+    with pytest.raises(IllegalTransition, match="begun") as refused:
+        ledger.start_run(run_id="r")
+    assert "continue_run" in refused.value.hint
+    with ledger.continue_run("r") as run:
+        assert (run.state, run.answer) == ({"n": 1}, "main")
+
+
 @pytest.mark.parametrize("damage", ["corrupt", "missing part", "missing"])
 def test_a_checkpoint_that_is_damaged_is_said_to_be_and_nothing_changes(tmp_path: Path, damage: str) -> None:
     noise = os.urandom(6_000).hex()

@@ -1,12 +1,15 @@
 """The fake clock tells sleep, jumps and passing time apart; the real one agrees with the machine."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from runstone.domain.clock import Clock
 from runstone.store.clock import SystemClock
-from runstone.testing.clock import FakeClock
+from runstone.testing.clock import FakeClock, clock_environment
 
 
 def readings(clock: Clock) -> tuple[int, float]:
@@ -49,3 +52,12 @@ def test_system_clock_reads_the_machine() -> None:
     before, wall, running = time.time_ns() // 1_000, clock.now(), clock.monotonic()
     assert before <= wall <= time.time_ns() // 1_000
     assert running <= clock.monotonic()
+
+
+def test_a_process_can_be_made_to_live_ahead() -> None:
+    program = "from runstone.store.clock import SystemClock; import time; print(SystemClock().now() / 1e6 - time.time())"
+    env = {**os.environ, **clock_environment(3600)}
+    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True).stdout
+    assert 3599 < float(said) < 3601
+    with pytest.raises(ValueError, match="backwards"):
+        clock_environment(-1)

@@ -1,7 +1,13 @@
 """The real clock."""
 
+import os
 import time
-from typing import final
+from typing import Final, final
+
+ENVIRONMENT_VARIABLE: Final = "RUNSTONE_CLOCK_AHEAD_S"
+"""Has a whole process live so many seconds ahead, for tests of what happens in a month; see `runstone.testing.clock`."""
+
+_AHEAD_US: Final = round(float(os.environ.get(ENVIRONMENT_VARIABLE) or 0) * 1_000_000)
 
 
 @final
@@ -12,7 +18,7 @@ class SystemClock:
 
     def now(self) -> int:
         """Wall time in microseconds since the epoch."""
-        return time.time_ns() // 1_000
+        return time.time_ns() // 1_000 + _AHEAD_US
 
     def monotonic(self) -> float:
         """Running time in seconds.

@@ -3,6 +3,8 @@
 import threading
 from typing import Final, final
 
+from runstone.store.clock import ENVIRONMENT_VARIABLE
+
 _MICROSECONDS: Final = 1_000_000
 _START: Final = 1_767_225_600 * _MICROSECONDS  # 2026-01-01T00:00:00Z
 
@@ -44,6 +46,12 @@ class FakeClock:
         """Set the wall clock forward or (negative) back, as a person or NTP does; no time passes."""
         with self._lock:
             self._now_us += _microseconds(seconds)
+
+
+def clock_environment(seconds: float) -> dict[str, str]:
+    """The environment that makes a new process live so many seconds ahead of the machine's clock."""
+    _forward(seconds)
+    return {ENVIRONMENT_VARIABLE: str(seconds)}
 
 
 def _forward(seconds: float) -> int:

@@ -147,6 +147,13 @@ class OpenRun(Write):
         if head.status == "running":
             raise is_live(batch, head)
         runs.check_move(head, "run.started")  # a created run that nobody began yet may be opened
+        if head.attempt:  # what it has saved, and answers that came, would not be given
+            raise IllegalTransition(
+                f"run {head.run_id} has begun already",
+                hint="go on with it: ledger.continue_run",
+                run_id=head.run_id,
+                status=head.status,
+            )
         ordered = orders.open_of(batch, head)
         start(batch, head, self.owner, self.payload)
         orders.taken(batch, head, ordered)
