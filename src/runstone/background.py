@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.bounds import checked_message
 from runstone.domain.records import AgentRun
 from runstone.engine.ambient import COMMAND
+from runstone.engine.asking import awaiting
 from runstone.engine.background.folder import ExecFolder, Launch
 from runstone.engine.background.launch import environment_of, start_keeper, wait_started, watcher_command
 from runstone.engine.background.outcomes import STARTING, error_payload
 from runstone.engine.background.restarts import Restart
 from runstone.engine.gate import find_program
 from runstone.errors import CommandError, CommandInputRefused, InvalidInput, RunMismatch
+from runstone.store.writes.continuing import TellRun
 from runstone.store.writes.lifecycle import CreateRun, EndRun, ResumeRun
 
 if TYPE_CHECKING:
@@ -41,19 +44,21 @@ def start(
     restart: Any,
     timeout_s: float | None,
     wait_s: float,
+    resume_command: Sequence[str] | None = None,
     **fields: Any,
 ) -> AgentRun:
     """Starts it and gives its run. See `Ledger.exec`."""
     from runstone.ledger import new_run
 
     arguments = _arguments(command)
+    again = None if resume_command is None else _arguments(resume_command)
     policy = Restart.of(restart)
     _check_times(timeout_s, wait_s)
     place = os.path.abspath(cwd if cwd is not None else os.getcwd())
     asked = {"command": arguments, "cwd": place, **(facts or {})}
     title = fields.pop("title", None) or codec.clip(" ".join(arguments), 200)
     kept = None if policy.on == "never" else msgspec.to_builtins(policy)
-    options = {OPTION: {"timeout_s": timeout_s, "restart": kept}}
+    options = {OPTION: {"timeout_s": timeout_s, "restart": kept, **({"resume": again} if again else {})}}
     new = new_run(ledger.core, kind=KIND, title=title, input=asked, options=options, **fields)
     if (known := _known(ledger, new.run_id, arguments)) is not None:
         return known
@@ -63,7 +68,8 @@ def start(
         launch = Launch(
             run_id=run_id, program=find_program(arguments[0], environment=environ, cwd=place), arguments=arguments,
             environment=environment_of(environ, run_id, str(ledger.workspace.root)), cwd=place, timeout_s=timeout_s,
-            restart=kept, watcher=watcher_command(str(ledger.workspace.root), run_id),
+            restart=kept, watcher=watcher_command(str(ledger.workspace.root), run_id), resume=again,
+            resume_program=None if again is None else find_program(again[0], environment=environ, cwd=place),
         )  # fmt: skip
         folder = ExecFolder(ledger.workspace.folder, run_id)
         folder.create()
@@ -77,15 +83,20 @@ def start(
     return _started(ledger.get_run(run_id))
 
 
-def resume(ledger: "Ledger", run_id: str, *, wait_s: float = 10) -> AgentRun:
+def resume(ledger: "Ledger", run_id: str, *, wait_s: float = 10, message: str | None = None) -> AgentRun:
     """Goes on with a background command: adopts it if it still runs, else starts it again. Blocks for `wait_s` s.
 
     A completed or running one is given as it is. Raises what `Ledger.exec` raises.
     """
     ledger.supervisor.settle(run_id)
     run = ledger.get_run(run_id)
-    if run.status in ("completed", "running"):
+    if message is not None:
+        told = ledger.core.redactor.message(checked_message(message))
+        ledger.core.submit(TellRun(run_id, told, ledger.core.now()), []).result()
+    elif run.status in ("completed", "running"):
         return run
+    elif run.status == "awaiting_user":
+        raise awaiting(ledger.reader, run_id)
     folder = ExecFolder(ledger.workspace.folder, run_id)
     if folder.launch() is None:
         _write_again(ledger, run, folder)
@@ -106,6 +117,8 @@ def _write_again(ledger: "Ledger", run: AgentRun, folder: ExecFolder) -> None:
         run_id=run.id, program=find_program(asked["command"][0], environment=os.environ, cwd=asked["cwd"]),
         arguments=asked["command"], environment=environment_of(os.environ, run.id, root), cwd=asked["cwd"],
         timeout_s=told.get("timeout_s"), restart=told.get("restart"), watcher=watcher_command(root, run.id),
+        resume=(again := told.get("resume")),
+        resume_program=None if again is None else find_program(again[0], environment=os.environ, cwd=asked["cwd"]),
     )  # fmt: skip
     folder.create()
     folder.write_launch(launch, None)

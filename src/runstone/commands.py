@@ -50,6 +50,9 @@ class Commands:
         if verb != "stop":
             _check_background(run, verb)
         ledger.reconcile()
+        if verb == "stop" and scope == "subtree":  # it must not be said to have stopped while they live
+            for below in self._below(run_id, verb):
+                ledger.end_orphans(below.id)
         first = self._request(run_id, verb, payload, by=by, key=idempotency_key)
         if scope == "subtree" and verb in orders.CASCADE:
             for below in self._below(run_id, verb):

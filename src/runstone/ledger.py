@@ -225,6 +225,7 @@ class Ledger:
         task_board_id: str | None = None,
         task_card_id: str | None = None,
         restart: dict[str, Any] | None = None,
+        resume_command: Sequence[str] | None = None,
         timeout_s: float | None = None,
         run_id: str | None = None,
         wait_s: float = 10,
@@ -241,17 +242,18 @@ class Ledger:
         return background.start(
             self, command, agent_id=agent_id, title=title, labels=labels, parent=parent, cwd=cwd, env=env, stdin=stdin,
             facts=facts, thread_id=thread_id, task_board_id=task_board_id, task_card_id=task_card_id, restart=restart,
-            timeout_s=timeout_s, run_id=run_id, wait_s=wait_s,
+            timeout_s=timeout_s, run_id=run_id, wait_s=wait_s, resume_command=resume_command,
         )  # fmt: skip
 
-    def resume_exec(self, run_id: str, *, wait_s: float = 10) -> AgentRun:
+    def resume_exec(self, run_id: str, *, message: str | None = None, wait_s: float = 10) -> AgentRun:
         """Goes on with a command of `exec`: one that still runs is watched again, any other is started again.
 
+        With a `message` it is started again with that, in `$RUNSTONE_RESUME`; a question that it asks is withdrawn.
         Gives the run once its command runs; a completed or running one as it is. Raises as `exec` does.
         """
         from runstone import background
 
-        return background.resume(self, run_id, wait_s=wait_s)
+        return background.resume(self, run_id, wait_s=wait_s, message=message)
 
     def continue_run(
         self, run_id: str, message: str | None = None, *, agent_id: str | None = None

@@ -207,6 +207,8 @@ def test_what_was_killed_answered_and_slept_goes_on_once_in_two_processes(shell:
     assert shell("resume", "--all", "--json").json["items"] == []
     with runstone.open(Path(shell.folder)) as ledger:
         assert ledger.care.verify() == []
+
+
 # --- a month later --------------------------------------------------------------------------------------------------
 
 WAITING = """

@@ -36,6 +36,13 @@ MATRIX: list[tuple[str, str, int]] = [
     ("costly", "ParkRun", 1),
     ("costly", "AnswerInput", 1),
 ]
+RACING = [
+    ("loop", "AskAndPark", 1, "before"), ("loop", "AnswerInput", 1, "after"), ("loop", "ContinueRun", 1, "before"),
+    ("loop", "ContinueRun", 1, "after"), ("quiz", "ParkRun", 1, "after"), ("quiz", "ClaimRun", 1, "after"),
+    ("lead", "ContinueChild", 1, "after"), ("costly", "AskBudget", 1, "after"), ("costly", "ParkRun", 1, "after"),
+]  # fmt: skip
+"""All of the matrix is raced by tests/campaign/test_asking.py."""
+
 ENDED = ("completed", "failed", "cancelled")
 _STEPS = 12
 """So many processes bring a run to its end, at most, after one was killed."""
@@ -99,12 +106,25 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("racing", [False, True], ids=["alone", "racing"])
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize(("program", "write", "count"), MATRIX, ids=str)
 def test_a_kill_at_any_point_loses_no_question_and_applies_each_answer_once(
-    tmp_path: Path, server: Server, program: str, write: str, count: int, side: str, racing: bool
+    tmp_path: Path, server: Server, program: str, write: str, count: int, side: str
 ) -> None:
+    kill(tmp_path, server, program, write, count, side=side, racing=False)
+
+
+@pytest.mark.parametrize(("program", "write", "count", "side"), RACING, ids=str)
+def test_a_kill_beside_a_process_that_does_the_same_loses_nothing_either(
+    tmp_path: Path, server: Server, program: str, write: str, count: int, side: str
+) -> None:
+    kill(tmp_path, server, program, write, count, side=side, racing=True)
+
+
+def kill(
+    tmp_path: Path, server: Server, program: str, write: str, count: int, *, side: str, racing: bool
+) -> None:
+    """One case of the matrix, to its end."""
     case = Case(tmp_path, server, program, f"{write}.{side}_commit", count, racing=racing)
     case.drive()
     assert case.killed or racing, f"the point was not passed: {case.told}"

@@ -18,13 +18,15 @@ from runstone.domain.inputs import question
 from runstone.domain.state import Saved
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
-from runstone.store import lists, questions
+from runstone.store import continuations, lists, questions
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
+from runstone.store.writes.continuing import ContinueChild, ContinueRun
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
 from runstone.store.writes.inputs import AnswerInput, AskInput, ExpireInputs, WithdrawInputs
+from runstone.store.writes.journal import Hint
 from runstone.store.writes.lifecycle import (
     ClaimRun,
     CreateRun,
@@ -175,6 +177,21 @@ class LedgerMachine(RuleBasedStateMachine):
     def resume(self, run: str) -> None:
         self.both(lambda: self.model.resume(run), ResumeRun(run, "again"))
 
+    @rule(run=RUNS, message=st.sampled_from([None, "go on", "and on"]))
+    def continue_run(self, run: str, message: str | None) -> None:
+        reader, known = self.store.reader, run in self.model.runs
+        saved = reader.states.load(run)[1].number if known else 0
+        write = ContinueRun(run, OWNER, message=message, saved=saved, now=self.store.clock.now())
+        outcome = self.both(lambda: self.model.continue_run(run, message), write)
+        assert outcome is None or outcome[0] == (continuations.message_in(reader, run) or "")
+
+    @rule(run=RUNS, offset=ATTEMPTS, child=RUNS, message=st.sampled_from(["go on", "and on"]))
+    def continue_child(self, run: str, offset: int, child: str, message: str) -> None:
+        attempt, now = self.attempt(run, offset), self.store.clock.now()
+        hint = Hint(f"{child} {message}", child)
+        write = ContinueChild(run, attempt, child, hint, message=message, agent_id=None, now=now)
+        self.both(lambda: self.model.continue_child(run, attempt, child, message), write)
+
     @rule(run=RUNS, offset=ATTEMPTS, status=st.sampled_from(sorted(FINAL)))
     def end(self, run: str, offset: int, status: str) -> None:
         attempt = self.attempt(run, offset)
@@ -304,6 +321,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [e.type for e in events] == ["run.pruned"]
         assert events[0].seq == last.seq + (last.type != "run.pruned")
         model.plain, model.messages, model.states = 0, 0, []
+        model.told.clear()
 
     @rule(run=RUNS)
     @precondition(lambda self: self.model.runs)

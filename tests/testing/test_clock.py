@@ -55,9 +55,12 @@ def test_system_clock_reads_the_machine() -> None:
 
 
 def test_a_process_can_be_made_to_live_ahead() -> None:
-    program = "from runstone.store.clock import SystemClock; import time; print(SystemClock().now() / 1e6 - time.time())"
+    told = "print(SystemClock().now() / 1e6 - time.time())"
+    program = f"import time; from runstone.store.clock import SystemClock; {told}"
     env = {**os.environ, **clock_environment(3600)}
-    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+    ).stdout
     assert 3599 < float(said) < 3601
     with pytest.raises(ValueError, match="backwards"):
         clock_environment(-1)

@@ -68,6 +68,11 @@ _WAIT_S: Final = 10.0
     metavar="DURATION",
     help="Wait so long before it is started again, each time twice as long, up to 10m if less; else 1s.",
 )
+@click.option(
+    "--resume-command",
+    metavar="LINE",
+    help="Start this instead of COMMAND where there is an answer, a message or a state to go on with.",
+)
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="End it after 90s, 30m, 2h.")
 @click.option("--exit-code", "own_code", is_flag=True, help="End with the command's own exit code.")
 @with_session
@@ -99,6 +104,7 @@ def exec_(session: Session, command: tuple[str, ...], **asked: Any) -> int:
             parent=ledger.resolve(asked["parent"]) if asked["parent"] else AMBIENT, thread_id=asked["thread"],
             task_card_id=card.id if card else None, task_board_id=card.board_id if card else None,
             restart=_restart(asked["restart"], asked["restart_delay"]), timeout_s=asked["timeout"],
+            resume_command=shlex.split(asked["resume_command"]) if asked["resume_command"] else None,
             run_id=asked["id"], wait_s=_WAIT_S,
         )  # fmt: skip
         if asked["detach"] and not pressed.count:
@@ -135,11 +141,13 @@ def _read_stdin() -> bytes:
     return data
 
 
-def resume_command(output: Output, ledger: Ledger, run: AgentRun, *, detach: bool) -> int:
+def resume_command(
+    output: Output, ledger: Ledger, run: AgentRun, *, detach: bool, message: str | None = None
+) -> int:
     """Goes on with a command in the background, and follows what it prints from now on."""
     with CtrlC() as pressed:
         after = last_seq(ledger, run)
-        run = ledger.resume_exec(run.id, wait_s=_WAIT_S)
+        run = ledger.resume_exec(run.id, message=message, wait_s=_WAIT_S)
         if detach and not pressed.count:
             return _detached(output, run)
         return _attached(output, ledger, run, pressed, after=after)

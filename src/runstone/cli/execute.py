@@ -70,12 +70,21 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     "-n", "--dry-run", is_flag=True, help="With --all: show what would be resumed, and what it had cost."
 )
 @click.option("-d", "--detach", is_flag=True, help="Do not follow a command in the background.")
+@click.option("-m", "--message", metavar="TEXT", help="What a command in the background goes on with.")
 @options.with_options(options.POLICY)
 @options.with_options(options.BUDGET)
 @options.trust
 @with_session
 def resume(
-    session: Session, run: str | None, *, every: bool, dry_run: bool, detach: bool, trust: bool, **more: Any
+    session: Session,
+    run: str | None,
+    *,
+    every: bool,
+    dry_run: bool,
+    detach: bool,
+    message: str | None,
+    trust: bool,
+    **more: Any,
 ) -> int:
     """Go on with RUN.
 
@@ -94,7 +103,9 @@ def resume(
     with Interrupts(session.output) as interrupts, session.changing() as ledger:
         found = runstone.resumable(ledger) if run is None else [ledger.get_run(ledger.resolve(run))]
         if run is not None and is_background(found[0]):
-            return resume_command(session.output, ledger, found[0], detach=detach)
+            return resume_command(session.output, ledger, found[0], detach=detach, message=message)
+        if message is not None:
+            raise click.UsageError("--message is for a command in the background; see runs steer for others")
         left, code = resume_commands(session.output, ledger, found)
         if found and not left:
             return code

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runstone.domain import codec
 from runstone.domain.secrets import revealed
+from runstone.engine.background.folder import RESUME, ExecFolder
+from runstone.engine.background.replies import going_on
 from runstone.engine.commands import CommandResult, run_command
 from runstone.engine.groups import group_alive
 from runstone.engine.processes import ProcessIdentity
@@ -48,13 +51,24 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
         leaders.append(leader)
 
     environ = {**os.environ, "RUNSTONE_RUN_ID": ctx.run_id, "RUNSTONE_WORKSPACE": str(ctx.workspace)}
+    spec, folder = entry.command, None
+    if (
+        ctx.attempt > 1
+        and core.folder is not None
+        and (told := going_on(core.reader, ctx.run_id)) is not None
+    ):
+        folder = ExecFolder(core.folder, ctx.run_id)
+        folder.create()
+        folder.write_going_on(codec.encode({"attempt": ctx.attempt, **told}))
+        environ["RUNSTONE_RESUME"] = str(folder.path / RESUME)
+        spec = msgspec.structs.replace(spec, command=spec.resume or spec.command)
     code: int | None = None
     signal: int | None = None
     try:
         result = await _apart(
             ctx,
             run_command(
-                entry.command,
+                spec,
                 value,
                 on_started=on_started,
                 on_lines=ctx.handle.messages,
@@ -68,6 +82,8 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
         code, signal = error.details.get("exit_code"), error.details.get("signal")
         raise
     finally:
+        if folder is not None:
+            folder.remove()
         for leader in leaders:
             # What could not be ended stays recorded as alive: the next claimer must not start beside it.
             if group_alive(leader) is False:

@@ -41,6 +41,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     command: list[str]
     input: Literal["args", "env", "stdin"] = "args"
     """`env` adds RUNSTONE_INPUT (JSON) and RUNSTONE_INPUT_KEY for plain values; `stdin` writes the JSON."""
+    resume: list[str] | None = None
+    """Goes on, where the run has a state or a message to go on with (`$RUNSTONE_RESUME`); else `command` does."""
     cwd: str | None = None
     env: dict[str, str] = {}
     timeout_s: float | None = None
@@ -64,6 +66,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise InvalidDefinition(f"{place}.command names no program")
         if _fields(self.command[0], f"{place}.command[0]"):
             raise InvalidDefinition(f"{place}.command[0] is the program and cannot come from the input")
+        if self.resume is not None and (not self.resume or not self.resume[0]):
+            raise InvalidDefinition(f"{place}.resume names no program")
         for where, template in self._templates():
             _fields(template, f"{place}.{where}")
         for name in self.env:
@@ -89,6 +93,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def _templates(self) -> list[tuple[str, str]]:
         places = [(f"command[{index}]", text) for index, text in enumerate(self.command)]
+        places += [(f"resume[{index}]", text) for index, text in enumerate(self.resume or ())]
         return [*places, *((f"env.{name}", text) for name, text in self.env.items()), ("cwd", self.cwd or "")]
 
 

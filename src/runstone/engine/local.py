@@ -241,7 +241,7 @@ class LocalEngine:
             elif run.status == "waiting" and waits_for_person(self.core.reader, run_id):
                 return run
             elif run.status in ("running", "waiting"):
-                elsewhere = run.status == "running"
+                elsewhere = True
                 self.idle.add(run_id)
                 try:
                     await self.until_changed(run_id, run)

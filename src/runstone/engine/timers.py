@@ -32,9 +32,15 @@ class Timers:
             self._watching = self._engine.spawn(self._watch())
 
     async def _watch(self) -> None:
+        engine, looks = self._engine, 0
         while True:
             await asyncio.sleep(_LOOK_S)
+            looks += 1
             with suppress(RunstoneError):  # looked for again in a second
+                # A process that only waits for others has no heartbeat in which it would see that they died.
+                if looks * _LOOK_S >= engine.supervisor.heartbeat_s:
+                    looks = 0
+                    await asyncio.to_thread(engine.supervisor.reconcile)
                 self.look()
 
     def look(self) -> None:

@@ -5,7 +5,7 @@ import time
 from typing import Final, final
 
 ENVIRONMENT_VARIABLE: Final = "RUNSTONE_CLOCK_AHEAD_S"
-"""Has a whole process live so many seconds ahead, for tests of what happens in a month; see `runstone.testing.clock`."""
+"""Has a whole process live so many seconds ahead, for tests of what a month brings; see `runstone.testing.clock`."""
 
 _AHEAD_US: Final = round(float(os.environ.get(ENVIRONMENT_VARIABLE) or 0) * 1_000_000)
 

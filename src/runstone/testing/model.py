@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 PARKED = frozenset({"paused", "waiting", "awaiting_user"})
 FINAL = frozenset({"completed", "failed", "cancelled"})
@@ -26,6 +26,8 @@ class Run:
     plain: int = 0
     tools: int = 0
     messages: int = 0
+    told: list[str] = field(default_factory=list)
+    """Messages of continuations since it saved a state or completed."""
     reports: dict[str, int] = field(default_factory=dict)
     """Requests that count here: tokens by request id."""
     states: list[Any] = field(default_factory=list)
@@ -69,6 +71,9 @@ class Card:
 
     status: str = "todo"
     holder: str | None = None
+
+
+CONTINUED: Final = frozenset({"pending", "paused", "interrupted", "awaiting_user", "failed"})
 
 
 class Model:
@@ -144,10 +149,46 @@ class Model:
         if run.status != "pending":
             run.status = "pending"
 
+    def continue_run(self, run_id: str, message: str | None) -> str:
+        """Somebody goes on with the run; gives what it is told."""
+        run = self._run(run_id)
+        waits = run.status == "awaiting_user" and any(self._open(run_id))
+        if run.status not in CONTINUED or (waits and message is None):
+            raise Refusal
+        run.status, run.attempt = "running", run.attempt + 1
+        run.close("applied", "resume", "retry")
+        if waits:
+            self._withdraw(run_id)
+        for one in self.questions.values():
+            if one.run == run_id and one.status != "open":
+                one.taken = run.attempt
+        self._tell(run, message)
+        return "\n\n".join(run.told)
+
+    def continue_child(self, run_id: str, attempt: int, child_id: str, message: str) -> None:
+        """A parent has its child go on."""
+        parent, child = self._fenced(run_id, attempt), self._run(child_id)
+        continued = child.status in CONTINUED or child.status == "completed"
+        if child.parent != parent.id or not continued or not child.attempt:
+            raise Refusal
+        self._withdraw(child_id)
+        self._tell(child, message)
+        child.status = "pending"
+
+    def _tell(self, run: Run, message: str | None) -> None:
+        if message is not None and run.told[-1:] != [message]:
+            run.told.append(message)
+            run.messages += 1
+
+    def _open(self, run_id: str) -> Iterator[Question]:
+        return (one for one in self.questions.values() if one.run == run_id and one.status == "open")
+
     def end(self, run_id: str, attempt: int, status: str) -> None:
         """The owner ends the run."""
         run = self._fenced(run_id, attempt)
         run.status = status
+        if status == "completed":
+            run.told.clear()
         run.tries += status == "failed"
         if status == "failed":
             run.failures.append((attempt, self.now))
@@ -160,6 +201,7 @@ class Model:
         """The owner pauses the run, with its state."""
         run = self._fenced(run_id, attempt)
         run.states.append(state)
+        run.told.clear()
         run.status = "paused"
         run.close("applied", "pause")
         run.close("rejected", "resume", "retry")
@@ -259,6 +301,7 @@ class Model:
         """Saves a state."""
         run = self._fenced(run_id, attempt)
         run.states.append(state)
+        run.told.clear()
 
     def retitle(self, run_id: str, title: str) -> None:
         """Edits the title."""

@@ -80,7 +80,8 @@ def test_its_environment_is_the_one_that_was_given(ledger: Ledger) -> None:
     run = ledger.exec(["/usr/bin/env"], env={"ONLY": "this"})
     ended(ledger, run.id)
     names = {line.partition("=")[0] for line in printed(ledger, run.id)}
-    assert names == {"ONLY", "RUNSTONE_RUN_ID", "RUNSTONE_WORKSPACE", "RUNSTONE_FD"}
+    told = {"RUNSTONE_RUN_ID", "RUNSTONE_WORKSPACE", "RUNSTONE_FD", "RUNSTONE_REPLIES"}
+    assert names == {"ONLY", *told}
 
 
 def test_lines_of_the_protocol_become_what_they_say(ledger: Ledger) -> None:

@@ -4,6 +4,8 @@
     stdin            what the command reads, where something was given
     N.stdout ...     what the command of attempt N printed and was not taken over yet (spool files)
     N.exit.json      how it ended, written by the keeper
+    N.replies        answers that a running command is told
+    resume.json      what a command that is started again goes on with
     N.completed      the result of its `complete` line, as given: events are redacted
     keeper           locked by the keeper as long as it lives
 
@@ -27,6 +29,7 @@ from runstone.errors import StoreIO
 FOLDER: Final = "exec"
 
 STREAMS: Final = ("stdout", "stderr", "protocol")
+RESUME: Final = "resume.json"
 _SPOOL: Final = re.compile(rf"[0-9]+\.({'|'.join(STREAMS)})")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -43,6 +46,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     restart: dict[str, Any] | None = None
     watcher: list[str] = []
     """The command that starts a watcher."""
+    resume: list[str] | None = None
+    """The command that goes on, where there is something to go on with; without it the same one."""
+    resume_program: str | None = None
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,8 +160,18 @@ class ExecFolder:
 
     def clear(self, launch: int) -> None:
         """Removes what an attempt left, when all of it is in the ledger."""
-        for name in (*STREAMS, "exit.json", "started", "completed"):
+        for name in (*STREAMS, "exit.json", "started", "completed", "replies"):
             (self.path / f"{launch}.{name}").unlink(missing_ok=True)
+
+    def write_going_on(self, told: bytes | None) -> None:
+        """Writes what the next command goes on with; None takes it away. Raises `StoreIO`."""
+        try:
+            if told is None:
+                (self.path / RESUME).unlink(missing_ok=True)
+            else:
+                _write(self.path / RESUME, told)
+        except OSError as error:
+            raise StoreIO(f"{self.path} cannot be written: {error.strerror}") from error
 
     def remove(self) -> None:
         """Removes the folder."""

@@ -9,6 +9,7 @@ from runstone.domain.records import ProcessRecord
 from runstone.engine.background.channel import Channel
 from runstone.engine.background.folder import ExecFolder, Exit
 from runstone.engine.background.intake import Intake
+from runstone.engine.background.replies import Replies
 from runstone.engine.commands import DRAIN_S
 from runstone.engine.groups import GroupEnd, end_group, group_alive
 from runstone.engine.handle import RunHandle
@@ -48,10 +49,12 @@ class Follow:
         folder: ExecFolder,
         ours: bool,
         timeout_s: float | None,
+        replies: Replies,
     ) -> None:
         self._handle = handle
         self._intake = intake
         self._launch = process.attempt
+        self._replies = replies
         self._leader = leader
         self._channel = channel
         self._folder = folder
@@ -88,6 +91,7 @@ class Follow:
         try:
             taken = self._intake.take()
             self._intake.warn()
+            self._replies.tell()
             return taken
         except StoreError:
             self._channel.wait(_TROUBLE_S)

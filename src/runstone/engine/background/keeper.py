@@ -31,6 +31,9 @@ KEEPER: Final = "keeper"
 """The file that a keeper locks as long as it lives, so that others know whether somebody brings the run on."""
 
 _HEADER: Final = b"runstone\n"
+_REPLIES: Final = "RUNSTONE_REPLIES"
+_RESUMED: Final = "RUNSTONE_RESUME"
+_RESUME: Final = "resume.json"
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 30.0
 _TRIES_AFTER_THE_END: Final = 20
@@ -52,10 +55,11 @@ class Command:
         gate, self.gate = os.pipe()
         self.said, saying = os.pipe()
         spools = [_spool(folder, number, stream) for stream in ("stdout", "stderr", "protocol")]
+        os.close(_created(folder, f"{number}.replies"))
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.gate)
-            _become(folder, launch, gate, saying, spools)
+            _become(folder, _as_started(folder, launch, number), gate, saying, spools)
         for descriptor in (gate, saying, *spools):
             os.close(descriptor)
 
@@ -88,10 +92,26 @@ class Command:
 
 
 def _spool(folder: str, number: int, stream: str) -> int:
-    path = os.path.join(folder, f"{number}.{stream}")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = _created(folder, f"{number}.{stream}")
     os.write(descriptor, _HEADER)
     return descriptor
+
+
+def _created(folder: str, name: str) -> int:
+    path = os.path.join(folder, name)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _as_started(folder: str, launch: dict[str, Any], number: int) -> dict[str, Any]:
+    """The launch with the names of its files; where there is something to go on with, the command for that."""
+    environment = {**launch["environment"], _REPLIES: os.path.join(folder, f"{number}.replies")}
+    going_on = os.path.join(folder, _RESUME)
+    if not os.path.exists(going_on):
+        return {**launch, "environment": environment}
+    environment[_RESUMED] = going_on
+    again = launch.get("resume") or launch["arguments"]
+    program = launch.get("resume_program") or launch["program"]
+    return {**launch, "environment": environment, "arguments": again, "program": program}
 
 
 def _become(folder: str, launch: dict[str, Any], gate: int, saying: int, spools: list[int]) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from runstone.domain import codec
+from runstone.domain.inputs import InputRequest
 from runstone.domain.records import ProcessRecord
 from runstone.engine.background.channel import Channel, KeeperGone
 from runstone.engine.background.folder import ExecFolder, Exit, Launch
@@ -17,6 +18,7 @@ from runstone.engine.background.follow import Follow, Followed
 from runstone.engine.background.intake import Completion, Intake
 from runstone.engine.background.leftovers import take_leftovers
 from runstone.engine.background.outcomes import UNSEEN, error_payload, failure
+from runstone.engine.background.replies import Replies, going_on
 from runstone.engine.background.restarts import Restart
 from runstone.engine.background.standing import Adopt, Begin, Busy, Later, look
 from runstone.engine.core import Core
@@ -26,6 +28,7 @@ from runstone.engine.liveness import identity_of
 from runstone.engine.processes import identify
 from runstone.engine.supervisor import Supervisor
 from runstone.errors import CommandError, Fenced, IllegalTransition, RunIsLive
+from runstone.store import questions
 from runstone.store.blobs import pack
 from runstone.store.writes.journal import EndProcess, StartProcess
 from runstone.store.writes.lifecycle import ClaimRun, ParkRun, ResumeRun
@@ -114,6 +117,10 @@ class Watcher:
         )
         try:
             take_leftovers(self.core, self.run_id, attempt=handle.attempt)
+            told = going_on(self.core.reader, self.run_id) if handle.attempt > 1 else None
+            self.folder.write_going_on(
+                None if told is None else codec.encode({"attempt": handle.attempt, **told})
+            )
             process = self._start(handle)
         except KeeperGone as error:
             handle.interrupt(str(error))
@@ -167,6 +174,9 @@ class Watcher:
         follow = Follow(
             handle, intake, process, leader, channel=self.channel, folder=self.folder,
             ours=self._kept == process.attempt, timeout_s=launch.timeout_s,
+            replies=Replies(
+                self.core.reader, self.folder.path / f"{process.attempt}.replies", self.run_id, process.attempt
+            ),
         )  # fmt: skip
         try:
             followed = follow.run()
@@ -224,6 +234,8 @@ class _Conclusion:
             self._core.submit(EndProcess(self._handle.id, noted.launch, noted.pgid, None, None), []).result()
             return self._handle.interrupt(UNSEEN)
         error = failure(self._launch, end, timed_out=followed.timed_out, errors=str(self._intake.errors))
+        if error is None and self._intake.completion is None and (asked := self._asked()):
+            return self._park(asked, noted)
         if error is None:
             return self._complete(noted)
         tries = sum(1 for one in self._core.reader.attempts.of(self._handle.id) if one.outcome == "failed")
@@ -233,6 +245,26 @@ class _Conclusion:
                 "run.failed", {"error": error_payload(error, self._core.redactor), **self._summary()}, noted
             )
         return self._restart(error, delay_s, noted)
+
+    def _asked(self) -> list[InputRequest]:
+        """Open questions: a command that ends well, leaves some and has not said that it is done, waits for them."""
+        found = questions.page(self._core.reader, status="open", run_id=self._handle.id, after=0, limit=1_000)
+        return [one for one, _ in found]
+
+    def _park(self, asked: list[InputRequest], noted: CommandEnd) -> None:
+        """The run waits for its answers without a process; one that came in this moment starts the command again."""
+        handle, extra = self._handle, NoteCommandEnd(self._handle.id, noted)
+        reason = codec.clip(asked[0].message, 300) if len(asked) == 1 else f"{len(asked)} questions"
+        ids = [one.id for one in asked]
+        handle.left()
+        waits = ParkRun(
+            handle.id, handle.attempt, "run.awaited", {"reason": reason}, questions=ids, extra=extra
+        )
+        if not self._core.submit(waits, []).result():
+            soon = {"reason": "answered", "wake_at": self._core.now()}
+            self._core.submit(
+                ParkRun(handle.id, handle.attempt, "run.waiting", soon, extra=extra), []
+            ).result()
 
     def _complete(self, noted: CommandEnd) -> None:
         told = self._intake.completion or Completion(None, None)

@@ -120,6 +120,27 @@ class ContinueChild(Write):
         lifecycle.check_whole(batch, child)
 
 
+class TellRun(Write):
+    """Has a command in the background go on with a message: it becomes `pending`, for who starts it again."""
+
+    __slots__ = ("message", "run_id", "size", "text")
+
+    def __init__(self, run_id: str, message: str, now: int) -> None:
+        self.run_id = run_id
+        self.text = message
+        self.message = NewMessage("user", message, now)
+        self.size = 3000 + self.message.size
+
+    def decide(self, batch: Batch) -> None:
+        head = batch.head(self.run_id)
+        if head.status == "running":
+            raise lifecycle.is_live(batch, head)
+        _check_status(head, CONTINUABLE)
+        inputs.withdraw(batch, head, inputs.open_of(batch, head))
+        tell(batch, head, self.message, self.text, by=None)
+        lifecycle.resume(batch, head, "continued")
+
+
 def tell(
     batch: Batch, head: Head, message: NewMessage, text: str, *, by: str | None, attempt: int | None = None
 ) -> None:
