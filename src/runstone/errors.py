@@ -36,6 +36,7 @@
     │   ├── InputWithdrawn      the run does not ask any more
     │   ├── PreconditionFailed  it is not what the request was made against
     │   ├── IdempotencyMismatch another request was made under the same idempotency key
+    │   ├── ServerRuns          a server of this workspace runs already
     │   └── Misuse              the call is not allowed at this place
     ├── AccessRefused           a server does not let the request in
     │   ├── NotAuthenticated    it names no token that is valid
@@ -54,6 +55,7 @@
     │   ├── CommandNotFound, CommandNotExecutable, CommandInputRefused
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
     ├── ClientMissing           the extra `client` is not installed
+    ├── ServerMissing           the extra `server` is not installed
     ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
@@ -349,6 +351,13 @@ class IdempotencyMismatch(Refused):
     hint = "give each request a key of its own; a key is sent again only with the very same request"
 
 
+class ServerRuns(Refused):
+    """A server of this workspace runs already."""
+
+    code = "server_runs"
+    hint = "open it: runstone open; or end it: runstone down"
+
+
 class Misuse(Refused):
     """The call is not allowed at this place."""
 
@@ -591,6 +600,13 @@ class ClientMissing(RunstoneError):
 
     code = "client_missing"
     hint = "install it: pip install 'runstone[client]'"
+
+
+class ServerMissing(RunstoneError):
+    """What serves a workspace is not installed."""
+
+    code = "server_missing"
+    hint = "install it: pip install 'runstone[server]'"
 
 
 class PricesMissing(RunstoneError):

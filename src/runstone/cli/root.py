@@ -19,6 +19,8 @@ from runstone.cli.forks import fork
 from runstone.cli.inputs import inputs
 from runstone.cli.prune import prune_
 from runstone.cli.threads import threads
+from runstone.cli.token import token
+from runstone.cli.up import down, open_, up
 from runstone.cli.usage import usage
 
 _EXIT_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
@@ -74,6 +76,10 @@ _NOUNS: tuple[click.Command, ...] = (
         threads,
         boards,
         usage,
+        up,
+        open_,
+        down,
+        token,
         verify,
         doctor,
         backup,

@@ -54,6 +54,15 @@ class Session:
         if sys.stderr.isatty():
             self.output.note(f"workspace {ledger.workspace.root}")
 
+    def existing(self) -> places.Workspace:
+        """The workspace that there is; nothing of it is opened. Raises `WorkspaceNotFound`."""
+        return places.locate(self.workspace, create=False)
+
+    def settle_trust(self, *, trust: bool) -> None:
+        """Asks on a terminal whether the workspace's runstone.toml may run code, where nobody said so yet."""
+        self._say_unread(self.root())
+        self._settle_trust(self.root(), trust=trust)
+
     def root(self) -> Path:
         """The workspace's folder: the one that there is, or the one that would be created."""
         try:

@@ -22,6 +22,7 @@ from runstone.server.routes import (
     commands,
     definitions,
     handles,
+    home,
     inputs,
     meta,
     runs,
@@ -64,7 +65,7 @@ _DESCRIBING = OpenAPIConfig(title="Runstone", version="1")
 def routed(parts: Parts, *, describing: bool = False) -> Litestar:
     """The app behind the gate."""
     return Litestar(
-        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), *meta.BESIDE, auth.enter],
+        route_handlers=[Router(path="/api/v1", route_handlers=ROUTERS), *meta.BESIDE, auth.enter, home.home],
         dependencies=provided(parts),
         exception_handlers={
             RunstoneError: problems.respond,

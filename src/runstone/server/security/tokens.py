@@ -109,8 +109,10 @@ class Tokens:
     def _find(self, text: str) -> Token | None:
         if len(text) != _TOKEN_CHARACTERS:
             return None
-        self._refresh()
         digest = _digest(text)
+        if digest not in self._by_digest:
+            self._looked_at = -_LOOK_S  # it may have been made in this moment
+        self._refresh()
         token = self._by_digest.get(digest)
         # The digest was looked up by its hash, which tells nothing of the text; the comparison is constant in time.
         if token is None or not hmac.compare_digest(token.digest, digest):
