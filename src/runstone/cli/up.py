@@ -18,8 +18,8 @@ from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell
 from runstone.client.connecting import ServerFile
-from runstone.errors import InvalidInput, RunstoneError, ServerMissing, ServerUnreachable
-from runstone.server import standing
+from runstone.errors import InvalidInput, RunstoneError, ServerUnreachable
+from runstone.server import installed, standing
 
 if TYPE_CHECKING:
     from runstone.server.settings import Settings
@@ -116,11 +116,7 @@ def _listening(ledger: Any, settings: "Settings") -> Iterator[Any]:
 
 def _settings(asked: dict[str, Any]) -> "Settings":
     """The settings; raises before anything is made where they cannot be used. Raises `ServerMissing`."""
-    try:
-        import litestar  # noqa: F401  whether the extra is there
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ServerMissing(f"the server is not installed ({error.name} is missing)") from error
+    installed.require()
     from runstone.server.settings import PORT, Settings
 
     certificate, key, port = asked["tls_certificate"], asked["tls_key"], asked["port"]
