@@ -220,7 +220,7 @@ def test_a_fork_is_simulated_with_its_input_and_state(ledger: Ledger, calls: Cal
     told = runstone.fork(
         "r", ledger=ledger, input=["a", "b", "d"], checkpoint=2, registry=names, dry_run=True, simulate=True
     )
-    assert shown(told) == {"reuse": ["work", "work"], "start": ["work"]}
+    assert shown(told) == {"start": ["work"], "superseded": ["work", "work"]}
     whole = runstone.fork("r", ledger=ledger, registry=names, dry_run=True, simulate=True)
     assert (len(whole.reuse), whole.exact, whole.start) == (3, True, ())
     assert len(ledger.list_runs(depth="0").items) == 1

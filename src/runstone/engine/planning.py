@@ -222,12 +222,9 @@ class _Found:
         self.warnings += seen.warnings
         claimed = {entry.number for entry in seen.claimed}
         left = [entry for entry in entries if entry.number not in claimed]
-        if seen.ended:
-            self.groups["superseded"] += [plan_entry(entry, parent) for entry in left]
-            return list(seen.claimed)
-        # What the code would ask for behind what it waits for is not known: as without a simulation.
-        self.groups["superseded"] += [plan_entry(entry, parent) for entry in left if entry.superseded]
-        return [*seen.claimed, *(entry for entry in left if not entry.superseded)]
+        # Unless the code asks for them behind what it waits for; then the plan is not exact, and says so.
+        self.groups["superseded"] += [plan_entry(entry, parent) for entry in left if entry.kind != "timer"]
+        return list(seen.claimed)
 
     def _result(self, entry: JournalEntry) -> Any:
         return codec.decode(entry.value) if entry.value is not None else self.reader.values.json(entry.ref)
