@@ -586,6 +586,13 @@ def continuing(workspace: str, message: str) -> None:
         say(refused=error.code)
 
 
+def telling(workspace: str, message: str) -> None:
+    """Has a command in the background go on with a message."""
+    with runstone.open(workspace) as ledger:
+        ledger.resume_exec("r", message=message)
+        say(told=True)
+
+
 def pausing(workspace: str) -> None:
     """Pauses a run with its state, and stays."""
     run = runstone.open(workspace).start_run(run_id="r", agent_id="loop")
@@ -662,6 +669,7 @@ PROGRAMS = {
     "listen": listen,
     "asking": asking,
     "continuing": continuing,
+    "telling": telling,
     "pausing": pausing,
     "crowd": crowd,
     "serve": serve,

@@ -5,6 +5,7 @@ question is lost or asked twice.
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import runstone
 from tests.crash.asking import MESSAGE
 from tests.crash.world import Server, require_live_leases
+from tests.engine.background.commands import end_all
 
 MATRIX: list[tuple[str, str, int]] = [
     # program, write, at its how-manieth commit
@@ -193,3 +195,39 @@ def test_a_paused_worker_is_continued_after_its_process_was_killed(tmp_path: Pat
         with ledger.continue_run("r", MESSAGE) as run:
             assert (run.state, run.message_in, run.attempt) == ({"turns": [1, 2]}, MESSAGE, 2)
         assert ledger.care.verify() == []
+
+
+COMMAND = """
+import json, os
+if "RUNSTONE_RESUME" in os.environ:
+    told = {"runstone": "complete", "result": json.load(open(os.environ["RUNSTONE_RESUME"]))["message"]}
+else:
+    told = {"runstone": "ask", "message": "Which?"}
+os.write(3, json.dumps(told).encode() + b"\\n")
+"""
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_command_is_told_its_message_once_however_who_tells_it_is_killed(
+    tmp_path: Path, server: Server, side: str
+) -> None:
+    with runstone.open(tmp_path) as ledger:
+        try:
+            ledger.exec([sys.executable, "-c", COMMAND], run_id="r", cwd=tmp_path)
+            assert ledger.wait("r", timeout=30).status == "awaiting_user"
+            killed = server.start(
+                tmp_path, "telling", str(tmp_path), MESSAGE, crash=(f"TellRun.{side}_commit", 1)
+            )
+            assert killed.wait_gone(30)
+            assert killed.said() == []
+            again = server.start(tmp_path, "telling", str(tmp_path), MESSAGE)
+            assert again.wait_said("told")
+            assert ledger.wait("r", timeout=30).status == "completed"
+            assert ledger.result("r") == MESSAGE
+            thread = ledger.get_run("r").worker_thread_id or ""
+            assert [one.text for one in ledger.threads.messages(thread).items if one.role == "user"] == [
+                MESSAGE
+            ]
+            assert ledger.care.verify() == []
+        finally:
+            end_all(tmp_path)

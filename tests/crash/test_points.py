@@ -24,6 +24,7 @@ DRIVEN = (
 NOT_DRIVEN = {
     "AskBudget",
     "ContinueChild",
+    "TellRun",
     "WithdrawInputs",
     "BeginEpoch",
     "CloseThread",
