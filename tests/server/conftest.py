@@ -57,6 +57,14 @@ def crew() -> Registry:
         async with ctx.phase("say"):
             return await ctx.map("echo", [{"text": text} for text in input["texts"]])
 
+    @registry.workflow("halting")
+    async def halting(ctx: Any, input: Any) -> Any:
+        """As `team`, and goes on once there is a file `open`."""
+        said = await ctx.map("echo", [{"text": text} for text in input["texts"]])
+        while not (ctx.workspace / "open").exists():  # noqa: ASYNC110  what opens it is another process
+            await asyncio.sleep(0.02)
+        return said
+
     return registry
 
 
