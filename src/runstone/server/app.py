@@ -22,13 +22,16 @@ from runstone.server.routes import (
     commands,
     definitions,
     handles,
+    histories,
     home,
     inputs,
     meta,
+    reports,
     runs,
     starting,
     stream,
     threads,
+    views,
 )
 from runstone.server.running import Engine, registry_of
 from runstone.server.security.gate import Gate
@@ -40,7 +43,8 @@ from runstone.server.stream.hub import Hub
 
 ROUTERS = (
     auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
-    boards.router, definitions.router, blobs.router, stream.router, handles.router, meta.router,
+    boards.router, definitions.router, blobs.router, stream.router, handles.router, histories.router,
+    reports.router, views.router, meta.router,
 )  # fmt: skip
 """Below /api/v1."""
 

@@ -1,6 +1,6 @@
 """`/runs`: lists of runs, each by itself, and what belongs to it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, Router, get, patch
@@ -14,6 +14,7 @@ from runstone.server.etags import require_match
 from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, once
 from runstone.server.parts import AllParts, LedgerPart, ReadsPart
+from runstone.server.routes.asked import FILTERS, LABELLED, FiltersPart
 from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
 from runstone.server.shapes.runs import Run, etag_of_run, run_of
@@ -76,17 +77,40 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     """The `after` of the next page; null at the end."""
 
 
-@get("/", summary="List runs")
+@get("/", summary="List runs", dependencies=FILTERS, opt=LABELLED)
 async def list_runs(
+    *,
     ledger: LedgerPart,
-    status: Annotated[list[str] | None, QueryParameter(description="One status or several.")] = None,
+    reads: ReadsPart,
+    filters: FiltersPart,
+    sort: Annotated[Literal["updated", "created", "ended", "duration", "cost"], QueryParameter()] = "updated",
+    order: Annotated[Literal["desc", "asc"], QueryParameter()] = "desc",
+    superseded: Annotated[
+        bool, QueryParameter(description="Children that nobody asks for any more, too.")
+    ] = True,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, QueryParameter(description="From the page before.")] = None,
 ) -> PageOf[Run]:
-    """A page of runs, those that changed last first."""
-    as_of = ledger.cursor()
-    found = ledger.list_runs(status=status, limit=limit, cursor=cursor)
-    return PageOf(items=[run_of(run) for run in found], next_cursor=found.next_cursor, as_of=as_of)
+    """A page of runs, those that changed last first. Unknown ends, durations and costs come last in both orders."""
+    more = {"sort": sort, "order": order, "superseded": superseded, "limit": limit, "cursor": cursor}
+    found = await reads(ledger.list_runs, **filters, **more)
+    return PageOf(items=[run_of(run) for run in found], next_cursor=found.next_cursor, as_of=str(found.as_of))
+
+
+class BucketCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs are in each bucket."""
+
+    counts: dict[str, int]
+    complete: bool
+    """Else there may be more: a count stops after 100,000 runs, and after 20,000 texts that hold the words of `q`."""
+    as_of: str
+
+
+@get("/counts", summary="Count runs", dependencies=FILTERS, opt=LABELLED)
+async def count_runs(ledger: LedgerPart, reads: ReadsPart, filters: FiltersPart) -> BucketCounts:
+    """How many runs are in each bucket, by the filters of lists; those by status and bucket are passed over."""
+    found = await reads(ledger.counts, **filters)
+    return BucketCounts(counts=dict(found), complete=found.complete, as_of=str(found.as_of))
 
 
 @get("/{run_id:str}", summary="Show a run", opt={ALSO: {304: None}})
@@ -207,8 +231,8 @@ async def get_logs(
 router = Router(
     path="/runs",
     route_handlers=[
-        list_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts, get_journal, get_input,
-        get_prompt, get_result, get_logs,
+        list_runs, count_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts, get_journal,
+        get_input, get_prompt, get_result, get_logs,
     ],
     tags=["runs"],
 )  # fmt: skip

@@ -44,6 +44,31 @@ class ChangeRun(Body, frozen=True):
     title: Text | msgspec.UnsetType = msgspec.UNSET
     labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     """All of them; those that are not named go."""
+    pinned: bool | msgspec.UnsetType = msgspec.UNSET
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    """Out of lists and counts."""
+
+
+class PutView(Body, frozen=True):
+    """A saved view of a list."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    filters: dict[str, Any]
+    """As lists take them; times as in RFC 3339, labels as an object."""
+    sort: Text = "updated"
+    order: Text = "desc"
+    grouping: Text | None = None
+    """bucket, status, kind, agent_id, definition_id, thread_id, root_id, phase, day or label:NAME."""
+    default: bool = False
+    revision: int | None = None
+    """The one that was read; none for a new view."""
+
+
+class MarkSeen(Body, frozen=True):
+    """Up to where a viewer has seen."""
+
+    cursor: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    """A position, such as the id of an event of the stream; without one it is now."""
 
 
 class GiveCommand(Body, frozen=True):
