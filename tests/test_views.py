@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone.errors import InvalidCursor, InvalidExport, InvalidInput, NotFound, RevisionConflict
+from runstone.errors import (
+    InvalidCursor,
+    InvalidExport,
+    InvalidInput,
+    NotFound,
+    RevisionConflict,
+    ValueTooLarge,
+)
 from runstone.ledger import Ledger
 from runstone.store.writes import views
 
@@ -112,8 +119,9 @@ def test_a_viewer_has_seen_up_to_a_position_and_never_less(ledger: Ledger) -> No
     for cursor in ("x-1", f"{epoch}-999999", f"{epoch}--1", "", "1", 5):
         with pytest.raises(InvalidCursor):
             ledger.views.mark_seen("ana", cursor)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput):
-        ledger.views.mark_seen("no spaces please")
+    for viewer in ("no spaces please", "", "\N{PILE OF POO}" * 51):
+        with pytest.raises((InvalidInput, ValueTooLarge)):
+            ledger.views.mark_seen(viewer)
 
 
 def test_views_go_with_an_export_of_everything_and_what_is_here_stays(ledger: Ledger, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Views:
 
         What happened since is `ledger.tail(seen.cursor)`; after a restore that begins with `ledger.reset`.
         """
-        return self._ledger.reader.views.seen(keys.check_id(viewer, "viewer"))
+        return self._ledger.reader.views.seen(_viewer(viewer))
 
     def mark_seen(self, viewer: str, cursor: str | None = None) -> Seen:
         """Notes that a viewer has seen all up to a cursor, or to now; an older one leaves it where it is.
@@ -87,7 +87,7 @@ class Views:
         epoch, _, position = (now if cursor is None else _cursor(cursor)).rpartition("-")
         if epoch != events.epoch() or int(position) > events.last_position():
             raise InvalidCursor(f"{codec.shown(cursor)} is no cursor of this ledger")
-        self._ledger.core.submit(MarkSeen(keys.check_id(viewer, "viewer"), epoch, int(position)), []).result()
+        self._ledger.core.submit(MarkSeen(_viewer(viewer), epoch, int(position)), []).result()
         seen = self.seen(viewer)
         assert seen is not None
         return seen
@@ -98,6 +98,10 @@ def _cursor(cursor: str) -> str:
     if not (position.isascii() and position.isdecimal()) or len(position) > 18:
         raise InvalidCursor(f"{codec.shown(cursor)} is no cursor of a ledger")
     return cursor
+
+
+def _viewer(viewer: str) -> str:
+    return bounded("viewer", keys.check_id(viewer, "viewer"), NAME_BYTES)
 
 
 def _name(name: str) -> str:

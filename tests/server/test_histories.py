@@ -84,8 +84,10 @@ def test_views_are_kept_changed_at_a_revision_and_deleted(running: Running, http
 
 def test_a_viewer_notes_how_far_it_has_seen(told: None, running: Running, http: httpx.Client) -> None:
     assert http.get("/api/v1/viewers/ana/seen").json() == {"viewer": "ana", "seen": None}
-    seen = http.put("/api/v1/viewers/ana/seen", json={}).json()["seen"]
-    assert seen["cursor"] == running.ledger.cursor()
+    assert http.put("/api/v1/viewers/ana/seen", json={}).status_code == 400
+    shown = http.get("/api/v1/runs").json()["as_of"]
+    seen = http.put("/api/v1/viewers/ana/seen", json={"cursor": shown}).json()["seen"]
+    assert seen["cursor"] == shown == running.ledger.cursor()
     assert http.get("/api/v1/viewers/ana/seen").json()["seen"] == seen
     bad = http.put("/api/v1/viewers/ana/seen", json={"cursor": "x-1"})
     assert (bad.status_code, bad.json()["code"]) == (400, "invalid_cursor")

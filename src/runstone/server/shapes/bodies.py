@@ -67,8 +67,8 @@ class PutView(Body, frozen=True):
 class MarkSeen(Body, frozen=True):
     """Up to where a viewer has seen."""
 
-    cursor: Annotated[str, msgspec.Meta(max_length=200)] | None = None
-    """A position, such as the id of an event of the stream; without one it is now."""
+    cursor: Annotated[str, msgspec.Meta(max_length=200)]
+    """A position: the `as_of` of what was shown, or the id of an event of the stream."""
 
 
 class GiveCommand(Body, frozen=True):
