@@ -37,7 +37,7 @@ format: $(READY) ## rewrite the code in the project's format
 reference: $(READY) ## write docs/reference from the code
 	@$(PYTHON) scripts/generate_reference.py
 
-web: $(READY) ## build the command center into web/dist (needs Node.js; its tests: make test ONLY=web)
+web: $(READY) ## build the command center for the server (needs Node.js; its tests: make test ONLY=web)
 	@$(PYTHON) scripts/web.py build
 
 bench: $(VENV)/.bench-ready ## the tables of bench/README.md (ratios within one run; ONLY=appends, QUICK=1)
@@ -51,5 +51,5 @@ campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted
 	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest --timeout 3600 tests/campaign tests/property
 
 clean: ## remove .venv, caches and build products
-	@rm -rf $(VENV) build dist web/dist web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist web/dist web/node_modules web/src/runtime/dist src/runstone/server/static .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

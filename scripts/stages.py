@@ -41,8 +41,8 @@ def commands() -> dict[str, list[str]]:
     return {
         "check": [os.environ.get("MAKE", "make"), "--no-print-directory", "check"],
         "unit": [*pytest, "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
+        "web": [sys.executable, "scripts/web.py", "check"],  # before e2e, which uses what it builds
         **{name: [*pytest, f"tests/{name}"] for name in OWN_STAGE},
-        "web": [sys.executable, "scripts/web.py", "check"],
     }
 
 

@@ -1,4 +1,4 @@
-"""The web's checks (lint, types, tests) and its build, with Node.js; what runs without it is said, not hidden.
+"""The web's checks (lint, types, tests, sizes) and its build, with Node.js; what runs without it is said, not hidden.
 
 `npm ci` runs once for a lock file: its digest is written beside what it installed.
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"
 INSTALLED = WEB / "node_modules" / ".runstone-lock"
+STATIC = ROOT / "src" / "runstone" / "server" / "static"
+BUILT_FROM = STATIC / ".built-from"
 REPORT = WEB / "dist" / "tests.json"
 LOWEST = ((20, 19), (22, 12))
 """The lowest versions of Node.js that the tools run on: 20 from .19 on, and 22 from .12 on."""
@@ -67,7 +69,7 @@ def install() -> None:
 
 
 def check() -> None:
-    """Lint, types and tests; the last line counts the tests as pytest would, for the table of stages."""
+    """Lint, types, tests and sizes; the last line counts the tests as pytest would, for the table of stages."""
     started = time.monotonic()
     install()
     run(["npm", "run", "--silent", "lint"])
@@ -75,6 +77,7 @@ def check() -> None:
     REPORT.unlink(missing_ok=True)
     reporters = ["--reporter=default", "--reporter=json", f"--outputFile.json={REPORT}"]
     run(["npm", "run", "--silent", "test", "--", *reporters])
+    build()
     told = json.loads(REPORT.read_text())
     skipped = told["numPendingTests"] + told["numTodoTests"]
     counts = f"{told['numPassedTests']} passed" + (f", {skipped} skipped" if skipped else "")
@@ -82,9 +85,29 @@ def check() -> None:
 
 
 def build() -> None:
-    """Builds the app into web/dist/app."""
+    """Builds the app and puts it where the server has it, unless what is there was built from these sources."""
+    digest = sources_digest()
+    if BUILT_FROM.exists() and BUILT_FROM.read_text() == digest:
+        print("web: the command center is built")
+        return
     install()
     run(["npm", "run", "--silent", "build"])
+    shutil.rmtree(STATIC, ignore_errors=True)
+    shutil.copytree(WEB / "dist" / "app", STATIC, ignore=shutil.ignore_patterns(".vite"))
+    BUILT_FROM.write_text(digest)
+
+
+def sources_digest() -> str:
+    """A digest of all that the built app depends on."""
+    names = ("package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")
+    files = [WEB / name for name in names]
+    files += [path for folder in ("src", "scripts") for path in (WEB / folder).rglob("*") if path.is_file()]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        name = path.relative_to(WEB).as_posix()
+        if ".test." not in name and "runtime/dist/" not in name:
+            digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def main() -> int:

@@ -40,6 +40,7 @@ from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
 from runstone.server.stream.hub import Hub
+from runstone.server.web import STATIC, Site
 
 ROUTERS = (
     auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
@@ -88,7 +89,8 @@ def routed(parts: Parts, *, describing: bool = False) -> Litestar:
 def create(parts: Parts) -> Any:
     """The ASGI app."""
     hosts = Hosts(parts.settings, parts.port)
-    return Gate(routed(parts), parts.settings, hosts, parts.tokens, port=parts.port)
+    site = Site(routed(parts), STATIC)
+    return Gate(site, parts.settings, hosts, parts.tokens, port=parts.port)
 
 
 def described() -> dict[str, Any]:

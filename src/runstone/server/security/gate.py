@@ -14,7 +14,7 @@ from runstone.errors import (
     RunstoneError,
     TooManyRequests,
 )
-from runstone.server import problems
+from runstone.server import problems, web
 from runstone.server.security import limits
 from runstone.server.security.headers import with_headers
 from runstone.server.security.hosts import Hosts
@@ -25,7 +25,7 @@ from runstone.server.security.tokens import Tokens
 from runstone.server.settings import Settings
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/auth"})
-"""What is answered without a token."""
+"""What is answered without a token, beside the files of the command center."""
 _BODIES: Final = frozenset({"application/json", "application/x-ndjson"})
 """What a body may be. A form, or text, is what a page of any site can have a browser send without asking."""
 _STREAM: Final = re.compile(r"/api/v1/(?:stream|runs/[^/]+/ag-ui)")
@@ -80,7 +80,7 @@ class Gate:
         if _ODD_PATH.search(path):
             raise RouteNotFound(f"there is nothing at {ascii(path)[:100]}")
         limits.check_head(self._settings, headers)
-        scope["user"] = self._principal(headers, cookie, optional=path in OPEN)
+        scope["user"] = self._principal(headers, cookie, optional=path in OPEN or web.serves(method, path))
         _check_body_type(method, headers)
 
     def _cookie(self, headers: list[tuple[bytes, bytes]]) -> str | None:
