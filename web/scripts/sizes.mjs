@@ -22,7 +22,10 @@ function closureOf(name, found = new Set()) {
 const packed = (file) => gzipSync(readFileSync(folder + file), { level: 9 }).length;
 const scriptsOf = (names) => [...names].reduce((sum, name) => sum + packed(manifest[name].file), 0);
 const stylesOf = (names) =>
-  [...new Set([...names].flatMap((name) => manifest[name].css ?? []))].reduce((sum, file) => sum + packed(file), 0);
+  [...new Set([...names].flatMap((name) => manifest[name].css ?? []))].reduce(
+    (sum, file) => sum + packed(file),
+    0,
+  );
 
 const entry = Object.keys(manifest).find((name) => manifest[name].isEntry);
 const always = closureOf(entry);
@@ -39,6 +42,8 @@ let over = 0;
 for (const [name, bytes, bound] of lines) {
   const tooMuch = bytes > bound * 1024;
   over += Number(tooMuch);
-  console.log(`${(bytes / 1024).toFixed(1).padStart(7)} KB of ${String(bound).padStart(3)}  ${name}${tooMuch ? "  TOO MUCH" : ""}`);
+  process.stdout.write(
+    `${(bytes / 1024).toFixed(1).padStart(7)} KB of ${String(bound).padStart(3)}  ${name}${tooMuch ? "  TOO MUCH" : ""}\n`,
+  );
 }
 process.exit(over === 0 ? 0 : 1);

@@ -40,6 +40,7 @@ export class LiveLedger {
   #stream: SharedStream;
   #loading: Loading;
   #followed = new Map<string, number>();
+  #watchers = new Set<{ threadId: string; runIds: ReadonlySet<string>; changed: () => void }>();
   #tags = new Map<string, Tag>();
   #cancelRefresh: (() => void) | null = null;
   #around: Surroundings;
@@ -106,8 +107,21 @@ export class LiveLedger {
     };
   }
 
+  /** Has the stream tell of these runs and all below them, and of each event that is of them or of that thread. */
+  watch(threadId: string, runIds: readonly string[], changed: () => void): () => void {
+    const watcher = { threadId, runIds: new Set(runIds), changed };
+    this.#watchers.add(watcher);
+    this.#want(null);
+    return () => {
+      this.#watchers.delete(watcher);
+      this.#want(null);
+    };
+  }
+
   #want(after: string | null): void {
-    this.#stream.want([LISTS, ...[...this.#followed.keys()].sort().map((id) => `run:${id}`)], after);
+    const runs = [...this.#followed.keys()].map((id) => `run:${id}`);
+    const watched = [...this.#watchers].flatMap(({ runIds }) => [...runIds].map((id) => `subtree:${id}`));
+    this.#stream.want([LISTS, ...new Set([...runs, ...watched].sort())], after);
   }
 
   #take(frame: Frame): void {
@@ -124,6 +138,8 @@ export class LiveLedger {
 
   #takeEvents(events: readonly RunEvent[]): void {
     this.events.add(events);
+    for (const watcher of this.#watchers)
+      if (events.some((event) => concerns(event, watcher))) watcher.changed();
     for (const event of events) {
       for (const tag of tagsFor(event)) this.#tags.set(`${tag.type}:${"id" in tag ? tag.id : ""}`, tag);
       if (this.#followed.has(event.run_id)) void this.#loading.fill(event.run_id);
@@ -143,11 +159,17 @@ export class LiveLedger {
       runstoneApi.util.invalidateTags(["Run", "Runs", "Inputs", "Commands", "Messages", "Meta"]),
     );
     for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId);
+    for (const watcher of this.#watchers) watcher.changed();
   }
 
   #dispatch(action: unknown): void {
     this.#store.dispatch(action as never);
   }
+}
+
+/** A run that is created in a thread is not known there yet: each new run may be one. */
+function concerns(event: RunEvent, watcher: { threadId: string; runIds: ReadonlySet<string> }): boolean {
+  return watcher.runIds.has(event.run_id) || event.type === "run.created" || event.type === "run.attached";
 }
 
 /** What an event makes worth asking for again. */
