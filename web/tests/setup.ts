@@ -10,4 +10,26 @@ class PageRequest extends Request {
 }
 
 vi.stubGlobal("Request", PageRequest);
+
+/** jsdom lays nothing out: everything is as large as a window, so that lists have rows in view. */
+for (const [name, size] of [
+  ["clientHeight", 800],
+  ["clientWidth", 1200],
+] as const)
+  Object.defineProperty(HTMLElement.prototype, name, { configurable: true, get: () => size });
+
+class NoResize {
+  observe(): void {}
+  unobserve(): void {}
+  disconnect(): void {}
+}
+
+vi.stubGlobal("ResizeObserver", NoResize);
+vi.stubGlobal("matchMedia", (media: string) => ({
+  media,
+  matches: false,
+  addEventListener: () => {},
+  removeEventListener: () => {},
+}));
+Element.prototype.scrollTo = function scrollTo() {};
 afterEach(cleanup);
