@@ -135,12 +135,12 @@ test("a question is answered by its number, once, and shows who was first if som
   expect(sent[0]?.headers.get("idempotency-key")).toMatch(/^answer-/);
 });
 
-test("what happens shows up by the stream, and a screen is three requests beside the shell's", async () => {
+test("what happens shows up by the stream, and a screen is few requests beside the shell's", async () => {
   const { id, answers } = answersOf("interrupted");
   const { asked } = renderAt(`/runs/${id}?tab=events&level=all`, answers);
   const log = await screen.findByRole("log");
   await waitFor(() => expect(within(log).getByText("run.interrupted")).toBeTruthy());
-  expect(asked.filter((one) => one !== "GET /runs/counts")).toHaveLength(3);
+  expect(asked.filter((one) => one !== "GET /runs/counts")).toHaveLength(4);
   const page = answers[`/runs/${id}/events?limit=1000`] as { items: RunEvent[] };
   const last = page.items.at(-1) as RunEvent;
   const more = [1, 2, 3].map((step) => ({

@@ -15,7 +15,7 @@ export function answersOf(past: Past): { id: string; answers: Answers } {
 }
 
 const EMPTY: Answers = {
-  "/runs/counts": { needs_input: 0, working: 0, completed: 0, failed: 0, stopped: 0 },
+  "/runs/counts": { counts: { needs_input: 0, working: 0, completed: 0, failed: 0, stopped: 0 } },
   "/runs": { items: [], next_cursor: null, as_of: "e-1" },
   "/inputs": { items: [], next_cursor: null, as_of: "e-1" },
 };
@@ -75,7 +75,7 @@ export function renderAt(address: string, answers: Answers): { asked: string[]; 
 
 /** A page of the recorded events, as the server cuts it. */
 function eventsOf(answers: Answers, path: string, search: string): unknown {
-  const page = answers[`${path}?limit=1000`] as { items: RunEvent[]; as_of: string } | undefined;
+  const page = answers[`${path}?limit=1000`] as { items: RunEvent[]; next_seq: number | null } | undefined;
   if (page === undefined) return undefined;
   const query = new URLSearchParams(search);
   const limit = Number(query.get("limit") ?? 100);

@@ -1,4 +1,4 @@
-import type { Bucket, Meta, Page, Run, RunStatus, Totals } from "../wire/records.ts";
+import type { Bucket, Meta, Page, Run, RunStatus, Telemetry, Totals } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { type Parameter, queryOf, segment } from "./queries.ts";
 
@@ -63,13 +63,16 @@ export const runsApi = runstoneApi.injectEndpoints({
       transformResponse: runsOf,
       providesTags: (runs, _error, id) => [{ type: "Run", id }, ...tagsOf(runs).slice(1)],
     }),
+    getTelemetry: build.query<Telemetry, string>({
+      query: (id) => `/runs/${segment(id)}/telemetry`,
+      providesTags: (_found, _error, id) => [{ type: "Run", id }],
+    }),
     getMeta: build.query<Meta, void>({ query: () => "/meta", providesTags: [{ type: "Meta" }] }),
   }),
 });
 
-/** Counts by bucket, whether they stand by themselves or below a name. */
-function countsOf(answer: { counts?: RunCounts } & RunCounts): RunCounts {
-  return answer.counts ?? answer;
+function countsOf({ counts }: { counts: RunCounts }): RunCounts {
+  return counts;
 }
 
 /** A run of a tree, with its sums beside it. */
@@ -94,4 +97,5 @@ export const {
   useGetRunQuery,
   useGetTreeQuery,
   useGetMetaQuery,
+  useGetTelemetryQuery,
 } = runsApi;

@@ -56,9 +56,9 @@ async function allPages<T>(read: (cursor: string | null) => Promise<unknown>): P
   const items: T[] = [];
   let cursor: string | null = null;
   do {
-    const page = (await read(cursor)) as { items: T[]; next_cursor?: unknown; next_after?: unknown };
+    const page = (await read(cursor)) as { items: T[] } & Record<string, unknown>;
     items.push(...page.items);
-    const next = page.next_cursor ?? page.next_after ?? null;
+    const next = page.next_cursor ?? page.next_after ?? page.next_seq ?? null;
     cursor = next === null ? null : String(next);
   } while (cursor !== null);
   return items;

@@ -1,4 +1,4 @@
-import type { Page, RunEvent } from "../wire/records.ts";
+import type { EventsPage } from "../wire/records.ts";
 import type { Span } from "./log.ts";
 import type { EventStore } from "./store.ts";
 
@@ -6,7 +6,7 @@ import type { EventStore } from "./store.ts";
 export type ReadEvents = (
   runId: string,
   page: { after: number; limit: number } | { newest: number },
-) => Promise<Page<RunEvent>>;
+) => Promise<EventsPage>;
 
 /** The newest are read first, as they are looked at first. */
 const FIRST_PAGE = 200;
@@ -33,14 +33,15 @@ export class Loading {
     this.#delay = delay;
   }
 
-  /** Begins with a run: its newest events, then the others. Calls back with the cursor from which the stream goes on. */
-  open(runId: string, opened: (asOf: string) => void): Promise<void> {
+  /** Begins with a run: its newest events, then the others. Calls back with the position
+   * of the newest, from which the stream goes on. */
+  open(runId: string, opened: (position: number) => void): Promise<void> {
     this.#wanted.add(runId);
     this.#store.log(runId);
     return this.#once(runId, async () => {
       const page = await this.#read(runId, { newest: FIRST_PAGE });
       this.#store.add(page.items, true);
-      opened(page.as_of);
+      opened(page.items[0]?.position ?? 0);
       await this.#fill(runId);
     });
   }

@@ -9,7 +9,7 @@ import { browserMeeting } from "../stream/meeting.ts";
 import { type Meeting, SharedStream } from "../stream/shared.ts";
 import { StreamSource, type Surroundings } from "../stream/source.ts";
 import { browserSurroundings } from "../stream/surroundings.ts";
-import { later } from "../wire/cursors.ts";
+import { later, parseCursor } from "../wire/cursors.ts";
 import type { RunEvent } from "../wire/records.ts";
 
 /** The part of a Redux store that is used. */
@@ -45,6 +45,8 @@ export class LiveLedger {
   #cancelRefresh: (() => void) | null = null;
   #around: Surroundings;
   #after: string | null = null;
+  /** From where the stream is to go on once it is known of which epoch that is. */
+  #position: number | null = null;
   #stopListening: (() => void) | null = null;
 
   constructor(store: StoreLike, options: LiveOptions = {}) {
@@ -95,7 +97,7 @@ export class LiveLedger {
   follow(runId: string): () => void {
     const count = this.#followed.get(runId) ?? 0;
     this.#followed.set(runId, count + 1);
-    if (count === 0) void this.#loading.open(runId, (asOf) => this.#want(asOf));
+    if (count === 0) void this.#loading.open(runId, (position) => this.#wantFrom(position));
     return () => {
       const left = (this.#followed.get(runId) ?? 1) - 1;
       if (left > 0) this.#followed.set(runId, left);
@@ -118,6 +120,13 @@ export class LiveLedger {
     };
   }
 
+  /** Follows from a position on: of this epoch, which the stream's first frame names if none has yet. */
+  #wantFrom(position: number): void {
+    const epoch = parseCursor(this.#after)?.epoch;
+    if (epoch === undefined) this.#position = Math.min(this.#position ?? position, position);
+    else this.#want(`${epoch}-${position}`);
+  }
+
   #want(after: string | null): void {
     const runs = [...this.#followed.keys()].map((id) => `run:${id}`);
     const watched = [...this.#watchers].flatMap(({ runIds }) => [...runIds].map((id) => `subtree:${id}`));
@@ -126,6 +135,11 @@ export class LiveLedger {
 
   #take(frame: Frame): void {
     if (frame.cursor !== null) this.#after = later(this.#after, frame.cursor);
+    if (this.#after !== null && this.#position !== null) {
+      const position = this.#position;
+      this.#position = null;
+      this.#wantFrom(position);
+    }
     if (frame.kind === "events") this.#takeEvents(frame.events);
     else if (frame.kind === "reset") {
       this.events.reset();

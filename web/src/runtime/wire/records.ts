@@ -151,6 +151,26 @@ export interface Page<T> {
   as_of: string;
 }
 
+/** A part of a run's events; `next_seq` is where the next one begins, in the order that was asked for. */
+export interface EventsPage {
+  items: RunEvent[];
+  next_seq: number | null;
+}
+
+/** What a run cost, by itself and with all below it. */
+export interface Telemetry {
+  run_id: string;
+  own: Totals;
+  subtree: Totals;
+  tool_counts: Record<string, number>;
+  tool_failures: Record<string, number>;
+  elapsed_ms: number;
+  active_ms: number;
+  reused_children: number;
+  reused_tokens: number;
+  reused_cost_usd: string | null;
+}
+
 export interface Meta {
   name: string;
   version: string;

@@ -43,6 +43,7 @@ export default function Home() {
   const counts = useGetRunCountsQuery({});
   const inputs = useGetInputsQuery({ status: "open", limit: 100 });
   const runs = [...(open.data?.pages[0]?.items ?? []), ...(done.data?.pages[0]?.items ?? [])];
+  const asking = new Set((inputs.data?.items ?? []).map((input) => input.run_id));
   const error = open.error ?? done.error;
   if (runs.length === 0) {
     if (error !== undefined) return <ProblemNotice error={error} />;
@@ -56,7 +57,7 @@ export default function Home() {
           key={bucket}
           bucket={bucket}
           title={title}
-          runs={sectionOf(runs, bucket)}
+          runs={sectionOf(runs, bucket, asking)}
           inputs={inputs.data?.items ?? []}
           counts={counts.data}
         />
@@ -66,9 +67,9 @@ export default function Home() {
 }
 
 /** Interrupted runs come before those that somebody stopped: the one can go on, the other was meant. */
-function sectionOf(runs: readonly Run[], bucket: Bucket): Run[] {
+function sectionOf(runs: readonly Run[], bucket: Bucket, asking: ReadonlySet<string>): Run[] {
   const found = [...new Map(runs.map((run) => [run.id, run])).values()].filter(
-    (run) => bucketOf(run) === bucket,
+    (run) => (asking.has(run.id) ? "needs_input" : bucketOf(run)) === bucket,
   );
   return found.sort((a, b) => Number(b.status === "interrupted") - Number(a.status === "interrupted"));
 }

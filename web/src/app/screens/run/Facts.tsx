@@ -27,10 +27,13 @@ export function Facts({ run }: { run: Run }) {
     ["Wakes", run.wake_at === null ? null : formatTime(run.wake_at)],
     ["Parent", run.parent_run_id === null ? null : <RunLink id={run.parent_run_id} />],
     ["Forked from", run.forked_from === null ? null : <RunLink id={run.forked_from} />],
-    ["Tokens", subtree === undefined ? null : formatWhole(tokensOf(subtree))],
-    ["Own tokens", own === undefined ? null : formatWhole(tokensOf(own))],
-    ["Cost", subtree === undefined ? null : formatCost(subtree.cost_usd, subtree.complete)],
-    ["Own cost", own === undefined ? null : formatCost(own.cost_usd, own.complete)],
+    ["Tokens", subtree === undefined || subtree.requests === 0 ? null : formatWhole(tokensOf(subtree))],
+    ["Own tokens", own === undefined || own.requests === 0 ? null : formatWhole(tokensOf(own))],
+    [
+      "Cost",
+      subtree === undefined || subtree.requests === 0 ? null : formatCost(subtree.cost_usd, subtree.complete),
+    ],
+    ["Own cost", own === undefined || own.requests === 0 ? null : formatCost(own.cost_usd, own.complete)],
     ...Object.entries(run.labels).map(([name, value]) => [`Label ${name}`, value] as [string, ReactNode]),
     ["Id", <code>{run.id}</code>],
   ];

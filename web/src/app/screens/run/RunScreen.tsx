@@ -1,6 +1,6 @@
-import { type Run, useGetRunQuery } from "@runstone/react";
+import { type Run, type Telemetry, useGetRunQuery, useGetTelemetryQuery } from "@runstone/react";
 import { Tabs } from "radix-ui";
-import { Suspense } from "react";
+import { Suspense, useMemo } from "react";
 import { useParams } from "wouter";
 import { useNow } from "../../design/Clock.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
@@ -24,7 +24,18 @@ export default function RunScreen() {
   if (run === undefined)
     return error === undefined ? <p className={styles.loading}>Loading…</p> : <ProblemNotice error={error} />;
   // Ids may be given in part; the parts of the screen need the whole one, and begin anew with another run.
-  return <RunView key={run.id} run={run} />;
+  return <RunWithTotals key={run.id} run={run} />;
+}
+
+/** Rows may come without their sums, which are asked for then. */
+function RunWithTotals({ run }: { run: Run }) {
+  const { data } = useGetTelemetryQuery(run.id, { skip: run.totals !== undefined });
+  const whole = useMemo(() => (data === undefined ? run : withTotals(run, data)), [run, data]);
+  return <RunView run={whole} />;
+}
+
+function withTotals(run: Run, { own, subtree, elapsed_ms, active_ms }: Telemetry): Run {
+  return { ...run, totals: run.totals ?? { own: { ...own, elapsed_ms, active_ms }, subtree } };
 }
 
 function RunView({ run }: { run: Run }) {
