@@ -22,7 +22,8 @@ import runstone
 from runstone.server.serve import Server
 from runstone.server.settings import Settings
 
-FIXTURES = Path(__file__).resolve().parent.parent / "web" / "tests" / "fixtures" / "runs.json"
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "web" / "tests" / "fixtures" / "runs.json"
 
 KILLED = """
 import os, sys, runstone
@@ -208,6 +209,13 @@ def recorded(client: httpx.Client, run_id: str) -> dict[str, Any]:
     return answers
 
 
+def anywhere(text: str) -> str:
+    """The text without the paths of this machine."""
+    for path in (ROOT, Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), Path(tempfile.gettempdir())):
+        text = text.replace(str(path), "/srv")
+    return text
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, runstone.open(folder) as ledger:
         ids = {past.__name__: past(ledger) for past in PASTS}
@@ -215,7 +223,7 @@ def main() -> None:
         with served(ledger) as client:
             told = {name: {"id": run_id, "answers": recorded(client, run_id)} for name, run_id in ids.items()}
     FIXTURES.parent.mkdir(parents=True, exist_ok=True)
-    FIXTURES.write_text(json.dumps(told, indent=1, ensure_ascii=True) + "\n")
+    FIXTURES.write_text(anywhere(json.dumps(told, indent=1, ensure_ascii=True)) + "\n")
     print(f"{FIXTURES.name}: {len(told)} pasts, {FIXTURES.stat().st_size // 1024} KB")
 
 
