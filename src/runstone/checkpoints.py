@@ -29,6 +29,10 @@ class Checkpoints:
         """The state of a checkpoint; the last one without `number`, None if there is none."""
         return self._ledger.reader.states.value(run_id, number)
 
+    def newest(self, run_id: str) -> int:
+        """The number of the newest checkpoint. Raises `NotFound` for a run that has none."""
+        return self._ledger.reader.states.newest(run_id)
+
     def diff(self, before: Reference, after: Reference) -> StateDiff:
         """What differs between two saved states, of one run or of two: fields, items and lines of texts.
 
@@ -40,7 +44,7 @@ class Checkpoints:
         """The state of a reference. Raises `NotFound`, also for a run that has none."""
         run_id, number = split(reference)
         if number is None:
-            number = self._ledger.reader.states.newest(run_id)
+            number = self.newest(run_id)
         return self.state(run_id, number)
 
     def thin(self, run_id: str, *, keep: int, keep_labelled: bool = True, dry_run: bool = False) -> "Thinned":

@@ -57,7 +57,7 @@ class Tail:
             raise InvalidCursor(f"{after!r:.80} is no cursor of a ledger")
         if epoch == self._epoch and int(position) <= self._reader.events.last_position():
             return int(position)
-        self._reset = _marker(
+        self._reset = marker(
             "ledger.reset", {"reason": "the cursor belongs to another ledger", "cursor": after}, 0
         )
         self._told_removed = self._reader.events.removed_up_to()
@@ -75,7 +75,7 @@ class Tail:
         if removed > max(self._position, self._told_removed):
             self._told_removed = removed
             payload = {"after": self._position, "removed_up_to": removed}
-            shown.insert(0, _marker("ledger.gap", payload, self._position))
+            shown.insert(0, marker("ledger.gap", payload, self._position))
         return shown, events[-1].position if events else self._position
 
     def __iter__(self) -> Iterator[RunEvent]:
@@ -117,7 +117,7 @@ class Tail:
                 await asyncio.sleep(POLL_S)
 
 
-def _marker(event_type: str, payload: dict[str, Any], position: int) -> RunEvent:
+def marker(event_type: str, payload: dict[str, Any], position: int) -> RunEvent:
     """An event that is in no ledger: it tells whoever follows what the cursor missed."""
     return RunEvent(
         run_id="", seq=0, position=position, type=event_type, payload=payload, importance=2, timestamp=at(0), attempt=0,

@@ -49,6 +49,7 @@ from runstone.errors import ForkedLedger, InvalidInput, RunstoneError, StoreRead
 from runstone.feeds import Tail, Waiter
 from runstone.inputs import Inputs
 from runstone.notebooks import Boards, Threads
+from runstone.overview import Overview
 from runstone.redacting import redactor_of
 from runstone.retention import default_of
 from runstone.store import event_pages, lists, timelines, trees
@@ -127,6 +128,7 @@ class Ledger:
         self.commands = Commands(self)
         self.views = Views(self)
         self.checkpoints = Checkpoints(self)
+        self.overview = Overview(self)
         self.care = Care(self)
         _open_ledgers.add(self)
         if self._supervisor is not None:

@@ -34,6 +34,7 @@ ORDER = (
         "ingesting",
         "inputs",
         "notebooks",
+        "overview",
         "commands",
         "continuing",
         "redacting",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from runstone.cli import text
-from runstone.cli.command import Group, with_session
+from runstone.cli.command import Group, with_any_session
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
 from runstone.domain.records import Board, Card
@@ -25,7 +25,7 @@ def boards() -> None:
     show_default=True,
     help="At most so many.",
 )
-@with_session
+@with_any_session
 def list_(session: Session, limit: int) -> None:
     """List boards."""
     output = session.output
@@ -58,7 +58,7 @@ def board_table(found: list[Board], cards: dict[str, int], now: datetime) -> Tab
 
 @boards.command()
 @click.argument("board")
-@with_session
+@with_any_session
 def show(session: Session, board: str) -> None:
     """Show the cards of BOARD with the runs that refer to each."""
     output = session.output

@@ -9,7 +9,7 @@ from runstone.care.thinning import Thinned
 from runstone.checkpoints import split
 from runstone.cli import checkpoint_lines, exit_codes, text
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.output import Output, to_json
 from runstone.cli.session import Session
 from runstone.domain.records import Checkpoint
@@ -27,7 +27,7 @@ from runstone.ledger import Ledger
 @click.option("--labelled-too", is_flag=True, help="With --keep: labelled ones do not stay for their label.")
 @click.option("--dry-run", is_flag=True, help="With --keep: show what would go, and nothing more.")
 @click.option("-y", "--yes", is_flag=True, help="With --keep: do not ask.")
-@with_session
+@with_any_session
 def checkpoints(
     session: Session, run: str, *, keep: int | None, labelled_too: bool, dry_run: bool, yes: bool
 ) -> int:
@@ -106,13 +106,13 @@ def _plain(done: Thinned) -> dict[str, Any]:
 @click.command(cls=Command)
 @click.argument("run", type=RunId())
 @click.option("--number", type=click.IntRange(min=1), metavar="N", help="That checkpoint; else the newest.")
-@with_session
+@with_any_session
 def state(session: Session, run: str, number: int | None) -> None:
     """Print a saved state of RUN, as JSON."""
     output = session.output
     with session.reading() as ledger:
         run_id = ledger.resolve(run)
-        number = number or ledger.reader.states.newest(run_id)
+        number = number or ledger.checkpoints.newest(run_id)
         value = ledger.checkpoints.state(run_id, number)
     if not output.text:
         return output.document(value)
@@ -124,7 +124,7 @@ def state(session: Session, run: str, number: int | None) -> None:
 @click.command("diff-state", cls=Command)
 @click.argument("before", metavar="RUN[@N]")
 @click.argument("after", metavar="[RUN][@N]", required=False)
-@with_session
+@with_any_session
 def diff_state(session: Session, before: str, after: str | None) -> None:
     """Show what differs between two saved states.
 
@@ -167,4 +167,4 @@ def _two(ledger: Ledger, before: str, after: str | None) -> tuple[str, str]:
 def _reference(ledger: Ledger, typed: str, same: str | None) -> str:
     name, number = split(typed)
     run_id = same if not name and same is not None else ledger.resolve(name)
-    return f"{run_id}@{number or ledger.reader.states.newest(run_id)}"
+    return f"{run_id}@{number or ledger.checkpoints.newest(run_id)}"

@@ -12,6 +12,7 @@ import click
 from runstone.cli import arguments, exit_codes, problems
 from runstone.cli.output import Mode, Output, prepare_streams
 from runstone.cli.session import Session
+from runstone.client.connecting import URL
 
 R = TypeVar("R")
 
@@ -33,6 +34,8 @@ def global_options(*, hidden: bool) -> list[click.Option]:
     rows: list[tuple[str, str, dict[str, Any]]] = [
         ("--workspace", "The workspace's folder; else $RUNSTONE_WORKSPACE, else the nearest .runstone/ upwards.",
          {"metavar": "DIR", "type": click.Path(file_okay=False)}),
+        ("--url", "A server in place of the file, such as http://127.0.0.1:7866; else $RUNSTONE_URL.",
+         {"metavar": "URL"}),
         ("--json", "Print one JSON document; errors are JSON on stderr.", {"is_flag": True}),
         ("--jsonl", "Print one JSON value per line; live where the command follows something.", {"is_flag": True}),
         ("--no-color", "No colours, as with $NO_COLOR.", {"is_flag": True}),
@@ -53,7 +56,7 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text(
-            "Also: --workspace DIR, --json, --jsonl, --no-color, --quiet (see runstone --help)."
+            "Also: --workspace DIR, --url URL, --json, --jsonl, --no-color, --quiet (see runstone --help)."
         )
 
 
@@ -130,7 +133,26 @@ def output_of(flags: dict[str, Any]) -> Output:
     return Output(mode, quiet=bool(flags.get("quiet")), no_color=bool(flags.get("no_color")))
 
 
-def with_session(function: Callable[..., R]) -> Callable[..., R]:
+def _server(flags: dict[str, Any], *, anywhere: bool) -> str | None:
+    """The server that is asked for. Raises `click.UsageError` where the command takes none."""
+    url = flags.get("url")
+    if url is None:
+        return os.environ.get(URL) or None if anywhere and not flags.get("workspace") else None
+    if not anywhere:
+        error = click.UsageError("this works on the files of a workspace, and not with a server (--url)")
+        error.hint = "run it on the server's machine, in its workspace, without --url"  # type: ignore[attr-defined]
+        raise error
+    if flags.get("workspace"):
+        raise click.UsageError("--url and --workspace exclude each other")
+    return str(url)
+
+
+def with_any_session(function: Callable[..., R]) -> Callable[..., R]:
+    """As `with_session`, for a command that works with a server (`--url`) as well."""
+    return with_session(function, anywhere=True)
+
+
+def with_session(function: Callable[..., R], *, anywhere: bool = False) -> Callable[..., R]:
     """Gives a command its `Session` as the first argument."""
 
     def call(*args: Any, **kwargs: Any) -> R:
@@ -138,8 +160,9 @@ def with_session(function: Callable[..., R]) -> Callable[..., R]:
         flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
         if flags.get("json") and flags.get("jsonl"):
             raise click.UsageError("--json and --jsonl exclude each other")
+        session = Session(flags.get("workspace"), output_of(flags), url=_server(flags, anywhere=anywhere))
         try:
-            return function(Session(flags.get("workspace"), output_of(flags)), *args, **kwargs)
+            return function(session, *args, **kwargs)
         except BrokenPipeError as error:
             raise PipeClosed from error
 

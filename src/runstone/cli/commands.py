@@ -9,7 +9,7 @@ import click
 
 from runstone.cli import arguments, exit_codes, text
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.orders import who
 from runstone.cli.output import Output
 from runstone.cli.run_tables import status_cell
@@ -55,7 +55,7 @@ def _timeout(default: float) -> Callable[[_F], _F]:
 @_SCOPE
 @_REASON
 @_timeout(10.0)
-@with_session
+@with_any_session
 def pause(session: Session, run: tuple[str, ...], scope: str, reason: str | None, timeout: float) -> int:
     """Pause RUN at its next boundary, and wait a while until it has.
 
@@ -71,7 +71,7 @@ def pause(session: Session, run: tuple[str, ...], scope: str, reason: str | None
 @_SCOPE
 @_REASON
 @_timeout(2.0)
-@with_session
+@with_any_session
 def resume_(session: Session, run: tuple[str, ...], scope: str, reason: str | None, timeout: float) -> int:
     """Let a paused RUN go on, in the process that drives its tree.
 
@@ -84,7 +84,7 @@ def resume_(session: Session, run: tuple[str, ...], scope: str, reason: str | No
 @_RUNS
 @_REASON
 @_timeout(2.0)
-@with_session
+@with_any_session
 def retry(session: Session, run: tuple[str, ...], reason: str | None, timeout: float) -> int:
     """Have RUN tried again, if it has failed, was stopped or interrupted.
 
@@ -98,7 +98,7 @@ def retry(session: Session, run: tuple[str, ...], reason: str | None, timeout: f
 @_RUN
 @click.argument("message", metavar="TEXT")
 @_timeout(2.0)
-@with_session
+@with_any_session
 def steer(session: Session, run: str, message: str, timeout: float) -> int:
     """Send TEXT to the agent of RUN; `-` reads it from stdin.
 
@@ -172,7 +172,7 @@ def _standing(run: AgentRun, order: records.Command) -> str:
 
 @click.command(cls=Command)
 @_RUN
-@with_session
+@with_any_session
 def commands(session: Session, run: str) -> None:
     """List the orders that RUN was given, and what became of them."""
     output = session.output

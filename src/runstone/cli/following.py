@@ -1,6 +1,5 @@
 """`runs events | watch`: what happens, also while it happens."""
 
-import threading
 import time
 from collections.abc import Iterator
 
@@ -8,7 +7,7 @@ import click
 
 from runstone.cli import event_lines, exit_codes, questions
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.live import watch as watch_run
 from runstone.cli.output import Output
 from runstone.cli.progress import closing_line, look, settled
@@ -40,7 +39,7 @@ _UNRECORDED_S = 5.0
     help="At most so many; not with -f.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on as they come, until the run ends.")
-@with_session
+@with_any_session
 def events(session: Session, run: str, after: int, limit: int, follow: bool) -> None:
     """List the events of RUN by their number."""
     output = session.output
@@ -82,9 +81,8 @@ def looks(ledger: Ledger, run_id: str, output: Output) -> Iterator[AgentRun]:
 
     What is read after a look is at least as new as the look. A warning says if nobody owns it for long.
     """
-    changed, recorded_at = threading.Event(), time.monotonic()
-    number = ledger.signals.subscribe(None, changed.set)
-    try:
+    recorded_at = time.monotonic()
+    with ledger.overview.changes() as changed:
         while True:
             changed.clear()
             run = ledger.get_run(run_id)
@@ -99,8 +97,6 @@ def looks(ledger: Ledger, run_id: str, output: Output) -> Iterator[AgentRun]:
                 )
                 recorded_at = float("inf")
             changed.wait(_LOOK_S)
-    finally:
-        ledger.signals.unsubscribe(number)
 
 
 def say_ended(run: AgentRun, output: Output) -> None:
@@ -123,7 +119,7 @@ def no_single_document(output: Output) -> None:
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop watching then, with exit code 8."
 )
-@with_session
+@with_any_session
 def watch(session: Session, runs: tuple[str, ...], children: bool, first: bool, timeout: float | None) -> int:
     """Watch RUN until it ends, or several runs until all have.
 
@@ -134,7 +130,7 @@ def watch(session: Session, runs: tuple[str, ...], children: bool, first: bool, 
     with session.reading() as ledger:
         ids = list(dict.fromkeys(map(ledger.resolve, runs)))
         if children:
-            ids = [child.id for run_id in ids for child in ledger.reader.runs.children(run_id)]
+            ids = [child for run_id in ids for child in _children(ledger, run_id)]
         if len(ids) == 1 and not children:
             return _watch_one(ledger, ids[0], session.output, timeout)
         return watch_several(ledger, ids, session.output, first=first, timeout=timeout)
@@ -153,3 +149,15 @@ def _watch_one(ledger: Ledger, run_id: str, output: Output, timeout: float | Non
     if step and (awaited or still):
         output.hint(step)
     return exit_codes.NEEDS_INPUT if awaited else exit_codes.of_status(record.status)
+
+
+def _children(ledger: Ledger, run_id: str) -> Iterator[str]:
+    """The children of a run, in the order in which they were created."""
+    cursor: str | None = None
+    while True:
+        page = ledger.list_runs(
+            parent_id=run_id, sort="created", order="asc", archived=None, limit=_PAGE, cursor=cursor
+        )
+        yield from (child.id for child in page)
+        if (cursor := page.next_cursor) is None:
+            return

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from runstone.cli import exit_codes, questions, text
 from runstone.cli.arguments import WORKSPACE, Duration, RunId
-from runstone.cli.command import Group, with_session
+from runstone.cli.command import Group, with_any_session
 from runstone.cli.options import PAGE, with_options
 from runstone.cli.orders import who
 from runstone.cli.output import Output
@@ -56,7 +56,7 @@ def inputs() -> None:
 )
 @click.option("--run", type=RunId(), metavar="RUN", help="Only questions of this run.")
 @with_options(PAGE)
-@with_session
+@with_any_session
 def list_(session: Session, status: str, run: str | None, limit: int, cursor: str | None) -> None:
     """List questions, the one that waits longest first."""
     output = session.output
@@ -79,7 +79,7 @@ def list_(session: Session, status: str, run: str | None, limit: int, cursor: st
 
 @inputs.command()
 @click.argument("input", type=InputId())
-@with_session
+@with_any_session
 def show(session: Session, input: str) -> None:
     """Show the question INPUT: its message, what fits, and its answer."""
     output = session.output
@@ -102,7 +102,7 @@ def show(session: Session, input: str) -> None:
 @click.option("--json-value", metavar="JSON", help="The answer as JSON, where text would not do.")
 @click.option("--choice", type=click.IntRange(min=1), metavar="N", help="The number of a choice, from 1.")
 @click.option("--by", metavar="NAME", help="Who answers; your user name without it.")
-@with_session
+@with_any_session
 def answer(session: Session, input: str, value: str | None, by: str | None, **more: Any) -> None:
     """Answer the question INPUT.
 
@@ -177,7 +177,7 @@ def _asked_for(output: Output, asked: InputRequest) -> Any:
     metavar="DURATION",
     help="Wait so long at most (90s, 2h); then exit code 6.",
 )
-@with_session
+@with_any_session
 def wait(session: Session, input: str | None, run: str | None, timeout: float | None) -> int:
     """Wait for the answer to INPUT and print it."""
     if (input is None) == (run is None):

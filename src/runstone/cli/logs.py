@@ -9,7 +9,7 @@ import click
 
 from runstone.cli import exit_codes, log_lines, text
 from runstone.cli.arguments import Moment, RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.following import looks, no_single_document, say_ended
 from runstone.cli.log_lines import LogLine
 from runstone.cli.output import Output
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     "--since", type=Moment(), help="Only from then on: 10m, 2h, or a time such as 2025-11-23T10:00."
 )
 @click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
-@with_session
+@with_any_session
 def logs(
     session: Session, run: str, *, follow: bool, stream: str | None, last: int | None, since: datetime | None,
     timestamps: bool,

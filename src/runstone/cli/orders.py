@@ -9,7 +9,7 @@ import click
 from runstone.care import space
 from runstone.cli import arguments, exit_codes, text
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session, with_session
 from runstone.cli.run_tables import status_cell
 from runstone.cli.session import Session
 from runstone.cli.table import Cell
@@ -36,7 +36,7 @@ from runstone.ledger import Ledger
     metavar="SECONDS",
     help="How long to wait until it has stopped; 0 gives the order only.",
 )
-@with_session
+@with_any_session
 def stop(session: Session, run: tuple[str, ...], scope: str, reason: str | None, timeout: float) -> int:
     """Stop RUN and wait until it has stopped.
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from runstone import feeds
 from runstone.cli import run_tables, text
 from runstone.cli.subjects import subject
 from runstone.cli.table import Cell, Column, Table
@@ -67,7 +66,7 @@ def look(ledger: Ledger, run_id: str) -> Progress:
 
 def settled(ledger: Ledger, run: AgentRun) -> bool:
     """Whether nothing more comes of this look at a run until somebody does something."""
-    return feeds.settled(ledger.reader, ledger.workspace.folder, run)
+    return ledger.overview.settled(run)
 
 
 def counts_of(phase: PhaseState) -> Counts:

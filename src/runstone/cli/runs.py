@@ -1,16 +1,14 @@
 """`runs list | show | tree | search`: what is recorded."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
-from runstone import reports
 from runstone.cli import event_lines, questions, run_detail, run_sections, run_tables
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.living import living
 from runstone.cli.options import PAGE, with_options
 from runstone.cli.progress import settled
@@ -66,7 +64,7 @@ _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
     help="By which time.",
 )
 @with_options(PAGE)
-@with_session
+@with_any_session
 def list_(session: Session, parent: str | None, every: bool, **options: Any) -> None:
     """List runs, the latest first.
 
@@ -83,7 +81,7 @@ def list_(session: Session, parent: str | None, every: bool, **options: Any) -> 
         if not (every or narrowed):
             filters["depth"] = "0"
         page = ledger.list_runs(**filters, limit=limit, cursor=cursor, sort=sort, superseded=every)
-        spent = reports.totals(ledger.reader, [run.id for run in page])
+        spent = ledger.overview.totals([run.id for run in page])
         if not output.text:
             return output.items([_with_totals(run, spent) for run in page], page.next_cursor)
         if not page.items:
@@ -110,7 +108,7 @@ def _say_incomplete(session: Session, totals: Iterable[Totals]) -> None:
 
 
 def _rows(ledger: Ledger, page: Page[AgentRun], spent: Spent) -> list[RunRow]:
-    children = reports.children(ledger.reader, [run.id for run in page])
+    children = ledger.overview.children([run.id for run in page])
     asked = questions.by_run(ledger.inputs.list(limit=1_000))
     return [
         RunRow(run, _about(ledger, run, asked), children.get(run.id, 0), *spent.get(run.id, NOTHING))
@@ -131,7 +129,7 @@ def _with_totals(run: AgentRun, spent: Spent) -> dict[str, Any]:
 
 @click.command(cls=Command)
 @click.argument("run", type=RunId())
-@with_session
+@with_any_session
 def show(session: Session, run: str) -> None:
     """Show all that is known of RUN."""
     output = session.output
@@ -163,7 +161,7 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
         phases=ledger.phases(run_id) if run.kind == "workflow" else [],
         processes=processes,
         living=living(processes),
-        output=_output(ledger, run_id),
+        output=ledger.overview.printed(run_id),
         checkpoints=ledger.checkpoints.list(run_id),
         questions=ledger.inputs.list(status=None, run_id=run_id, limit=1_000).items,
         commands=ledger.commands.list(run_id),
@@ -171,14 +169,6 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
         prompt=ledger.prompt(run_id),
         result=ledger.result(run_id),
     )
-
-
-def _output(ledger: Ledger, run_id: str) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for one in ledger.reader.attempts.outputs(run_id):
-        found[one.stream] += one.lines
-        found["broken"] += one.broken
-    return dict(found)
 
 
 @click.command(cls=Command)
@@ -191,7 +181,7 @@ def _output(ledger: Ledger, run_id: str) -> dict[str, int]:
     show_default=True,
     help="At most so many lines.",
 )
-@with_session
+@with_any_session
 def tree(session: Session, run: str, limit: int) -> None:
     """Show RUN with all below it.
 
@@ -230,7 +220,7 @@ def tree(session: Session, run: str, limit: int) -> None:
     show_default=True,
     help="At most so many.",
 )
-@with_session
+@with_any_session
 def search(session: Session, text: str, limit: int) -> None:
     """Find the words of TEXT.
 

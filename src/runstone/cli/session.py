@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import click
 
@@ -26,13 +26,19 @@ BUNDLED: Final = {"repo-audit": "runstone.audit"}
 class Session:
     """The global options of one command line."""
 
-    def __init__(self, workspace: str | None, output: Output) -> None:
+    def __init__(self, workspace: str | None, output: Output, *, url: str | None = None) -> None:
         self.workspace = workspace
         self.output = output
+        self.url = url
+        """The server whose ledger the command works with; None for the file of a workspace."""
 
     @contextmanager
     def reading(self) -> Iterator[Ledger]:
         """The ledger, opened so that nothing changes; says on a terminal which one. Raises `WorkspaceNotFound`."""
+        if self.url is not None:
+            with self._connected(self.url) as ledger:
+                yield ledger
+            return
         with runstone.open(self.workspace, readonly=True, create=False) as ledger:
             self._say_which(ledger)
             yield ledger
@@ -40,6 +46,10 @@ class Session:
     @contextmanager
     def changing(self, *, create: bool = False) -> Iterator[Ledger]:
         """The ledger, opened for writing; with `create`, in a new workspace where there is none."""
+        if self.url is not None:
+            with self._connected(self.url) as ledger:
+                yield ledger
+            return
         # Named, so that it is this command that says whether a workspace was created, and how.
         with runstone.open(self.root() if create else self.workspace, create=create) as ledger:
             if ledger.workspace.created:
@@ -49,6 +59,14 @@ class Session:
             for unheeded in ledger.core.redactor.notes:
                 self.output.warning(unheeded)
             yield ledger
+
+    @contextmanager
+    def _connected(self, url: str) -> Iterator[Ledger]:
+        """The ledger of a server: it has the face of one in this process, and a test compares the two."""
+        with runstone.connect(url) as ledger:
+            if sys.stderr.isatty():
+                self.output.note(f"server {ledger.url}")
+            yield cast("Ledger", ledger)
 
     def _say_which(self, ledger: Ledger) -> None:
         if sys.stderr.isatty():

@@ -28,7 +28,7 @@ _CUT: Final = 80
 def subject(ledger: Ledger, run: AgentRun) -> str:
     """The title where there is one that says more than the agent's name, else an excerpt of the input."""
     title = run_tables.title_of(run)
-    return title if title or run.input_ref is None else excerpt(ledger.reader.values.json(run.input_ref))
+    return title if title or run.input_ref is None else excerpt(ledger.input(run.id))
 
 
 def subjects(ledger: Ledger, found: Iterable[AgentRun]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from runstone.cli import text
-from runstone.cli.command import Group, with_session
+from runstone.cli.command import Group, with_any_session
 from runstone.cli.logs import print_messages
 from runstone.cli.options import PAGE, with_options
 from runstone.cli.session import Session
@@ -20,7 +20,7 @@ def threads() -> None:
 
 @threads.command("list")
 @with_options(PAGE)
-@with_session
+@with_any_session
 def list_(session: Session, limit: int, cursor: str | None) -> None:
     """List threads, the newest first."""
     output = session.output
@@ -67,7 +67,7 @@ def thread_table(found: list[Thread], now: datetime) -> Table:
     help="At most so many.",
 )
 @click.option("--tail", "last", type=click.IntRange(min=1), metavar="N", help="Only the last N messages.")
-@with_session
+@with_any_session
 def show(session: Session, thread: str, after: int, limit: int, last: int | None) -> None:
     """Print the messages of THREAD."""
     output = session.output

@@ -11,7 +11,7 @@ import click
 from runstone import reports
 from runstone.cli import usage_tables
 from runstone.cli.arguments import RunId, labels_of
-from runstone.cli.command import Command, Group, with_session
+from runstone.cli.command import Command, Group, with_any_session, with_session
 from runstone.cli.options import with_options
 from runstone.cli.session import Session
 from runstone.domain.records import Repriced, UsageRow
@@ -98,7 +98,7 @@ SPAN: list[Callable[[Any], Any]] = [
     help="At most so many lines for people: the latest times, else what cost most. The total is of all.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values; costs are exact.")
-@with_session
+@with_any_session
 def usage(session: Session, by: tuple[str, ...], limit: int, as_csv: bool, **options: Any) -> None:
     """See what was spent: requests, tokens and cost.
 

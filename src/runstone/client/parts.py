@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from runstone.client.decoding import telemetry_of
 from runstone.client.http import Http, segment
 from runstone.client.leases import RemoteLeases
 from runstone.client.queue import Queue
@@ -13,7 +14,6 @@ from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.redaction import Redactor
 from runstone.domain.state import Change, Saved
-from runstone.domain.telemetry import to_picousd
 from runstone.engine.core import Desk, State
 from runstone.engine.wire import SendChange
 from runstone.errors import BudgetReached, Misuse, RunstoneError
@@ -103,8 +103,8 @@ class RemoteParts(Desk):
         """That the run and all below it have spent its budget."""
         run: dict[str, Any] = self._http.get(f"/runs/{segment(run_id)}")
         budget = run["options"].get("budget") or {}
-        spent = run["totals"]["subtree"]
-        known = budgets.Spent(to_picousd(spent["cost_usd"] or 0), spent["tokens"])
+        spent = telemetry_of(self._http.get(f"/runs/{segment(run_id)}/telemetry")).subtree
+        known = budgets.Spent(spent.cost_picousd, spent.tokens)
         if not budget or not (caps := budgets.reached(budget, known)):
             return None
         told = ", ".join(caps.values())

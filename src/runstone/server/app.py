@@ -26,6 +26,7 @@ from runstone.server.routes import (
     home,
     inputs,
     meta,
+    overview,
     reports,
     runs,
     starting,
@@ -44,7 +45,7 @@ from runstone.server.web import STATIC, Site
 
 ROUTERS = (
     auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
-    boards.router, definitions.router, blobs.router, stream.router, handles.router, histories.router,
+    boards.router, definitions.router, blobs.router, stream.router, handles.router, histories.router, overview.router,
     reports.router, views.router, meta.router,
 )  # fmt: skip
 """Below /api/v1."""

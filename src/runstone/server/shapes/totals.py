@@ -29,6 +29,10 @@ class TotalsShape(msgspec.Struct, frozen=True, kw_only=True):
     """Where `complete` is false, some cost is unknown, and this is a lower bound."""
     cost_source: str | None
     """reported, priced, unknown or mixed; null without a request."""
+    unknown_costs: int
+    """Requests whose cost is unknown."""
+    priced_costs: int
+    """Requests whose cost was computed from published prices."""
     complete: bool
 
 
@@ -44,6 +48,8 @@ def totals_of(totals: Totals) -> TotalsShape:
         tokens=totals.tokens,
         cost_usd=None if totals.cost_source == "unknown" else usd(totals.cost_picousd),
         cost_source=totals.cost_source,
+        unknown_costs=totals.unknown_costs,
+        priced_costs=totals.priced_costs,
         complete=totals.complete,
     )
 

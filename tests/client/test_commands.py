@@ -1,0 +1,177 @@
+"""Each command that reads or controls says the same with a server (`--url`) as with the workspace's file."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner, Result
+
+from runstone.cli import main
+from runstone.ledger import Ledger
+from tests.server.conftest import Running, serving
+
+READING = {
+    "a list": ["runs", "list"],
+    "all runs": ["runs", "list", "--all"],
+    "a filtered list": ["runs", "list", "--status", "failed", "--kind", "subagent", "--limit", "5"],
+    "children": ["runs", "list", "--parent", "parent", "--sort", "created"],
+    "a run": ["runs", "show", "parent"],
+    "a failed run": ["runs", "show", "failed"],
+    "a tree": ["runs", "tree", "parent"],
+    "events": ["runs", "events", "parent", "--limit", "3"],
+    "later events": ["runs", "events", "parent", "--after", "3"],
+    "logs": ["runs", "logs", "parent"],
+    "an ended run": ["runs", "watch", "parent"],
+    "a failed run is watched": ["runs", "watch", "failed"],
+    "several are watched": ["runs", "watch", "parent", "failed"],
+    "orders": ["runs", "commands", "paused"],
+    "a search": ["runs", "search", "needle"],
+    "checkpoints": ["runs", "checkpoints", "parent"],
+    "a state": ["runs", "state", "parent"],
+    "states differ": ["runs", "diff-state", "parent@1", "parent@2"],
+    "questions": ["inputs", "list"],
+    "a question": ["inputs", "show", "{question}"],
+    "threads": ["threads", "list"],
+    "a thread": ["threads", "show", "parent.thread"],
+    "boards": ["boards", "list"],
+    "a board": ["boards", "show", "board-1"],
+    "usage": ["usage"],
+    "usage by more": ["usage", "--by", "day", "--by", "agent", "--label", "team=red"],
+    "nothing there": ["runs", "show", "nothing-like-that"],
+    "an unclear id": ["runs", "show", "e"],
+    "a wrong cursor": ["runs", "list", "--cursor", "x"],
+}
+LOCAL = {
+    "verify": ["verify"], "doctor": ["doctor"], "backup": ["backup"], "restore": ["restore", "x.db"],
+    "prune": ["prune", "--keep", "1"], "exec": ["exec", "--", "true"], "export": ["export", "--all", "-o", "x"],
+    "import": ["import", "x"], "reprice": ["usage", "reprice"], "up": ["up"], "open": ["open"], "down": ["down"],
+    "token": ["token", "list"], "rm": ["runs", "rm", "parent"],
+}  # fmt: skip
+
+
+class Both(NamedTuple):
+    """A workspace, and its server."""
+
+    running: Running
+    root: Path
+    question: str
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.running.ledger
+
+    def run(self, words: list[str], *, server: bool) -> Result:
+        words = [word.format(question=self.question) for word in words]
+        where = ["--url", self.running.url] if server else ["--workspace", str(self.root)]
+        environment = {"RUNSTONE_TOKEN": self.running.tokens["control"], "COLUMNS": "200"}
+        return CliRunner().invoke(main, [*where, *words], env=environment)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    root = tmp_path_factory.mktemp("both") / "workspace"
+    with serving(root) as running:
+        yield Both(running, root, fill(running.ledger))
+
+
+def fill(ledger: Ledger) -> str:
+    """Runs in several states, with all that belongs to runs; gives the id of an open question."""
+    with ledger.start_run(run_id="parent", agent_id="lead", title="the needle", labels={"team": "red"},
+                          input={"path": "."}) as run:  # fmt: skip
+        run.emit("tool.started", {"tool": "search", "call_id": "c1"})
+        run.emit("tool.completed", {"call_id": "c1", "ok": True})
+        run.usage(provider="p", model="m", input_tokens=10, output_tokens=5, cost_usd="0.0123")
+        run.usage(provider="q", model="unheard-of", input_tokens=1)
+        run.message("assistant", "found the needle")
+        run.checkpoint({"messages": ["one"], "n": 1}, label="first")
+        run.checkpoint({"messages": ["one", "two"], "n": 2})
+        for name in ("child-1", "child-2"):
+            with ledger.start_run(run_id=name, parent=run, agent_id="reader") as child:
+                child.usage(provider="p", model="m", input_tokens=3, cost_usd="0.1")
+        run.complete(summary="done", result={"answer": 42})
+    with pytest.raises(ValueError, match="broken"), ledger.start_run(run_id="failed", agent_id="lead"):
+        raise ValueError("it is broken")
+    for name in ("paused", "paused-2"):
+        with ledger.start_run(run_id=name) as paused:
+            paused.pause(state={"at": 1})
+    ledger.command("paused", "steer", "look left", by="ana")
+    board = ledger.boards.create("board-1", title="Tasks")
+    ledger.boards.add_card(board.id, "read", card_id="card-1", body="all of it")
+    with ledger.start_run(run_id="asking") as asking:
+        asked = asking.ask("Which branch?", choices=["main", "dev"])
+    return asked.id
+
+
+def told(result: Result) -> tuple[int, str, str]:
+    """Exit code, output and messages; ages, and what belongs to a token, may differ."""
+    errors = re.sub(r'"(url|as_of)": "[^"]*"', "", result.stderr)
+    return result.exit_code, re.sub(r"\b\d+ ?(s|ms)\b( ago)?", "…", result.stdout), errors
+
+
+@pytest.mark.parametrize("words", READING.values(), ids=READING)
+@pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl"]], ids=["text", "json", "jsonl"])
+def test_a_command_reads_the_same_from_a_server(both: Both, words: list[str], mode: list[str]) -> None:
+    here = told(both.run([*words, *mode], server=False))
+    there = told(both.run([*words, *mode], server=True))
+    assert there == here
+
+
+@pytest.mark.parametrize("words", LOCAL.values(), ids=LOCAL)
+def test_what_works_on_files_says_so(both: Both, words: list[str]) -> None:
+    result = both.run(words, server=True)
+    assert result.exit_code == 2
+    assert "not with a server (--url)" in result.stderr
+    assert "hint: run it on the server's machine" in result.stderr
+
+
+def document(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
+def test_orders_and_answers_are_given(tmp_path: Path, server: bool) -> None:
+    with serving(tmp_path / "workspace") as running:
+        both = Both(running, tmp_path / "workspace", fill(running.ledger))
+
+        def run(*words: str) -> Any:
+            return document(both.run([*words, "--json"], server=server))
+
+        (steered,) = run("runs", "steer", "paused-2", "look right", "--timeout", "0")["items"]
+        assert steered["command"]["payload"]["message"] == "look right"
+        (resumed,) = run("runs", "resume", "paused-2", "--timeout", "0")["items"]
+        assert (resumed["run"]["status"], resumed["command"]["verb"]) == ("pending", "resume")
+        (retried,) = run("runs", "retry", "failed", "--timeout", "0", "--reason", "again")["items"]
+        assert retried["command"]["payload"]["reason"] == "again"
+        stopped = both.run(["runs", "stop", "paused", "--json"], server=server)
+        assert running.ledger.get_run("paused").status == "cancelled", stopped.stderr
+        answered = run("inputs", "answer", both.question, "main")
+        assert running.ledger.inputs.get(both.question).response == "main", answered
+        again = both.run(["inputs", "answer", both.question, "dev"], server=server)
+        assert again.exit_code == 1
+        assert "the first answer counts" in again.stderr or "answer" in again.stderr
+
+
+def test_a_server_that_is_away_is_named_with_what_to_type(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["--url", "http://127.0.0.1:9", "runs", "list"], env={"RUNSTONE_TOKEN": "x"}
+    )
+    assert result.exit_code == 1
+    assert "no server answers at http://127.0.0.1:9" in result.stderr
+    assert "runstone up" in result.stderr
+
+
+def test_a_url_and_a_workspace_exclude_each_other(both: Both) -> None:
+    result = CliRunner().invoke(
+        main, ["--url", both.running.url, "--workspace", str(both.root), "runs", "list"]
+    )
+    assert (result.exit_code, "exclude each other" in result.stderr) == (2, True)
+
+
+def test_the_variable_names_the_server(both: Both) -> None:
+    environment = {"RUNSTONE_URL": both.running.url, "RUNSTONE_TOKEN": both.running.tokens["read"]}
+    result = CliRunner().invoke(main, ["runs", "list", "--json"], env=environment)
+    assert {run["id"] for run in document(result)["items"]} >= {"parent", "failed"}
