@@ -66,7 +66,7 @@ class RemoteInputs:
     ) -> Page[InputRequest]:
         """Input requests, those that wait longest first."""
         params = {
-            "status": "any" if status is None else status,
+            "status": "all" if status is None else status,
             "run_id": run_id,
             "limit": limit,
             "cursor": cursor,
