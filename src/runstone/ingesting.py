@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from runstone.domain import codec, ingest, observed
 from runstone.domain.events import check_emit
 from runstone.domain.ingest import EventItem, MessageItem, Parsed, RunItem, UsageItem
@@ -32,13 +30,7 @@ def take(core: Core, values: Iterable[Any], run_id: str | None = None) -> list[I
     An item that is refused takes none of the others along. Raises `InvalidInput` for a batch that is too large, and
     `StoreError` if the ledger cannot be written.
     """
-    parsed = ingest.parse_all(values, run_id)
-    taking = _Taking(core)
-    for at, one in ingest.ordered(parsed, core.now()):
-        taking.add(at, one)
-    taking.send()
-    told = taking.told()
-    return [told.get(one.index) or _refused(one, one.error) for one in parsed]
+    return Taking(core, values, run_id).told()
 
 
 def _refused(one: Parsed, error: BaseException | None) -> Ingested:
@@ -49,29 +41,41 @@ def _refused(one: Parsed, error: BaseException | None) -> Ingested:
     )
 
 
-class _Taking:
-    """The writes of one batch. Events of one run that follow each other are one write."""
+class Taking:
+    """The writes of one batch, on their way. Events of one run that follow each other are one write.
 
-    def __init__(self, core: Core) -> None:
+    `told()` waits for them and says what became of each item. Raises as `take` does.
+    """
+
+    def __init__(self, core: Core, values: Iterable[Any], run_id: str | None = None) -> None:
         self._core = core
+        self._parsed = ingest.parse_all(values, run_id)
         self._sent: list[tuple[Receipt, list[Parsed]]] = []
         self._refused: list[Ingested] = []
         self._made: set[str] = set()
         self._tools: dict[tuple[str, str], str] = {}
         self._events: list[tuple[NewEvent, Parsed]] = []
         self._threads: dict[str, str] = {}
+        for at, one in ingest.ordered(self._parsed, core.now()):
+            self._add(at, one)
+        self._send()
 
-    def add(self, at: int, one: Parsed) -> None:
+    @property
+    def receipts(self) -> list[Receipt]:
+        """The writes; for who awaits them before `told()`, which then waits no more."""
+        return [receipt for receipt, _ in self._sent]
+
+    def _add(self, at: int, one: Parsed) -> None:
         """Queues what the item says."""
         item = one.item
         assert item is not None
         try:
             if isinstance(item, EventItem):
                 if self._events and self._events[-1][1].item.run_id != item.run_id:  # type: ignore[union-attr]
-                    self.send()
+                    self._send()
                 self._events.append((self._event(item, at), one))
                 return
-            self.send()
+            self._send()
             if isinstance(item, RunItem):
                 self._run(item, at, one)
             elif isinstance(item, UsageItem):
@@ -83,7 +87,7 @@ class _Taking:
         except RunstoneError as error:
             self._refused.append(_refused(one, error))
 
-    def send(self) -> None:
+    def _send(self) -> None:
         """Sends the events that were gathered."""
         if self._events:
             events, self._events = self._events, []
@@ -91,8 +95,8 @@ class _Taking:
             write = ReportEvents(run_id, [event for event, _ in events])
             self._submit(write, *(one for _, one in events))
 
-    def told(self) -> dict[int, Ingested]:
-        """What became of each item, by its place; waits until all is durable."""
+    def told(self) -> list[Ingested]:
+        """What became of each item, in the order in which they were given; waits until all is durable."""
         found = {one.index: one for one in self._refused}
         for receipt, items in self._sent:
             try:
@@ -106,7 +110,7 @@ class _Taking:
                 # Of a run that is made and told of at once, the status is what counts; a refusal stands.
                 if (before := found.get(one.index)) is None or before.outcome != "refused":
                     found[one.index] = _taken(one, told, before)
-        return found
+        return [found.get(one.index) or _refused(one, one.error) for one in self._parsed]
 
     def _submit(self, write: Any, *items: Parsed) -> None:
         self._sent.append((self._core.submit(write, []), list(items)))
@@ -200,11 +204,3 @@ def _taken(one: Parsed, told: Told, before: Ingested | None) -> Ingested:
         outcome = "accepted"
     run_id, seq, position = one.item.run_id, told.seq, told.position
     return Ingested(index=one.index, outcome=outcome, run_id=run_id, seq=seq, position=position)
-
-
-def as_json(found: list[Ingested]) -> list[dict[str, Any]]:
-    """The outcomes as JSON values, without what is not there."""
-    return [
-        {name: value for name, value in msgspec.to_builtins(one).items() if value is not None}
-        for one in found
-    ]

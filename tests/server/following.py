@@ -126,6 +126,9 @@ class Client:
         self.positions: list[int] = []
         self.names: list[str] = []
         self.connects = 0
+        self.mark = 0
+        """`reached` is set with the first event at or behind this position."""
+        self.reached = asyncio.Event()
 
     async def read(self, until: int, *, stop_after: int | None = None) -> None:
         """Reads until an event of that position came, or so many frames of this connection; raises what cuts it."""
@@ -162,6 +165,8 @@ class Client:
         elif frame.is_event:
             assert frame.id is not None
             self.positions.append(int(frame.id.rpartition("-")[2]))
+            if self.positions[-1] >= self.mark:
+                self.reached.set()
 
     async def follow(self, until: int) -> None:
         """Reads until an event of that position came, over as many connections as it takes."""

@@ -181,6 +181,9 @@ def parse_all(values: Iterable[Any], run_id: str | None = None) -> list[Parsed]:
                 f"a batch has at most {MAX_ITEMS:,} items",
                 hint="send it in parts: each is answered by itself",
             )
+        if isinstance(value, InvalidItem):  # what read it could not even give a value
+            found.append(Parsed(index, None, value))
+            continue
         try:
             found.append(Parsed(index, parse(value, run_id)))
         except RunstoneError as error:

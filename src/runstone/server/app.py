@@ -15,6 +15,7 @@ from runstone.server import document, guards, problems
 from runstone.server.bodies import MeasuredRequest
 from runstone.server.parts import Aside, Parts, provided
 from runstone.server.routes import (
+    agui,
     auth,
     blobs,
     boards,
@@ -24,6 +25,7 @@ from runstone.server.routes import (
     handles,
     histories,
     home,
+    ingest,
     inputs,
     meta,
     overview,
@@ -44,10 +46,26 @@ from runstone.server.stream.hub import Hub
 from runstone.server.web import STATIC, Site
 
 ROUTERS = (
-    auth.router, runs.router, starting.router, commands.router, checkpoints.router, inputs.router, threads.router,
-    boards.router, definitions.router, blobs.router, stream.router, handles.router, histories.router, overview.router,
-    reports.router, views.router, meta.router,
-)  # fmt: skip
+    auth.router,
+    runs.router,
+    starting.router,
+    commands.router,
+    checkpoints.router,
+    inputs.router,
+    threads.router,
+    boards.router,
+    definitions.router,
+    blobs.router,
+    ingest.router,
+    agui.router,
+    stream.router,
+    handles.router,
+    histories.router,
+    overview.router,
+    reports.router,
+    views.router,
+    meta.router,
+)
 """Below /api/v1."""
 
 

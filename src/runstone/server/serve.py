@@ -133,6 +133,7 @@ class Server:
     def close(self) -> None:
         """Gives up the port, and leaves runs interrupted; `run` does it at its end."""
         self.parts.engine.close()
+        self.parts.hub.close()
         self.parts.reads.close()
         self.parts.writes.close()
         self._socket.close()
