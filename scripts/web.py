@@ -74,6 +74,7 @@ def check() -> None:
     install()
     run(["npm", "run", "--silent", "lint"])
     run(["npm", "run", "--silent", "typecheck"])
+    run(["npm", "run", "--silent", "types:check"])
     REPORT.unlink(missing_ok=True)
     reporters = ["--reporter=default", "--reporter=json", f"--outputFile.json={REPORT}"]
     run(["npm", "run", "--silent", "test", "--", *reporters])
