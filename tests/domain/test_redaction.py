@@ -211,6 +211,15 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("escapes", [1, 2, 3])
+def test_the_number_of_an_escape_before_a_secret_is_no_part_of_it(escapes: int) -> None:
+    token = "123456789:AAaB3dE5gH7jK9mN1pQ3sT5vX7zA9bC1dE3"
+    value: Any = "\x07" * escapes + token
+    assert json.loads(USUAL.json(msgspec.json.encode(value))) == "\x07" * escapes + "[redacted:telegram]"
+    inner = json.loads(json.loads(USUAL.json(msgspec.json.encode(json.dumps(value)))))
+    assert inner == "\x07" * escapes + "[redacted:telegram]"
+
+
 @settings(max_examples=400, deadline=None)
 @given(VALUES)
 def test_json_stays_valid_and_a_second_time_changes_nothing(value: Any) -> None:

@@ -168,6 +168,10 @@ class Redactor:
             if not found[group] or self._allowed(found[group]):
                 return found[0]
             start, end = found.start(group) - found.start(), found.end(group) - found.start()
+            # Digits of an escape before the secret look like its own, and JSON needs them.
+            cut = _ESCAPE.search(text, max(0, found.start(group) - 5), found.end(group))
+            if cut is not None and cut.start() < found.start(group) < cut.end():
+                start += cut.end() - found.start(group)
             return f"{found[0][:start]}[redacted:{kind}]{found[0][end:]}"
 
         return pattern.sub(replace, text)
@@ -219,6 +223,10 @@ class Redactor:
             return value
         kind = self._names.kind(name) or _variable_kind(name)
         return f"[redacted:{kind}]" if kind is not None else self.text(value)
+
+
+_ESCAPE: Final = re.compile(r"\\u[0-9a-fA-F]{4}")
+"""A character of JSON text, or of JSON within it, that is written by its number."""
 
 
 class Lines:
