@@ -28,7 +28,8 @@ def run(run_id: str = "01890000-0000-7000-8000-00000000abcd", **fields: Any) -> 
         "id": run_id, "kind": "subagent", "root_run_id": run_id, "depth": 0, "agent_id": "reader", "title": "Read it",
         "status": "completed", "options": {}, "labels": {}, "attempt": 1, "created_at": NOW - timedelta(minutes=5),
         "started_at": NOW - timedelta(minutes=4), "updated_at": NOW - timedelta(minutes=1),
-        "completed_at": NOW - timedelta(minutes=1), "superseded": False, "detached": False, "pinned": False, "archived": False,
+        "completed_at": NOW - timedelta(minutes=1), "superseded": False, "detached": False,
+        "pinned": False, "archived": False,
     }  # fmt: skip
     kind = WorkflowRun if fields.get("kind") == "workflow" else AgentRun
     if kind is WorkflowRun:

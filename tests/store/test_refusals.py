@@ -18,9 +18,11 @@ from runstone.store.batch import Batch, Cache
 from runstone.store.blobs import pack
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
-from runstone.store.writes.asking import AskAndPark, ContinueRun
+from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import CarryOutStop, MoveCommand, RequestStop, SaveBoard, SaveCard
+from runstone.store.writes.budgets import AskBudget
 from runstone.store.writes.checkpoints import SaveCheckpoint
+from runstone.store.writes.continuing import ContinueChild, ContinueRun, TellRun
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.importing import (
@@ -47,6 +49,7 @@ from runstone.store.writes.lifecycle import (
     EndRun,
     OpenRun,
     ParkRun,
+    QueueRun,
     RecordEvents,
     ResumeRun,
     UpdateRun,
@@ -61,6 +64,7 @@ from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.store.writes.spooled import OpenHandle, TakeOver
 from runstone.store.writes.thinning import RemoveCheckpoints, ThinPlaces
 from runstone.store.writes.verbs import GiveOrder, TakeSteering
+from runstone.store.writes.views import DeleteView, ImportViews, MarkSeen, NewView, SaveView
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
 QUESTION = inputs.question("Late?", now=0, choices=["late", "never"])
@@ -100,6 +104,12 @@ def doubted(run_id: str) -> History:
     history = History(1, run_id)
     history.add(1, "run.started", {"attempt": 1}, 5, 1)
     return history
+
+
+def view(name: str, *, view_id: str = "late") -> NewView:
+    return NewView(
+        view_id=view_id, name=name, filters_json="{}", sort="updated", order="desc", grouping=None, default=False
+    )  # fmt: skip
 
 
 PRINTED = Taken(stream="stdout", expected=0, offset=9, lines=1, broken=0, cut=False)
@@ -154,8 +164,17 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
             AskInput("live", 1, inputs.question("x" * 9_000, now=0), "late"),
             SaveCheckpoint("live", 1, Saved().changes({"m": ["x" * 9_000]})[0], label="late", after=1),
         ),
-        ContinueRun("waiting", OTHER, expect=frozenset({"paused"}), unanswered=False),
-        ContinueRun("asking", OTHER, expect=frozenset({"awaiting_user"}), unanswered=True),
+        ContinueRun("waiting", OTHER, message=None, saved=0, now=5),
+        ContinueRun("asking", OTHER, message="late", saved=0, now=5),
+        ContinueChild("live", 1, "live.done", Hint("e" * 32, "late"), message="late", agent_id=None, now=5),
+        TellRun("waiting", "late", 5),
+        QueueRun(new_run("late"), "late", "ana"),
+        AskBudget("live", QUESTION, "late", {}),
+        SaveView(view("late"), None),
+        SaveView(view("seen first", view_id="first"), 1),
+        DeleteView("first", 1),
+        MarkSeen("late", "e", 7),
+        ImportViews([("late", "late", "{}", "updated", "desc", None, 0, 1, 5, 5)]),
         AnswerInput("open", b'"late"', "ana"),
         AnswerInput("parked", b'"' + b"x" * 9_000 + b'"', "ana"),
         WithdrawInputs("live", 1, ["open"]),
@@ -232,8 +251,16 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         AskAndPark(
             AskInput("live", 1, QUESTION, "late"), SaveCheckpoint("live", 1, [], label=None, after=9)
         ),
-        ContinueRun("asking", OTHER, expect=frozenset({"awaiting_user"}), unanswered=False),
-        ContinueRun("live", OTHER, expect=frozenset({"paused"}), unanswered=False),
+        ContinueRun("asking", OTHER, message=None, saved=0, now=5),
+        ContinueRun("asking", OTHER, message="late", saved=7, now=5),
+        ContinueRun("live", OTHER, message="late", saved=0, now=5),
+        ContinueChild("live", 1, "live.kid", Hint("e" * 32, "late"), message="late", agent_id=None, now=5),
+        TellRun("live", "late", 5),
+        QueueRun(new_run("live", agent_id="other"), "late", "ana"),
+        SaveView(view("late"), 1),
+        SaveView(view("first"), None),
+        DeleteView("first", 7),
+        DeleteView("nothing", None),
         AnswerInput("nothing", b"1", None),
         AnswerInput("due", b"1", None),
         WithdrawInputs("live", 9, ["open"]),
@@ -260,6 +287,8 @@ def lay_out(store: Store) -> None:
     """Runs in each state, with children, waits for a parent that is unknown, and something spent below it."""
     store.start("live")
     store.start("live.kid", parent_run_id="live")
+    store.start("live.done", parent_run_id="live")
+    store.do(EndRun("live.done", 1, "run.completed", {}))
     store.start("ended")
     store.do(EndRun("ended", 1, "run.completed", {}))
     store.start("waiting")
@@ -280,6 +309,7 @@ def lay_out(store: Store) -> None:
     store.do(ObserveRun(SEEN("seen"), frozenset()))
     store.do(ReportStatus(ObserveRun(SEEN("seen"), frozenset()), "running", 1, {}))
     store.do(ObserveRun(SEEN("named"), frozenset()))
+    store.do(SaveView(view("first", view_id="first"), None))
     store.start("orphan", parent_run_id="unknown")
     store.do(ReportUsage("orphan", 1, usage("far")))
     store.do(ReportUsage("live.kid", 1, usage("unpriced", cost=None)))
@@ -371,12 +401,22 @@ def test_every_write_class_has_its_refusal() -> None:
     known = {one.__name__ for one in _subclasses(Write)} - {"Late"}
     # These refuse nothing: they leave alone what they may not change, or change nothing that is said. The last two of
     # the first line are parts of others.
-    harmless = {"InterruptRun", "RenewLeases", "KeepAlive", "PauseParked", "SaveCard"}
+    harmless = {
+        "AskBudget",
+        "ImportViews",
+        "MarkSeen",
+        "InterruptRun",
+        "RenewLeases",
+        "KeepAlive",
+        "PauseParked",
+        "SaveCard",
+    }
     assert known - made <= harmless | {"CollectBlobs", "GiveBack", "TidySearch"} | REPAIRS | _others()
 
 
 REPAIRS = {
-    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildSums", "ReleaseClaim",
+    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildListing", "RebuildSums",
+    "ReleaseClaim",
     "RestoreNumbers", "RestoreThread", "SettleWaits",
 }  # fmt: skip
 """They change what is wrong, and refuse nothing."""

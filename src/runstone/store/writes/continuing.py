@@ -4,7 +4,7 @@ The message, its event and what lets the run go on are one transaction. So a cra
 twice: it is given to each attempt until one has saved a state, and the same one again before that is that one.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runstone.domain import codec, runs
 from runstone.domain.runs import Head
@@ -47,11 +47,12 @@ class ContinueRun(ClaimRun):
         open_ = inputs.open_of(batch, head) if head.status == "awaiting_user" else []
         if open_ and self.message is None:
             raise _still_asks(head, open_)
+        before = None if self.text is None else heard(batch, head, self.text)
         claimed = super().decide(batch)
         inputs.withdraw(batch, head, open_)
         batch.stage("claim_answers", head.pk, head.attempt)
-        if self.message is not None and self.text is not None:
-            tell(batch, head, self.message, self.text, by=None, attempt=head.attempt)
+        if self.message is not None and before is not None:
+            tell(batch, head, self.message, before, by=None, attempt=head.attempt)
         return claimed, [row[1] for row in open_]
 
 
@@ -88,12 +89,13 @@ class ContinueChild(Write):
         parent, child = batch.head(self.run_id), batch.head(self.child_id)
         runs.check_fence(parent, self.attempt)
         self._check(batch, parent, child)
-        inputs.withdraw(batch, child, inputs.open_of(batch, child))
+        open_, before = inputs.open_of(batch, child), heard(batch, child, self.text)
+        inputs.withdraw(batch, child, open_)
         if child.status == "completed":
             batch.stage("keep_result", child.pk, child.result_ref, None if child.result_ref else "null")
         if child.superseded:
             batch.record(child, "run.superseded", {"superseded": False})
-        tell(batch, child, self.message, self.text, by=parent.run_id)
+        tell(batch, child, self.message, before, by=parent.run_id)
         if child.status != "pending":
             batch.stage("delete_waits", child.pk)
             again = "run.reopened" if child.status == "completed" else "run.resumed"
@@ -136,24 +138,48 @@ class TellRun(Write):
         if head.status == "running":
             raise lifecycle.is_live(batch, head)
         _check_status(head, CONTINUABLE)
-        inputs.withdraw(batch, head, inputs.open_of(batch, head))
-        tell(batch, head, self.message, self.text, by=None)
-        lifecycle.resume(batch, head, "continued")
+        open_, before = inputs.open_of(batch, head), heard(batch, head, self.text)
+        lifecycle.resume(batch, head, "continued")  # it may refuse, so it comes before what is staged
+        inputs.withdraw(batch, head, open_)
+        tell(batch, head, self.message, before, by=None)
+
+
+class Heard(NamedTuple):
+    """What was read of a run before a message is staged for it."""
+
+    known: bool
+    """It is the last message that somebody went on with, and nothing was saved since."""
+    place: tuple[int, int] | None
+    """Where its thread ends."""
+
+
+def heard(batch: Batch, head: Head, text: str) -> Heard:
+    """Reads what `tell` needs to know."""
+    before = batch.read("continued_since_saved", run=head.pk)
+    return Heard(bool(before) and _text(batch, before[-1]) == text, batch.thread(_thread_of(head)))
 
 
 def tell(
-    batch: Batch, head: Head, message: NewMessage, text: str, *, by: str | None, attempt: int | None = None
+    batch: Batch,
+    head: Head,
+    message: NewMessage,
+    heard: Heard,
+    *,
+    by: str | None,
+    attempt: int | None = None,
 ) -> None:
-    """Stages the message that somebody goes on with, unless it is the last one and nothing was saved since."""
-    before = batch.read("continued_since_saved", run=head.pk)
-    if before and _text(batch, before[-1]) == text:
+    """Stages the message that somebody goes on with, unless it is known."""
+    if heard.known:
         return
-    thread_id = head.worker_thread_id or f"{head.run_id}.thread"
-    added = AppendMessages(thread_id, [message], run_id=head.run_id, attempt=attempt, worker=True).decide(
-        batch
-    )
+    thread_id = _thread_of(head)
+    messages = AppendMessages(thread_id, [message], run_id=head.run_id, attempt=attempt, worker=True)
+    added = messages.stage(batch, head, heard.place)
     told = {"thread_id": thread_id, "message_id": added, "seq": int(added.rpartition("#")[2]), "by": by}
     batch.record(head, "run.continued", {name: value for name, value in told.items() if value is not None})
+
+
+def _thread_of(head: Head) -> str:
+    return head.worker_thread_id or f"{head.run_id}.thread"
 
 
 def check_agent(run_id: str, have: str | None, asked: str | None) -> None:

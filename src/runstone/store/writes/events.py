@@ -204,7 +204,11 @@ class AppendMessages(Write):
             head = batch.head(self.run_id)
             if self.attempt is not None and not self.late:
                 runs.check_fence(head, self.attempt)
-        thread, before = batch.thread(self.thread_id) or (batch.number("threads"), 0)
+        return self.stage(batch, head, batch.thread(self.thread_id))
+
+    def stage(self, batch: Batch, head: Head | None, place: tuple[int, int] | None) -> str:
+        """Stages the messages; `place` is what `batch.thread` says of their thread. Reads nothing."""
+        thread, before = place or (batch.number("threads"), 0)
         seq = before + len(self.messages)
         owner = head.pk if head is not None and self.worker else None
         batch.stage("save_thread", thread, self.thread_id, None, owner, batch.now, batch.now, seq)
