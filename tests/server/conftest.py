@@ -57,6 +57,16 @@ def crew() -> Registry:
         async with ctx.phase("say"):
             return await ctx.map("echo", [{"text": text} for text in input["texts"]])
 
+    @registry.agent("listener")
+    async def listener(ctx: Any, input: Any) -> Any:
+        """Asks, unless it is told something."""
+        return ctx.message_in or await ctx.ask("What?")
+
+    @registry.workflow("broken-team")
+    async def broken_team(ctx: Any, input: Any) -> Any:
+        """Has one that fails."""
+        return await ctx.child("failing", None)
+
     @registry.workflow("halting")
     async def halting(ctx: Any, input: Any) -> Any:
         """As `team`, and goes on once there is a file `open`."""

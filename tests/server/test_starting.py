@@ -192,6 +192,51 @@ def test_a_fork_says_what_it_would_reuse_and_then_reuses_it(running: Running, ht
     assert len(http.get("/api/v1/runs/again/tree").json()["items"]) == 1
 
 
+def test_a_run_goes_on_with_a_message_once_and_its_question_is_withdrawn(
+    running: Running, http: httpx.Client
+) -> None:
+    run = http.post("/api/v1/runs", json={"name": "listener", "run_id": "l1"}).json()
+    running.until(run["id"], "awaiting_user")
+    asked: dict[str, object] = {"json": {"message": "go on"}, "headers": {"idempotency-key": "k"}}
+    first = http.post("/api/v1/runs/l1/continue", **asked)  # type: ignore[arg-type]
+    assert (first.status_code, first.json()["status"]) == (202, "pending")
+    running.until("l1", "completed")
+    again = http.post("/api/v1/runs/l1/continue", **asked)  # type: ignore[arg-type]
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert http.get("/api/v1/runs/l1/result").json() == {"value": "go on"}
+    assert [one["status"] for one in http.get("/api/v1/runs/l1/inputs").json()["items"]] == ["withdrawn"]
+    assert running.ledger.care.verify() == []
+
+
+def test_two_runs_are_compared_and_a_fork_with_its_source(running: Running, http: httpx.Client) -> None:
+    for run_id, texts in (("a1", ["a", "b"]), ("a2", ["a", "c"])):
+        http.post("/api/v1/runs", json={"name": "team", "input": {"texts": texts}, "run_id": run_id})
+        running.until(run_id, "completed")
+    found = http.get("/api/v1/compare?a=a1&b=a2").json()
+    assert (found["same"], found["a"]["cost_usd"], found["counts"]) == (
+        False,
+        "0.002",
+        {"same": 1, "changed": 1},
+    )
+    assert http.get("/api/v1/compare?a=a1").json()["code"] == "invalid_input"
+    http.post("/api/v1/runs/a1/fork", json={"run_id": "a3"})
+    running.until("a3", "completed")
+    assert http.get("/api/v1/compare?a=a1").json()["b"]["run_id"] == "a3"
+
+
+def test_a_part_of_a_tree_is_gone_on_with_by_the_whole(running: Running, http: httpx.Client) -> None:
+    """Nobody would take it by itself, so that it would wait for ever."""
+    made = http.post("/api/v1/runs", json={"name": "broken-team"}).json()
+    running.until(made["id"], "failed")
+    child = http.get(f"/api/v1/runs/{made['id']}/tree").json()["items"][1]["run"]
+    answer = http.post(f"/api/v1/runs/{child['id']}/resume")
+    assert (answer.status_code, answer.json()["code"]) == (409, "illegal_transition")
+    assert made["id"] in answer.json()["hint"]
+    assert http.get(f"/api/v1/runs/{child['id']}").json()["status"] == "failed"
+    plan = http.post(f"/api/v1/runs/{made['id']}/plan", json={"simulate": True}).json()
+    assert [entry["child_run_id"] for entry in plan["rerun"]] == [child["id"]]
+
+
 def test_what_cannot_be_gone_on_with_here_is_left_alone(running: Running, http: httpx.Client) -> None:
     with pytest.raises(RunstoneError), running.ledger.start_run(agent_id="stranger", run_id="r1"):
         raise RunstoneError("it fell")

@@ -275,6 +275,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ChangeRun": {"title": "Audit of the parser", "labels": {"team": "red"}},
     "GiveCommand": {"verb": "stop", "scope": "subtree", "reason": "it reads the wrong folder"},
     "ResumeRun": {"policy": {"failed": "retry", "definition": "refuse"}},
+    "ContinueRun": {"message": "Look at the second file, too."},
+    "PlanResume": {"policy": {"from_phase": "report"}},
     "ForkRun": {"checkpoint": 3, "input": {"path": "src"}, "dry_run": True},
     "GiveAnswer": {"response": "main"},
     "NewThread": {"title": "Plans"},

@@ -12,8 +12,8 @@ from runstone.server.bodies import JSON, encode
 from runstone.server.parts import LedgerPart, ReadsPart
 
 CAPABILITIES = (
-    "runs", "start", "resume", "fork", "commands", "inputs", "checkpoints", "threads", "boards", "stream",
-    "idempotency",
+    "runs", "start", "resume", "fork", "continue", "compare", "commands", "inputs", "checkpoints", "threads", "boards",
+    "stream", "idempotency",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 
 from runstone import execution, forking, queueing
 from runstone.background import is_background
+from runstone.domain.bounds import checked_message
 from runstone.domain.records import AgentRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.errors import AgentNotFound, AwaitingInput, IllegalTransition, Misuse
@@ -18,6 +19,7 @@ from runstone.server.running import Asked
 from runstone.server.shapes import bodies
 from runstone.server.shapes.plans import PlanShape, plan_of
 from runstone.server.shapes.runs import Run, run_of
+from runstone.store.writes.continuing import QueueContinuation
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import QueueRun
 from runstone.store.writes.verbs import GiveOrder
@@ -96,16 +98,28 @@ def _resume(
 
 def _check(parts: Parts, run: AgentRun, policy: ResumePolicy | None) -> None:
     """Raises what keeps the run from being gone on with here."""
-    if is_background(run):
-        hint = f"start it again where it was started: runstone resume {run.id}"
-        raise Misuse(f"run {run.id} is a command in the background, which no server starts", hint=hint)
+    _require_here(parts, run)
     if run.status == "awaiting_user" or parts.ledger.inputs.awaited(run.id):
         raise AwaitingInput(f"run {run.id} waits for an answer", run_id=run.id)
     if run.status not in _VERBS:
         raise IllegalTransition(f"run {run.id} is {run.status} already", run_id=run.id, status=run.status)
+    execution.check_resume(parts.ledger, run, policy or ResumePolicy(), parts.engine.registry)
+
+
+def _require_here(parts: Parts, run: AgentRun) -> None:
+    """Raises unless the run is one that this server's engine would take."""
+    if is_background(run):
+        hint = f"start it again where it was started: runstone resume {run.id}"
+        raise Misuse(f"run {run.id} is a command in the background, which no server starts", hint=hint)
+    if run.depth:
+        raise IllegalTransition(
+            f"run {run.id} is part of {run.root_run_id}, which brings it on",
+            hint=f"go on with the whole: runstone resume {run.root_run_id}",
+            run_id=run.id,
+            status=run.status,
+        )
     if not parts.engine.knows(run):
         raise AgentNotFound(f"what run {run.id} came from is not registered in this workspace", run_id=run.id)
-    execution.check_resume(parts.ledger, run, policy or ResumePolicy(), parts.engine.registry)
 
 
 def _policy(given: bodies.Policy) -> ResumePolicy:
@@ -119,6 +133,55 @@ async def get_plan(
 ) -> PlanShape:
     """What a resume with the default policy would reuse, run again and start. Nothing is changed."""
     return plan_of(await reads(execution.plan, run_id, ledger=ledger, registry=engine.registry))
+
+
+@post("/{run_id:str}/plan", summary="What a resume by a policy would do", status_code=200)
+async def plan_resume(
+    parts: AllParts, run_id: FromPath[str], data: JSONBody[bodies.PlanResume | None] = None
+) -> PlanShape:
+    """As the plan by GET, by a policy of one's own. With `simulate` the workflow's code runs, so it takes control."""
+    asked = data or bodies.PlanResume()
+    policy = None if asked.policy is None else _policy(asked.policy)
+    found = await parts.reads(
+        execution.plan, run_id, ledger=parts.ledger, policy=policy, registry=parts.engine.registry,
+        simulate=asked.simulate,
+    )  # fmt: skip
+    return plan_of(found)
+
+
+@post("/{run_id:str}/continue", summary="Go on with a message", status_code=202, opt={"role": "control"})
+async def continue_run(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    run_id: FromPath[str],
+    data: JSONBody[bodies.ContinueRun],
+    key: IdempotencyKey = None,
+) -> Response[Run]:
+    """A run that paused, asked, failed or was interrupted goes on with the message. Open questions are withdrawn."""
+    return await parts.writes(_continue, request, parts, run_id, data)
+
+
+def _continue(
+    request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.ContinueRun
+) -> Response[Any]:
+    core = parts.ledger.core
+
+    def act() -> None:
+        run = parts.ledger.get_run(run_id)
+        _require_here(parts, run)
+        parts.ledger.supervisor.settle(run_id)
+        parts.ledger.end_orphans(run_id)
+        told = core.redactor.message(checked_message(data.message))
+        by = core.clean("by", request.user.name, 200)
+        write = QueueContinuation(run_id, told, core.now(), command_id=core.new_id(), by=by)
+        core.submit(write, []).result()
+        parts.engine.look()
+
+    effect = Effect(
+        QueueContinuation, lambda reader, _: run_of(reader.runs.get(run_id)), status=202,
+        location=lambda _: f"/api/v1/runs/{run_id}",
+    )  # fmt: skip
+    return once(request, parts.ledger, data, effect, act)
 
 
 @post("/{run_id:str}/fork", summary="Fork a run", status_code=201, opt={ALSO: {200: PlanShape}})
@@ -156,4 +219,8 @@ def _fork(request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodi
     return once(request, parts.ledger, data, effect, act)
 
 
-router = Router(path="/runs", route_handlers=[start_run, resume_run, get_plan, fork_run], tags=["starting"])
+router = Router(
+    path="/runs",
+    route_handlers=[start_run, resume_run, get_plan, plan_resume, continue_run, fork_run],
+    tags=["starting"],
+)

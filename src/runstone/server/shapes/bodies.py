@@ -103,6 +103,20 @@ class ResumeRun(Body, frozen=True):
     budget: Budget | None = None
 
 
+class ContinueRun(Body, frozen=True):
+    """A message with which a run goes on."""
+
+    message: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class PlanResume(Body, frozen=True):
+    """A resume that is only thought of."""
+
+    policy: Policy | None = None
+    simulate: bool = False
+    """The code of a Python workflow is run against what is recorded: exact, but what it does besides, it does."""
+
+
 class ForkRun(Body, frozen=True):
     """A new run that knows what another one knew."""
 

@@ -12,7 +12,7 @@ from runstone.errors import AwaitingInput, IllegalTransition, NotAChild, Revisio
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
 from runstone.store.blobs import unpack
-from runstone.store.writes import inputs, lifecycle
+from runstone.store.writes import inputs, lifecycle, orders
 from runstone.store.writes.events import AppendMessages, NewMessage
 from runstone.store.writes.journal import Hint
 from runstone.store.writes.lifecycle import Claimed, ClaimRun
@@ -157,6 +157,21 @@ def heard(batch: Batch, head: Head, text: str) -> Heard:
     """Reads what `tell` needs to know."""
     before = batch.read("continued_since_saved", run=head.pk)
     return Heard(bool(before) and _text(batch, before[-1]) == text, batch.thread(_thread_of(head)))
+
+
+class QueueContinuation(TellRun):
+    """As `TellRun`, for a registered agent or workflow, with an order that any process with an engine takes."""
+
+    __slots__ = ("by", "command_id")
+
+    def __init__(self, run_id: str, message: str, now: int, *, command_id: str, by: str | None) -> None:
+        super().__init__(run_id, message, now)
+        self.command_id = command_id
+        self.by = by
+
+    def decide(self, batch: Batch) -> None:
+        super().decide(batch)
+        orders.give(batch, batch.head(self.run_id), self.command_id, "resume", payload={}, by=self.by)
 
 
 def tell(
