@@ -37,6 +37,7 @@ _ORDER = (
     "insert_process",
     "end_process",
     "save_output",
+    "keep_result",  # of the records so far
     "insert_journal",
     "insert_known",
     "save_input",
