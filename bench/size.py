@@ -52,6 +52,7 @@ SORTED: dict[str, dict[str, Any]] = {
     "q of a thousandth": {"q": "976"},
     "q of all": {"q": "look"},
 }
+LOOKED_UP = [name for name in SORTED if not name.startswith("no filter")]
 """Lists in other orders and by what is looked up; the raw side is a page of the same length in the usual order."""
 
 
@@ -105,7 +106,7 @@ def _line(name: str, opened: dict[str, Sized], sides: Sides, pace: Pace) -> tupl
     for sized in opened.values():
         ours, raw = sides(sized)
         figures += [_median_s(ours, pace), _median_s(raw, pace)]
-    aim = 0.005 if "200 events" in name else 0.001 if "search" not in name else None
+    aim = 0.005 if "200 events" in name else None if name in LOOKED_UP or "search" in name else 0.001
     missed = aim is not None and max(figures[0::2]) > aim
     shown_aim = "" if aim is None else _shown(aim) + (" (missed)" if missed else "")
     return (
@@ -157,7 +158,8 @@ def _sorted(asked: dict[str, Any], sized: Sized) -> tuple[Callable[[], object], 
 def _raw_list(sized: Sized, where: str, values: list[object]) -> Callable[[], object]:
     columns = ", ".join(f"r.{row[1]}" for row in sized.raw.execute("PRAGMA table_info(runs)"))
     sql = (
-        f"SELECT {columns}, l.expires_at FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE {where} "
+        f"SELECT {columns}, l.expires_at FROM runs r LEFT JOIN leases l ON l.run = r.id "
+        f"WHERE {where} AND r.archived = 0 "
         f"ORDER BY r.updated_at DESC, r.id DESC LIMIT {PAGE + 1}"
     )
     return lambda: list(sized.raw.execute(sql, values))
