@@ -1,6 +1,7 @@
 """`up`, `down` and `open`: the workspace's server, in this terminal or in the background."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runstone.cli import demo as demos
 from runstone.cli.command import Command, with_session
 from runstone.cli.output import Output
 from runstone.cli.session import Session
@@ -22,6 +24,7 @@ from runstone.errors import InvalidInput, RunstoneError, ServerUnreachable
 from runstone.server import installed, standing
 
 if TYPE_CHECKING:
+    from runstone.engine.registry import Registry
     from runstone.server.settings import Settings
 
 _START_S: Final = 20.0
@@ -63,26 +66,55 @@ def _with_settings(function: Any) -> Any:
 @click.option("--detach", is_flag=True, help="In the background; `runstone down` ends it.")
 @click.option("--open", "browse", is_flag=True, help="Open it in the browser.")
 @click.option("--dsn", metavar="DSN", help="A shared ledger in PostgreSQL; not in this version.")
+@click.option("--demo", is_flag=True, help="With three made-up runs, in a workspace of their own.")
 @click.option("--in-background", "quiet", is_flag=True, hidden=True)
 @click.option("--trust", is_flag=True, help="Allow the workspace's runstone.toml to run code, from now on.")
 @with_session
 def up(
-    session: Session, *, detach: bool, browse: bool, dsn: str | None, quiet: bool, trust: bool, **asked: Any
+    session: Session,
+    *,
+    detach: bool,
+    browse: bool,
+    dsn: str | None,
+    quiet: bool,
+    trust: bool,
+    demo: bool,
+    **asked: Any,
 ) -> int:
     """Serve the workspace over HTTP, until Ctrl-C.
 
     Only this machine reaches it, and only with a token. The link that is printed lets one browser in, once, within
     a minute; `runstone open` gives another. It runs agents and workflows that are started over HTTP, where the
     workspace's runstone.toml is trusted.
+
+    With --demo it serves made-up runs instead: one that is done, one that was interrupted and can be resumed, and one
+    that asks. They are in a new workspace, which is removed at the end, or in the one that --workspace names.
     """
     if dsn is not None:
         raise InvalidInput("this version keeps the ledger in a folder, and has no shared one to serve")
     settings = _settings(asked)
-    session.settle_trust(trust=trust)
+    if not demo:
+        session.settle_trust(trust=trust)
+        return _serve(session, settings, asked, detach=detach, browse=browse, quiet=quiet)
+    with demos.place_of(session, keep=detach) as there:
+        return _serve(there, settings, asked, detach=detach, browse=browse, quiet=quiet, demo=True)
+
+
+def _serve(
+    session: Session,
+    settings: "Settings",
+    asked: dict[str, Any],
+    *,
+    detach: bool,
+    browse: bool,
+    quiet: bool,
+    demo: bool = False,
+) -> int:
     with session.changing(create=True) as ledger:
         folder, root = ledger.workspace.folder, ledger.workspace.root
+        registry = demos.filled(ledger, session.output) if demo else None
         if not detach:
-            with standing.only_one(folder), _listening(ledger, settings) as server:
+            with standing.only_one(folder), _listening(ledger, settings, registry) as server:
                 if quiet:  # its starter tells; a code has no business in a log
                     session.output.note(f"serving {root} at {server.url}", "")
                 else:
@@ -91,17 +123,17 @@ def up(
                 server.run()
                 session.output.note("the server has ended", "")
             return 0
-    there = _start(root, folder, asked)
+    there = _start(root, folder, asked, demo=demo)
     _tell(session.output, there.url, root, _code(folder, there), browse=browse, detached=True)
     return 0
 
 
 @contextmanager
-def _listening(ledger: Any, settings: "Settings") -> Iterator[Any]:
+def _listening(ledger: Any, settings: "Settings", registry: "Registry | None") -> Iterator[Any]:
     """The server, listening and announced; Ctrl-C and SIGTERM end it cleanly."""
     from runstone.server.serve import Server
 
-    server = Server(ledger, settings)
+    server = Server(ledger, settings, registry)
     server.parts.tokens.ensure_first()
     standing.announce(ledger.workspace.folder, server.url)
     before = {
@@ -136,13 +168,16 @@ def _tell(output: Output, url: str, root: Path, code: str, *, browse: bool, deta
     """Says where it is, and how to get in."""
     link = f"{url}/auth?code={code}"
     token = root / ".runstone" / "server" / "token"
+    named = (
+        "runstone" if Path.cwd().is_relative_to(root) else f"runstone --workspace {shlex.quote(str(root))}"
+    )
     if output.text:
         output.line(Cell("Runstone serves ", "head"), Cell(str(root), "strong"))
         output.line("  open   ", Cell(link, "live"))
-        output.line("         ", Cell("good once, for a minute; another one: runstone open", "dim"))
+        output.line("         ", Cell("good once, for a minute; another one: " + f"{named} open", "dim"))
         output.line("  API    ", f"{url}/api/v1")
         output.line("         ", Cell(f"token in {token}", "dim"))
-        output.line("  end    ", "runstone down" if detached else "Ctrl-C")
+        output.line("  end    ", f"{named} down" if detached else "Ctrl-C")
     else:
         output.document({"url": url, "open_url": link, "root": str(root), "token_file": str(token)})
     sys.stdout.flush()
@@ -164,7 +199,7 @@ def _browse(link: str) -> bool:
 # --- in the background ------------------------------------------------------------------------------------------------
 
 
-def _start(root: Path, folder: Path, asked: dict[str, Any]) -> ServerFile:
+def _start(root: Path, folder: Path, asked: dict[str, Any], *, demo: bool = False) -> ServerFile:
     """Starts it in the background, and waits until it listens. Raises `ServerRuns`, and what it ended with."""
     if (there := standing.running(folder)) is not None:
         raise standing.runs(there)
@@ -180,6 +215,7 @@ def _start(root: Path, folder: Path, asked: dict[str, Any]) -> ServerFile:
         "up",
         "--in-background",
         *_arguments(asked),
+        *(["--demo"] if demo else []),
     ]
     with log.open(mode) as out:
         log.chmod(0o600)
