@@ -79,7 +79,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
         "A finished child's result was used again.", child_run_id=str, tokens=int, cost_picousd=int
     ),
     "child.completed": _own("A child ended: completed, failed or cancelled.", child_run_id=str, status=str),
-    "phase.started": _own("A phase began.", phase=str, planned=int),
+    "phase.started": _own("A phase began.", phase=str, planned=int, concurrency=int),
     "phase.completed": _own("A phase ended well.", phase=str),
     "phase.failed": _own("A phase ended with failed children.", HIGH, phase=str, reason=str),
     "phase.skipped": _own("A phase was not run.", phase=str, reason=str),

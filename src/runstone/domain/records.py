@@ -101,6 +101,10 @@ class PhaseState(Record, frozen=True, kw_only=True):
     started_at: datetime | None
     completed_at: datetime | None
     reason: str | None
+    concurrency: int | None = None
+    """At most so many of its children run at a time; None: as many as the engine has slots for."""
+    after: tuple[str, ...] = ()
+    """The phases that must end before it starts, of a declarative definition."""
 
 
 class RunEvent(Record, frozen=True, kw_only=True):

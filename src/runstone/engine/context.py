@@ -271,8 +271,9 @@ class Context(Conduct):
                 raise InvalidInput(f"concurrency is a whole number from 1, not {concurrency!r}")
             self.gates.setdefault(name, asyncio.Semaphore(concurrency))
             self.limits[name] = concurrency
+        told = {"phase": name, "planned": planned, "concurrency": concurrency}
         await self._events(
-            [("phase.started", {"phase": name} | ({"planned": planned} if planned is not None else {}))]
+            [("phase.started", {field: one for field, one in told.items() if one is not None})]
         )
         token = _phase.set(name)
         try:

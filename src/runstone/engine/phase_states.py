@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import msgspec
+
 from runstone.domain import codec
 from runstone.domain.records import AgentRun, PhaseState, at
 from runstone.store import rows
@@ -28,26 +30,34 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
     for kind, payload, when, attempt in reader.rows("phase_events", run=pk):
         fields = codec.decode(payload)
         phase = found.setdefault(
-            fields["phase"], {"planned": None, "started": None, "ended": None, "reason": None}
+            fields["phase"],
+            {"planned": None, "started": None, "ended": None, "reason": None, "concurrency": None},
         )
         phase["status"], phase["attempt"] = _STATUS[kind], attempt
         if kind == "phase.started":
             phase["started"] = phase["started"] or when
             phase["planned"] = fields.get("planned", phase["planned"])
+            phase["concurrency"] = fields.get("concurrency", phase["concurrency"])
         phase["ended"] = None if kind == "phase.started" else when
         phase["reason"] = fields.get("reason")
     children, planned = _children(reader, pk), _planned(reader, run.id)
     reused = {child for (child,) in reader.rows("reused_by", run=pk, attempt=run.attempt)}
     return [
-        _state(run, name, found.get(name), children.get(name, []), reused)
+        _as_planned(_state(run, name, found.get(name), children.get(name, []), reused), planned.get(name, {}))
         for name in dict.fromkeys((*found, *planned, *(name for name in children if name)))
     ]
 
 
-def _planned(reader: Reader, run_id: str) -> list[str]:
-    """Names of the phases in the definition that the run was last started with; none for a Python workflow."""
+def _planned(reader: Reader, run_id: str) -> dict[str, dict[str, Any]]:
+    """The phases in the definition that the run was last started with, by name; none for a Python workflow."""
     definition = definition_of(reader, run_id)
-    return [phase["name"] for phase in definition["phases"]] if definition is not None else []
+    return {phase["name"]: phase for phase in definition["phases"]} if definition is not None else {}
+
+
+def _as_planned(state: PhaseState, phase: dict[str, Any]) -> PhaseState:
+    """The phase with what its definition says of it, whether or not it began."""
+    limit = state.concurrency if state.concurrency is not None else phase.get("concurrency")
+    return msgspec.structs.replace(state, concurrency=limit, after=tuple(phase.get("depends_on", ())))
 
 
 def _children(reader: Reader, pk: int) -> dict[str | None, list[AgentRun]]:
@@ -68,6 +78,7 @@ def _state(
         "started": None,
         "ended": None,
         "reason": None,
+        "concurrency": None,
     }
     status, counts = phase["status"], Counter(child.status for child in children)
     if status == "running" and (run.status not in ("running", "waiting") or phase["attempt"] != run.attempt):
@@ -84,4 +95,5 @@ def _state(
         reused=sum(1 for child in children if child.id in reused),
         started_at=at(phase["started"]) if phase["started"] else None,
         completed_at=at(phase["ended"]) if phase["ended"] else None, reason=phase["reason"],
+        concurrency=phase["concurrency"],
     )  # fmt: skip

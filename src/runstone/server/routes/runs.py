@@ -6,7 +6,7 @@ import msgspec
 from litestar import Request, Response, Router, get, patch
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from runstone.domain.records import Attempt, JournalEntry, Message, PhaseState, TreeNode
+from runstone.domain.records import Attempt, JournalEntry, Message, TreeNode
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
 from runstone.server.bodies import tagged
@@ -17,7 +17,9 @@ from runstone.server.parts import AllParts, LedgerPart, ReadsPart
 from runstone.server.routes.asked import FILTERS, LABELLED, FiltersPart
 from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
-from runstone.server.shapes.runs import Run, etag_of_run, run_of
+from runstone.server.shapes.phases import Phase, phases_of
+from runstone.server.shapes.runs import Run, run_of
+from runstone.server.shapes.shown import ShownRun, etag_of_shown, shown_run, shown_runs
 from runstone.server.shapes.totals import TelemetryShape, TotalsShape, telemetry_of, totals_of
 from runstone.store.writes.lifecycle import UpdateRun
 
@@ -60,7 +62,7 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True):
 class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """The phases of a workflow run."""
 
-    items: list[PhaseState]
+    items: list[Phase]
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +92,16 @@ async def list_runs(
     ] = True,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, QueryParameter(description="From the page before.")] = None,
-) -> PageOf[Run]:
+) -> PageOf[ShownRun]:
     """A page of runs, those that changed last first. Unknown ends, durations and costs come last in both orders."""
     more = {"sort": sort, "order": order, "superseded": superseded, "limit": limit, "cursor": cursor}
-    found = await reads(ledger.list_runs, **filters, **more)
-    return PageOf(items=[run_of(run) for run in found], next_cursor=found.next_cursor, as_of=str(found.as_of))
+    return await reads(_page, ledger, {**filters, **more})
+
+
+def _page(ledger: Ledger, asked: dict[str, Any]) -> PageOf[ShownRun]:
+    found = ledger.list_runs(**asked)
+    items = shown_runs(ledger.reader, found)
+    return PageOf(items=items, next_cursor=found.next_cursor, as_of=str(found.as_of))
 
 
 class BucketCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +128,10 @@ async def get_run(
     if_none_match: Annotated[
         str | None, HeaderParameter(name="If-None-Match", description="ETags that the reader has.")
     ] = None,
-) -> Response[Run]:
+) -> Response[ShownRun]:
     """The run. With the ETag of an earlier answer in If-None-Match, 304 while it is the same."""
-    run = run_of(ledger.get_run(run_id))
-    return tagged(request, run, etag_of_run(run))
+    run = shown_run(ledger.reader, ledger.get_run(run_id))
+    return tagged(request, run, etag_of_shown(run))
 
 
 @patch("/{run_id:str}", summary="Change a run")
@@ -143,7 +150,7 @@ async def change_run(
         raise InvalidInput("there is nothing to change in the body")
     effect = Effect(
         UpdateRun, lambda reader, _: run_of(reader.runs.get(run_id)), status=200,
-        require=lambda reader: require_match(request, etag_of_run(run_of(reader.runs.get(run_id)))),
+        require=lambda reader: require_match(request, etag_of_shown(shown_run(reader, reader.runs.get(run_id)))),
     )  # fmt: skip
     ledger = parts.ledger
     return await parts.writes(
@@ -177,7 +184,7 @@ async def get_telemetry(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[s
 @get("/{run_id:str}/phases", summary="The phases of a workflow run")
 async def get_phases(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Phases:
     """The phases, planned ones before they start."""
-    return Phases(items=await reads(ledger.phases, run_id))
+    return Phases(items=await reads(phases_of, ledger, run_id))
 
 
 @get("/{run_id:str}/attempts", summary="The attempts of a run")

@@ -135,6 +135,13 @@ FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scop
 -- When the run was last heard of: what others noted about its end is no sign of it.
 SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
 
+-- name: beside_runs
+-- Of each run of a JSON list of ids: when its lease ends, how many questions are open, and when it was last heard of.
+SELECT r.run_id, l.expires_at,
+  (SELECT count(*) FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  (SELECT e.at FROM events e WHERE e.run = r.id AND e.type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY e.seq DESC LIMIT 1)
+FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.run_id IN (SELECT value FROM json_each(:run_ids))
+
 -- name: journal_of
 -- All that a run knows, with how its children stand, in one query. A fork knows, too, what a removed child had cost.
 SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
