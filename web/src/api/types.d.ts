@@ -305,7 +305,31 @@ export interface paths {
          */
         get: operations["get_plan"];
         put?: never;
-        post?: never;
+        /**
+         * What a resume by a policy would do
+         * @description As the plan by GET, by a policy of one's own. With `simulate` the workflow's code runs, so it takes control.
+         */
+        post: operations["plan_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/continue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a message
+         * @description A run that paused, asked, failed or was interrupted goes on with the message. Open questions are withdrawn.
+         */
+        post: operations["continue_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -780,6 +804,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ingest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report what happened elsewhere
+         * @description A batch of runs, events, usage and messages, of any runs: a JSON array, or one item a line (NDJSON).
+         *
+         *     Each item is answered by itself, and one that is refused takes none of the others along. With keys, request ids and
+         *     times a batch may be sent again whole.
+         */
+        post: operations["ingest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The events of a run
+         * @description Events by `seq`, from the oldest or from the newest.
+         */
+        get: operations["get_events"];
+        put?: never;
+        /**
+         * Report events of a run
+         * @description As `/ingest`, of one run: items need no `run_id`, and those with a `type` no `item`. 404 for an unknown run.
+         */
+        post: operations["ingest_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/ag-ui": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a run as AG-UI events
+         * @description Server-sent events of the AG-UI protocol, 1.0. A past run is replayed; a live one is followed until it ends or
+         *     waits for a person. Each attempt is one RUN_STARTED with its end.
+         */
+        get: operations["follow_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -858,26 +950,6 @@ export interface paths {
          * @description Opens the next attempt of a paused, answered or interrupted run of a loop of one's own.
          */
         post: operations["go_on"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/runs/{run_id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The events of a run
-         * @description Events by `seq`, from the oldest or from the newest.
-         */
-        get: operations["get_events"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -976,6 +1048,26 @@ export interface paths {
          * @description 404 where none has it, 400 where several do.
          */
         get: operations["find_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare two runs
+         * @description How the two differ: as wholes, by phase and by child.
+         */
+        get: operations["compare"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1490,6 +1582,33 @@ export interface components {
             items: components["schemas"]["Command"][];
         };
         /**
+         * ComparisonShape
+         * @description How two runs differ. `pairs` are those that differ, the first 2,000; `more` is how many there are besides.
+         */
+        ComparisonShape: {
+            same: boolean;
+            a: components["schemas"]["FactsShape"];
+            b: components["schemas"]["FactsShape"];
+            input: components["schemas"]["StateDiff"];
+            result: components["schemas"]["StateDiff"];
+            phases: components["schemas"]["PhasePairShape"][];
+            counts: {
+                [key: string]: number;
+            };
+            pairs: components["schemas"]["PairShape"][];
+            more: number;
+        };
+        /**
+         * ContinueRun
+         * @description A message with which a run goes on.
+         * @example {
+         *       "message": "Look at the second file, too."
+         *     }
+         */
+        ContinueRun: {
+            message: string;
+        };
+        /**
          * Definition
          * @description A registered agent or workflow.
          */
@@ -1597,6 +1716,26 @@ export interface components {
             run_id: string;
             attempt: number;
             events: components["schemas"]["EventItem"][];
+        };
+        /**
+         * FactsShape
+         * @description What is told of a compared run as a whole. Tokens and cost are those of the run with all below it.
+         */
+        FactsShape: {
+            run_id: string;
+            name: string | null;
+            /** @description The version of an agent, or the hash of a definition. */
+            version: string | null;
+            status: string;
+            error: string | null;
+            forked_from: string | null;
+            forked_from_checkpoint: number | null;
+            tokens: number;
+            cost_usd: string;
+            /** @description Where it is false, some cost is unknown, and `cost_usd` is a lower bound. */
+            cost_complete: boolean;
+            elapsed_ms: number;
+            attempts: number;
         };
         /**
          * FieldError
@@ -1807,6 +1946,42 @@ export interface components {
             items: components["schemas"]["SearchHit"][];
         };
         /**
+         * IngestedBatch
+         * @description What became of a batch: of each item, and how many of each kind. What was accepted is durable.
+         */
+        IngestedBatch: {
+            items: components["schemas"]["IngestedItem"][];
+            accepted: number;
+            repeated: number;
+            late: number;
+            refused: number;
+            /** @description A cursor of the ledger behind all of it. */
+            as_of: string;
+        };
+        /**
+         * IngestedItem
+         * @description What became of an item.
+         */
+        IngestedItem: {
+            /** @description Its place in the batch, from 0. */
+            index: number;
+            /** @description `accepted`, `repeated` (known already), `late` (so late that it changed no status) or `refused`. */
+            outcome: string;
+            /** @default null */
+            run_id: string | null;
+            /** @default null */
+            seq: number | null;
+            /**
+             * @description Why it was refused; docs/reference/errors.md lists them.
+             * @default null
+             */
+            code: string | null;
+            /** @default null */
+            message: string | null;
+            /** @default null */
+            hint: string | null;
+        };
+        /**
          * InputRequest
          * @description A durable question of a run to a person, and its answer.
          */
@@ -1902,6 +2077,21 @@ export interface components {
             run_id: string;
             attempt: number;
             reason: string;
+        };
+        /**
+         * Liveness
+         * @description Whether a process is behind a run, told apart from its status.
+         */
+        Liveness: {
+            /**
+             * @description silent: its heartbeats are missing, and its lease still holds; gone: it ended without a word; none: none is
+             *     needed.
+             * @enum {unknown}
+             */
+            state: "gone" | "live" | "none" | "silent";
+            last_seen_at: string | null;
+            /** @description When the lease ends, if nobody renews it. */
+            expires_at: string | null;
         };
         /**
          * Log
@@ -2123,11 +2313,11 @@ export interface components {
             as_of: string;
         };
         /**
-         * PageOf[Run]
+         * PageOf[ShownRun]
          * @description Some items of a list.
          */
-        PageOf_Run_: {
-            items: components["schemas"]["Run"][];
+        PageOf_ShownRun_: {
+            items: components["schemas"]["ShownRun"][];
             next_cursor: string | null;
             as_of: string;
         };
@@ -2139,6 +2329,37 @@ export interface components {
             items: components["schemas"]["Thread"][];
             next_cursor: string | null;
             as_of: string;
+        };
+        /**
+         * PairShape
+         * @description What a part of one run is in the other. `input` and `result` are there where they were compared and differ.
+         */
+        PairShape: {
+            /** @enum {unknown} */
+            standing: "changed" | "only_a" | "only_b" | "same";
+            a: components["schemas"]["PartShape"] | null;
+            b: components["schemas"]["PartShape"] | null;
+            input: components["schemas"]["StateDiff"] | null;
+            result: components["schemas"]["StateDiff"] | null;
+        };
+        /**
+         * PartShape
+         * @description A child or a step of a run.
+         */
+        PartShape: {
+            kind: string;
+            name: string;
+            key: string;
+            phase: string | null;
+            child_run_id: string | null;
+            title: string | null;
+            status: string;
+            tokens: number;
+            cost_usd: string;
+            elapsed_ms: number | null;
+            /** @description It was done for another run, of which this one is a fork. */
+            reused: boolean;
+            error: string | null;
         };
         /**
          * PauseOperation
@@ -2154,28 +2375,58 @@ export interface components {
             checkpoint: components["schemas"]["CheckpointOperation"] | null;
         };
         /**
-         * PhaseState
-         * @description A phase of a workflow run, derived from its events and children; planned phases are `pending`.
+         * Phase
+         * @description A phase of a workflow run; planned ones are `pending`.
          */
-        PhaseState: {
+        Phase: {
             name: string;
             status: string;
             planned: number | null;
-            /** @description Children by shown status. */
+            /** @description By shown status. */
             children: {
                 [key: string]: number;
             };
             reused: number;
             started_at: string | null;
             completed_at: string | null;
+            /** @description Why it failed or was skipped. */
             reason: string | null;
+            /** @description At most so many children run at a time. */
+            concurrency: number | null;
+            /** @description The phases that must end before it starts. */
+            after: string[];
+            totals: components["schemas"]["TotalsShape"];
+        };
+        /**
+         * PhasePairShape
+         * @description A phase in both runs; null: parts of no phase.
+         */
+        PhasePairShape: {
+            name: string | null;
+            a: components["schemas"]["PhaseSideShape"] | null;
+            b: components["schemas"]["PhaseSideShape"] | null;
+            counts: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * PhaseSideShape
+         * @description A phase in one run.
+         */
+        PhaseSideShape: {
+            status: string | null;
+            parts: number;
+            reused: number;
+            tokens: number;
+            cost_usd: string;
+            elapsed_ms: number | null;
         };
         /**
          * Phases
          * @description The phases of a workflow run.
          */
         Phases: {
-            items: components["schemas"]["PhaseState"][];
+            items: components["schemas"]["Phase"][];
         };
         /**
          * PlanEntryShape
@@ -2191,6 +2442,24 @@ export interface components {
             tokens: number;
             cost_usd: string;
             parent_run_id: string | null;
+        };
+        /**
+         * PlanResume
+         * @description A resume that is only thought of.
+         * @example {
+         *       "policy": {
+         *         "from_phase": "report"
+         *       }
+         *     }
+         */
+        PlanResume: {
+            /** @default null */
+            policy: components["schemas"]["Policy"] | null;
+            /**
+             * @description The code of a Python workflow is run against what is recorded: exact, but what it does besides, it does.
+             * @default false
+             */
+            simulate: boolean;
         };
         /**
          * PlanShape
@@ -2407,6 +2676,14 @@ export interface components {
             event_key: string | null;
         };
         /**
+         * RunTotals
+         * @description Sums of requests, of the run itself and with all below it.
+         */
+        RunTotals: {
+            own: components["schemas"]["TotalsShape"];
+            subtree: components["schemas"]["TotalsShape"];
+        };
+        /**
          * SearchHit
          * @description A text that fits a full-text query.
          */
@@ -2432,6 +2709,63 @@ export interface components {
         SeenUpTo: {
             viewer: string;
             seen: components["schemas"]["Seen"] | null;
+        };
+        /**
+         * ShownRun
+         * @description A run with what lists say of it.
+         */
+        ShownRun: {
+            id: string;
+            kind: string;
+            parent_run_id: string | null;
+            root_run_id: string;
+            depth: number;
+            forked_from: string | null;
+            parent_thread_id: string | null;
+            agent_id: string | null;
+            agent_version: string | null;
+            title: string | null;
+            /** @description As shown: a run whose owner holds no live lease reads `interrupted`. */
+            status: string;
+            status_reason: string | null;
+            wake_at: string | null;
+            phase: string | null;
+            prompt_ref: string | null;
+            input_ref: string | null;
+            options: Record<string, never>;
+            worker_thread_id: string | null;
+            task_board_id: string | null;
+            task_card_id: string | null;
+            child_key: string | null;
+            labels: {
+                [key: string]: string;
+            };
+            attempt: number;
+            owner: string | null;
+            created_at: string;
+            started_at: string | null;
+            updated_at: string;
+            completed_at: string | null;
+            summary: string | null;
+            result_ref: string | null;
+            error: Record<string, never> | null;
+            superseded: boolean;
+            detached: boolean;
+            pinned: boolean;
+            /** @description Put away: lists and counts leave it out unless they are asked for it. */
+            archived: boolean;
+            lease_expires_at: string | null;
+            /**
+             * @description The checkpoint of `forked_from` that it goes on from; None: from the start.
+             * @default null
+             */
+            forked_from_checkpoint: number | null;
+            definition_id: string | null;
+            definition_hash: string | null;
+            bucket: string;
+            shown: components["schemas"]["Liveness"];
+            totals: components["schemas"]["RunTotals"];
+            open_inputs: number;
         };
         /**
          * Span
@@ -2971,7 +3305,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageOf_Run_"];
+                    "application/json": components["schemas"]["PageOf_ShownRun_"];
                 };
             };
             /** @description The request cannot be taken as it is. */
@@ -3350,7 +3684,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Run"];
+                    "application/json": components["schemas"]["ShownRun"];
                 };
             };
             /** @description It is as the reader has it. */
@@ -4588,6 +4922,299 @@ export interface operations {
             };
             /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanResume"] | null;
+            };
+        };
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanShape"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    continue_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own for this request: sent again with it, the request has its effect once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContinueRun"];
+            };
+        };
+        responses: {
+            /** @description It was asked for; look at what Location names. */
+            202: {
+                headers: {
+                    /** @description `true` where the request was answered before. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description Where to look at what was made or asked for. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7674,6 +8301,468 @@ export interface operations {
             };
         };
     };
+    ingest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Gives events and messages without a key one by their place, so that the batch can be sent again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestedBatch"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_events: {
+        parameters: {
+            query?: {
+                /** @description Behind this seq. */
+                after?: number;
+                /** @description Before this seq. */
+                before?: number;
+                order?: "asc" | "desc";
+                /** @description Types, or beginnings such as `tool.`; may be repeated. */
+                type?: string[];
+                min_importance?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Events"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ingest_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Gives events and messages without a key one by their place, so that the batch can be sent again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestedBatch"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     follow: {
         parameters: {
             query?: {
@@ -8194,101 +9283,6 @@ export interface operations {
             };
         };
     };
-    get_events: {
-        parameters: {
-            query?: {
-                /** @description Behind this seq. */
-                after?: number;
-                /** @description Before this seq. */
-                before?: number;
-                order?: "asc" | "desc";
-                /** @description Types, or beginnings such as `tool.`; may be repeated. */
-                type?: string[];
-                min_importance?: number;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Here it is. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Events"];
-                };
-            };
-            /** @description The request cannot be taken as it is. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description There is no token that is valid. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The token may not do that, or the request comes from a page of another site. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description There is nothing under that name. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The request is meant for another host. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The headers are too large. */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_timeline: {
         parameters: {
             query?: {
@@ -8664,6 +9658,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Found"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare: {
+        parameters: {
+            query: {
+                /** @description A run. */
+                a: string;
+                /** @description The other; without it a fork's source, or a source's newest fork. */
+                b?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonShape"];
                 };
             };
             /** @description The request cannot be taken as it is. */
