@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner, Result
 
+import runstone
 from runstone.cli import main
+from runstone.engine.registry import Registry
 from runstone.ledger import Ledger
 from tests.server.conftest import Running, serving
 
@@ -50,6 +52,9 @@ LOCAL = {
     "import": ["import", "x"], "reprice": ["usage", "reprice"], "up": ["up"], "open": ["open"], "down": ["down"],
     "token": ["token", "list"], "rm": ["runs", "rm", "parent"],
 }  # fmt: skip
+
+
+_AGES = re.compile(r"\b(\d+(\.\d+)? ?(ms|s|m|h)\b ?)+(ago)? *")
 
 
 class Both(NamedTuple):
@@ -108,7 +113,7 @@ def fill(ledger: Ledger) -> str:
 def told(result: Result) -> tuple[int, str, str]:
     """Exit code, output and messages; ages, and what belongs to a token, may differ."""
     errors = re.sub(r'"(url|as_of)": "[^"]*"', "", result.stderr)
-    return result.exit_code, re.sub(r"\b\d+ ?(s|ms)\b( ago)?", "…", result.stdout), errors
+    return result.exit_code, _AGES.sub("…", result.stdout), errors
 
 
 @pytest.mark.parametrize("words", READING.values(), ids=READING)
@@ -175,3 +180,27 @@ def test_the_variable_names_the_server(both: Both) -> None:
     environment = {"RUNSTONE_URL": both.running.url, "RUNSTONE_TOKEN": both.running.tokens["read"]}
     result = CliRunner().invoke(main, ["runs", "list", "--json"], env=environment)
     assert {run["id"] for run in document(result)["items"]} >= {"parent", "failed"}
+
+
+def test_work_is_started_and_gone_on_with_on_a_server(tmp_path: Path) -> None:
+    registry = Registry()
+
+    @runstone.agent("adder", version="1", registry=registry)
+    def add(ctx: Any, input: Any) -> int:
+        if input["a"] < 0 and not (tmp_path / "mended").exists():
+            raise ValueError("below zero")
+        return int(input["a"] + 1)
+
+    with serving(tmp_path / "workspace", registry=registry) as running:
+        both = Both(running, tmp_path / "workspace", "")
+        listed = document(both.run(["agents", "list", "--json"], server=True))
+        assert [one["name"] for one in listed["items"]] == ["adder"]
+        done = both.run(["run", "adder", "a=1", "--id", "one"], server=True)
+        assert (done.exit_code, done.stdout.strip().splitlines()[-1]) == (0, "2")
+        failed = both.run(["run", "adder", "a=-1", "--id", "two"], server=True)
+        assert failed.exit_code == 5
+        (tmp_path / "mended").touch()
+        resumed = document(both.run(["resume", "two", "--json"], server=True))
+        assert (resumed["run"]["status"], resumed["result"]) == ("completed", 0)
+        unknown = both.run(["run", "nothing"], server=True)
+        assert (unknown.exit_code, "nothing" in unknown.stderr) == (1, True)

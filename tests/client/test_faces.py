@@ -29,7 +29,7 @@ PAIRS: dict[type, tuple[type, set[str]]] = {
     Commands: (RemoteCommands, {"move", "stop_below"}),
 }
 """What a server's ledger has not."""
-MORE: dict[type, set[str]] = {RemoteLedger: {"health", "standing"}}
+MORE: dict[type, set[str]] = {RemoteLedger: {"health", "standing", "start", "resume", "definitions"}}
 """What it has besides."""
 OTHER: set[tuple[type, str]] = {
     (RemoteLedger, "tail"),  # gives a RemoteTail, which is used alike

@@ -7,8 +7,8 @@ import click
 import msgspec
 
 import runstone
-from runstone.cli import options, text
-from runstone.cli.command import Group, with_session
+from runstone.cli import elsewhere, options, text
+from runstone.cli.command import Group, with_any_session, with_session
 from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
@@ -34,20 +34,24 @@ def workflows() -> None:
 
 @agents.command("list")
 @options.trust
-@with_session
+@with_any_session
 def list_agents(session: Session, trust: bool) -> None:
     """List the agents of runstone.toml, its modules, and the bundled workflows."""
+    if session.url is not None:
+        return elsewhere.definitions(session, "agents")
     session.define(session.root(), None, trust=trust)
-    _list(runstone.default_registry().agents(), session.output)
+    return _list(runstone.default_registry().agents(), session.output)
 
 
 @workflows.command("list")
 @options.trust
-@with_session
+@with_any_session
 def list_workflows(session: Session, trust: bool) -> None:
     """List the workflows of runstone.toml, its modules, and the bundled ones."""
+    if session.url is not None:
+        return elsewhere.definitions(session, "workflows")
     session.define(session.root(), None, trust=trust)
-    _list(runstone.default_registry().workflows(), session.output)
+    return _list(runstone.default_registry().workflows(), session.output)
 
 
 def _list(found: Iterable[Listed], output: Output) -> None:

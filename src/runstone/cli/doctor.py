@@ -14,6 +14,7 @@ from runstone.cli.command import Command, with_session
 from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell
+from runstone.client.doctor import check_spools
 from runstone.errors import WorkspaceNotFound
 
 _STYLES: Final = {"problem": "bad", "warning": "warn", "note": "calm", "ok": "good"}
@@ -38,7 +39,8 @@ def doctor(session: Session, everything: bool) -> int:
     except WorkspaceNotFound:
         workspace = None
     root = workspace.root if workspace is not None else session.root()
-    found = [_there(check, session.workspace) for check in examine(workspace, root)]
+    looks = [*examine(workspace, root), *check_spools()]
+    found = [_there(check, session.workspace) for check in looks]
     output = session.output
     shown = [check for check in found if everything or not output.text or check.severity != "ok"]
     shown.sort(key=lambda check: SEVERITIES.index(check.severity))

@@ -7,8 +7,17 @@ import click
 
 import runstone
 from runstone.background import is_background
-from runstone.cli import arguments, asking_secrets, executing, exit_codes, options, plan_tables, resumptions
-from runstone.cli.command import Command, with_session
+from runstone.cli import (
+    arguments,
+    asking_secrets,
+    elsewhere,
+    executing,
+    exit_codes,
+    options,
+    plan_tables,
+    resumptions,
+)
+from runstone.cli.command import Command, with_any_session, with_session
 from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.session import Session
@@ -33,7 +42,7 @@ from runstone.ledger import Ledger
 @click.option("--label", multiple=True, metavar="NAME=VALUE", help="A label; may be repeated.")
 @options.with_options(options.BUDGET)
 @options.trust
-@with_session
+@with_any_session
 def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, **more: Any) -> int:
     """Run a workflow or an agent.
 
@@ -44,6 +53,9 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
     """
     budget, value = options.budget_of(more), arguments.read_input(pairs, given)
     labels = arguments.labels_of(more["label"])
+    if session.url is not None:
+        asked = {"run_id": more["id"], "title": more["title"], "labels": labels, "budget": budget}
+        return elsewhere.run(session, name, value, **asked)
     # Before a workspace is created: a name that nobody knows must not leave one behind.
     root = session.root()
     slots = session.define(root, name, trust=more["trust"]).settings.slots
@@ -74,7 +86,7 @@ def run(session: Session, name: str, pairs: tuple[str, ...], given: str | None, 
 @options.with_options(options.POLICY)
 @options.with_options(options.BUDGET)
 @options.trust
-@with_session
+@with_any_session
 def resume(
     session: Session,
     run: str | None,
@@ -92,6 +104,8 @@ def resume(
     reused, run again and started. A command in the background that still runs is watched again, any other is
     started again, and followed as by `runstone exec`.
     """
+    if session.url is not None:
+        return _resume_elsewhere(session, run, plain=not (every or dry_run or detach or message), **more)
     if (run is None) != every:
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
         raise click.UsageError(wrong)
@@ -125,6 +139,13 @@ def resume(
                 session.require(executing.name_of(one), ledger.workspace.root)
         start = executing.Start(one.id, partial(begin, one.id))
         return executing.drive(session.output, ledger, start, interrupts)
+
+
+def _resume_elsewhere(session: Session, run: str | None, *, plain: bool, **more: Any) -> int:
+    """Has a server go on with the run."""
+    if run is None or not plain:
+        raise click.UsageError("with a server it takes a run, and no --all, --detach or --message")
+    return elsewhere.resume(session, run, options.policy_of(more), options.budget_of(more))
 
 
 def _foretell(session: Session, policy: ResumePolicy, trust: bool) -> int:

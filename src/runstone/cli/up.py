@@ -172,7 +172,7 @@ def _tell(output: Output, url: str, root: Path, code: str, *, browse: bool, deta
         "runstone" if Path.cwd().is_relative_to(root) else f"runstone --workspace {shlex.quote(str(root))}"
     )
     if output.text:
-        output.line(Cell("Runstone serves ", "head"), Cell(str(root), "strong"))
+        output.line(Cell("Runstone serves", "head"), Cell(str(root), "strong"))
         output.line("  open   ", Cell(link, "live"))
         output.line("         ", Cell("good once, for a minute; another one: " + f"{named} open", "dim"))
         output.line("  API    ", f"{url}/api/v1")

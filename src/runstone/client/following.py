@@ -14,8 +14,8 @@ from runstone.feeds import marker
 
 _SILENT_S: Final = 30.0
 """The server says that it lives every few seconds; a connection that is silent for longer is given up."""
-_TRIES: Final = 8
-"""Connections in a row without a frame, before it says that the server is away: about ten seconds."""
+_TRIES: Final = 30
+"""Connections in a row without a frame, before it says that the server is away: about a minute."""
 
 
 class RemoteTail:

@@ -9,16 +9,19 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
+import msgspec
+
 from runstone.client import SPOOL_BYTES, connecting, decoding
 from runstone.client.http import Http, segment
 from runstone.client.notebooks import RemoteBoards, RemoteThreads
 from runstone.client.nouns import LOOK_S, RemoteCheckpoints, RemoteCommands, RemoteInputs, RemoteOverview
 from runstone.client.own_runs import Health, OwnRuns
-from runstone.client.reading import RemoteReads
+from runstone.client.reading import RemoteReads, new_key
 from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Command
 from runstone.domain.redaction import Hook, Redactor
+from runstone.domain.resume import ResumePolicy
 from runstone.engine.ambient import AMBIENT, Ambient
 from runstone.engine.handle import RunHandle
 from runstone.errors import Misuse, RunstoneError
@@ -137,6 +140,38 @@ class RemoteLedger(RemoteReads):
         changes = {"title": title, "labels": labels, "pinned": pinned, "archived": archived}
         body = {name: value for name, value in changes.items() if value is not None}
         return decoding.run_of(self._http.patch(f"/runs/{segment(run_id)}", body))
+
+    # --- what the server runs ------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        name: str,
+        input: Any = None,
+        *,
+        run_id: str | None = None,
+        title: str | None = None,
+        labels: dict[str, str] | None = None,
+        thread_id: str | None = None,
+        budget: dict[str, Any] | None = None,
+    ) -> AgentRun:
+        """Starts an agent or a workflow that the server's workspace registers, and gives its run. `wait` for it."""
+        asked = {"run_id": run_id, "title": title, "labels": labels, "thread_id": thread_id, "budget": budget}
+        body = {"name": name, "input": input} | {key: value for key, value in asked.items() if value}
+        return decoding.run_of(self._http.post("/runs", body, key=new_key()))
+
+    def resume(
+        self, run_id: str, *, policy: ResumePolicy | None = None, budget: dict[str, Any] | None = None
+    ) -> AgentRun:
+        """Has the server go on with a run, without doing finished work again."""
+        body: dict[str, Any] = {} if policy is None else {"policy": msgspec.to_builtins(policy)}
+        if budget is not None:
+            body["budget"] = budget
+        return decoding.run_of(self._http.post(f"/runs/{segment(run_id)}/resume", body, key=new_key()))
+
+    def definitions(self, kind: str) -> dict[str, Any]:
+        """What the server can start: `agents` or `workflows`, and whether its workspace is trusted."""
+        found: dict[str, Any] = self._http.get(f"/{segment(kind)}")
+        return found
 
     # --- orders --------------------------------------------------------------------------------------------------
 

@@ -247,6 +247,19 @@ def standing(base: Path) -> Standing:
     return Standing(folder=str(base), spools=len({path.parent for path in sizes}), bytes=sum(sizes.values()))
 
 
+def left_behind(base: Path) -> Standing:
+    """What lies in spools below `base` that no process has."""
+    spools = size = 0
+    for folder in (path for path in base.glob("*") if path.is_dir()):
+        with suppress(OSError):
+            held = sum(path.stat().st_size for path in folder.glob(f"*{_SUFFIX}"))
+            lock = _try_lock(folder / _LOCK, create=False) if held else None
+            if lock is not None:
+                os.close(lock)
+                spools, size = spools + 1, size + held
+    return Standing(folder=str(base), spools=spools, bytes=size)
+
+
 def _try_lock(path: Path, *, create: bool = True) -> int | None:
     """The locked file, or None where another process has it, or has removed it meanwhile."""
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
