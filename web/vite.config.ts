@@ -24,6 +24,7 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}", "tests/**/*.test.{ts,tsx}"],
     setupFiles: [here("./tests/setup.ts")],
     restoreMocks: true,
+    testTimeout: 30_000,
     css: { modules: { classNameStrategy: "non-scoped" } },
     maxWorkers: 2,
   },

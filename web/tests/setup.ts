@@ -1,4 +1,4 @@
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
 /** A browser takes a request's address relative to its page; Node's own knows of no page, nor of jsdom's signals. */
@@ -32,4 +32,6 @@ vi.stubGlobal("matchMedia", (media: string) => ({
   removeEventListener: () => {},
 }));
 Element.prototype.scrollTo = function scrollTo() {};
+// Parts of the app are fetched when they are first opened, which takes its time on a busy machine.
+configure({ asyncUtilTimeout: 15_000 });
 afterEach(cleanup);

@@ -149,6 +149,7 @@ test("what happens shows up by the stream, and a screen is few requests beside t
     position: last.position + step,
     type: `news.came${step}`,
   }));
+  await waitFor(() => expect(TestStream.open.some(({ url }) => url.includes(`run%3A${id}`))).toBe(true));
   TestStream.tell(...(more.reverse() as RunEvent[]), ...(more as RunEvent[]));
   await waitFor(() => expect(within(log).getByText("news.came3")).toBeTruthy());
   const seqs = within(log)

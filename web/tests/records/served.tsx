@@ -15,7 +15,10 @@ export function answersOf(past: Past): { id: string; answers: Answers } {
 }
 
 const EMPTY: Answers = {
-  "/runs/counts": { counts: { needs_input: 0, working: 0, completed: 0, failed: 0, stopped: 0 } },
+  "/runs/counts": {
+    counts: { needs_input: 0, working: 0, completed: 0, failed: 0, stopped: 0 },
+    as_of: "e-1",
+  },
   "/runs": { items: [], next_cursor: null, as_of: "e-1" },
   "/inputs": { items: [], next_cursor: null, as_of: "e-1" },
 };

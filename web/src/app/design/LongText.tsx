@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { formatWhole } from "../format/numbers.ts";
+import { visible } from "../format/visible.ts";
 import { Button } from "./Button.tsx";
 import styles from "./LongText.module.css";
 
@@ -11,12 +12,13 @@ const MOST_CHARS = 200_000;
 /** A text of an agent, as text: no markup of it is obeyed, and its direction does not reach beyond it. */
 export function LongText({ text, label }: { text: string; label: string }) {
   const [all, setAll] = useState(false);
-  const shown = text.slice(0, all ? MOST_CHARS : FIRST_CHARS);
+  const shown = visible(text.slice(0, all ? MOST_CHARS : FIRST_CHARS));
+  const isCut = text.length > (all ? MOST_CHARS : FIRST_CHARS);
   return (
     <div className={styles.long}>
       <bdi className={styles.text}>
         {shown}
-        {shown.length < text.length ? "…" : ""}
+        {isCut ? "…" : ""}
       </bdi>
       {text.length > FIRST_CHARS ? (
         <div className={styles.more}>

@@ -1,3 +1,5 @@
+import { visible } from "../format/visible.ts";
+
 /** A line of a value's tree. */
 export interface JsonLine {
   /** A JSON pointer. */
@@ -73,7 +75,7 @@ function childrenOf(value: unknown): [string, unknown][] | undefined {
 function textOf(value: unknown, size: number | undefined): { text: string; kind: JsonLine["kind"] } {
   if (Array.isArray(value)) return { text: size === 0 ? "[]" : `[${size} values]`, kind: "group" };
   if (size !== undefined) return { text: size === 0 ? "{}" : `{${size} fields}`, kind: "group" };
-  if (typeof value === "string") return { text: JSON.stringify(value), kind: "text" };
+  if (typeof value === "string") return { text: visible(JSON.stringify(value)), kind: "text" };
   return { text: String(value), kind: typeof value === "number" ? "number" : "word" };
 }
 

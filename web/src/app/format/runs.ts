@@ -1,10 +1,11 @@
 import { isEnded, type Run } from "@runstone/react";
 import { formatAge, formatDuration } from "./durations.ts";
 import { formatCost } from "./numbers.ts";
+import { visible } from "./visible.ts";
 
 /** What a run is called: its title, else who does it. */
 export function nameOf(run: Pick<Run, "title" | "agent_id" | "definition_id" | "kind">): string {
-  return run.title ?? run.definition_id ?? run.agent_id ?? run.kind;
+  return visible(run.title ?? run.definition_id ?? run.agent_id ?? run.kind.replaceAll("_", " "));
 }
 
 /** What is known of how long it took, what it cost and when it changed, in words that can stand in one line. */
@@ -29,6 +30,10 @@ export function shortId(id: string): string {
 
 /** One line on what it does, asks or came to. */
 export function lineOf(run: Run): string {
+  return visible(ownLine(run));
+}
+
+function ownLine(run: Run): string {
   if (run.status === "failed") return run.error?.message ?? run.status_reason ?? "";
   if (run.status === "completed") return run.summary ?? "";
   return run.status_reason ?? run.phase ?? run.summary ?? "";

@@ -93,9 +93,21 @@ export function printQuery(state: Omit<RunsState, "sort" | "order">): string {
 
 /** The filters as the API takes them. */
 export function toRunsQuery(state: RunsState): RunsQuery {
-  const { label, q, ...rest } = state;
+  const { label, sort, order } = state;
+  const lists = LISTS.filter((name) => state[name].length > 0).map((name) => [name, state[name]]);
   const labels = Object.fromEntries(label.map((pair) => split(pair, "=") as [string, string]));
-  return { ...rest, ...(q !== "" && { q }), ...(label.length > 0 && { labels }) };
+  return {
+    ...Object.fromEntries(lists),
+    ...(state.q !== "" && { q: state.q }),
+    ...(label.length > 0 && { labels }),
+    ...(sort !== "updated" && { sort }),
+    ...(order !== "desc" && { order }),
+  };
+}
+
+/** The filters alone, by which runs are counted: equal ones count once, whatever the order of the list. */
+export function toCountsQuery({ sort: _sort, order: _order, ...filters }: RunsQuery): RunsQuery {
+  return filters;
 }
 
 function split(word: string, by = ":"): [string, string] {

@@ -5,6 +5,7 @@ import { Button } from "../design/Button.tsx";
 import { useNow } from "../design/Clock.tsx";
 import { LongText } from "../design/LongText.tsx";
 import { formatAge } from "../format/durations.ts";
+import { visible } from "../format/visible.ts";
 import { store, stored } from "../shell/settings.ts";
 import styles from "./Question.module.css";
 
@@ -114,7 +115,7 @@ function useDraft(id: string): [string, (text: string) => void] {
 
 /** A choice or an answer as text: any JSON value can be one. */
 function wordOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return visible(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /** The answer that came first, in the refusal of one that came later. */

@@ -1,6 +1,6 @@
 import { type BaseQueryFn, createApi, type FetchArgs, fetchBaseQuery } from "@reduxjs/toolkit/query/react";
 import type { Problem } from "../wire/records.ts";
-import { selectConnection, type WithConnection } from "./connection.ts";
+import { asOfNoted, selectConnection, type WithConnection } from "./connection.ts";
 
 /** Why a request came to nothing: the API's own problem, or `unreachable`. */
 export type ApiError = Problem;
@@ -9,12 +9,17 @@ const fetchJson = fetchBaseQuery({ baseUrl: "", credentials: "same-origin", time
 
 /** Asks the server whose address is in the store, and gives refusals as problems. */
 const baseQuery: BaseQueryFn<string | FetchArgs, unknown, ApiError> = async (args, api, extra) => {
-  const { baseUrl } = selectConnection(api.getState() as WithConnection);
+  const { baseUrl, asOf } = selectConnection(api.getState() as WithConnection);
   const request = typeof args === "string" ? { url: args } : args;
   const answer = await fetchJson({ ...request, url: `${baseUrl}${request.url}` }, api, extra);
+  if (asOf === null && hasAsOf(answer.data)) api.dispatch(asOfNoted(answer.data.as_of));
   if (answer.error === undefined) return { data: answer.data, ...(answer.meta && { meta: answer.meta }) };
   return { error: problemOf(answer.error.status, answer.error.data) };
 };
+
+function hasAsOf(data: unknown): data is { as_of: string } {
+  return typeof (data as { as_of?: unknown } | null)?.as_of === "string";
+}
 
 /** The problem in an answer, or what comes closest. */
 export function problemOf(status: number | string, data: unknown): Problem {

@@ -16,6 +16,7 @@ import type { RunEvent } from "../wire/records.ts";
 export interface StoreLike {
   dispatch: (action: never) => unknown;
   getState: () => unknown;
+  subscribe: (listener: () => void) => () => void;
 }
 
 export interface LiveOptions {
@@ -27,6 +28,9 @@ export interface LiveOptions {
 
 /** Lists and rows that changed are asked for again after this time, once for all changes in it. */
 const REFRESH_MS = 400;
+
+/** So long the stream waits for the first list; an app that shows none has nothing that could fall between. */
+const FIRST_LIST_MS = 1_000;
 
 /** The topic of lists: who follows any bucket is told of every run that enters or leaves one, and this one is small. */
 const LISTS = "bucket:needs_input";
@@ -45,6 +49,7 @@ export class LiveLedger {
   #cancelRefresh: (() => void) | null = null;
   #around: Surroundings;
   #after: string | null = null;
+  #isStarted = false;
   /** From where the stream is to go on once it is known of which epoch that is. */
   #position: number | null = null;
   #stopListening: (() => void) | null = null;
@@ -77,7 +82,7 @@ export class LiveLedger {
   /** Opens the stream; gives what ends it. */
   start(): () => void {
     this.#stream.start();
-    this.#want(null);
+    this.#wantFromFirstList();
     this.#stopListening = listenToPage({
       look: () => this.#stream.retry(),
       leave: () => this.#stream.stop(),
@@ -93,11 +98,33 @@ export class LiveLedger {
     };
   }
 
+  /** The stream begins as of the first list that was fetched, so that nothing falls between the two. */
+  #wantFromFirstList(): void {
+    const asOf = () => selectConnection(this.#store.getState() as WithConnection).asOf;
+    let done = false;
+    const want = () => {
+      if (done) return;
+      done = true;
+      unsubscribe();
+      cancel();
+      this.#isStarted = true;
+      this.#want(asOf());
+    };
+    const unsubscribe = this.#store.subscribe(() => {
+      if (asOf() !== null) want();
+    });
+    const cancel = this.#around.delay(want, FIRST_LIST_MS);
+    if (asOf() !== null) want();
+  }
+
   /** Keeps all events of a run here while somebody looks at it; gives what ends it. */
   follow(runId: string): () => void {
     const count = this.#followed.get(runId) ?? 0;
     this.#followed.set(runId, count + 1);
-    if (count === 0) void this.#loading.open(runId, (position) => this.#wantFrom(position));
+    if (count === 0) {
+      this.#want(null);
+      void this.#loading.open(runId, (position) => this.#wantFrom(position));
+    }
     return () => {
       const left = (this.#followed.get(runId) ?? 1) - 1;
       if (left > 0) this.#followed.set(runId, left);
@@ -122,12 +149,14 @@ export class LiveLedger {
 
   /** Follows from a position on: of this epoch, which the stream's first frame names if none has yet. */
   #wantFrom(position: number): void {
-    const epoch = parseCursor(this.#after)?.epoch;
+    const { asOf } = selectConnection(this.#store.getState() as WithConnection);
+    const epoch = parseCursor(this.#after ?? asOf)?.epoch;
     if (epoch === undefined) this.#position = Math.min(this.#position ?? position, position);
     else this.#want(`${epoch}-${position}`);
   }
 
   #want(after: string | null): void {
+    if (!this.#isStarted) return;
     const runs = [...this.#followed.keys()].map((id) => `run:${id}`);
     const watched = [...this.#watchers].flatMap(({ runIds }) => [...runIds].map((id) => `subtree:${id}`));
     this.#stream.want([LISTS, ...new Set([...runs, ...watched].sort())], after);

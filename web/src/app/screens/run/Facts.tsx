@@ -6,6 +6,7 @@ import { formatDuration } from "../../format/durations.ts";
 import { formatCost, formatWhole } from "../../format/numbers.ts";
 import { elapsedOf, livenessOf, shortId, tokensOf } from "../../format/runs.ts";
 import { formatTime } from "../../format/times.ts";
+import { visible } from "../../format/visible.ts";
 import styles from "./Facts.module.css";
 
 /** The facts of a run, those that there are. */
@@ -17,7 +18,7 @@ export function Facts({ run }: { run: Run }) {
     ["Kind", run.kind.replaceAll("_", " ")],
     ["Agent", run.agent_id],
     ["Workflow", run.definition_id],
-    ["Reason", run.status_reason],
+    ["Reason", run.status_reason === null ? null : visible(run.status_reason)],
     ["Process", livenessOf(run, now)],
     ["Attempt", run.attempt > 1 ? run.attempt : null],
     ["Elapsed", formatDuration(elapsedOf(run, now))],
@@ -34,7 +35,9 @@ export function Facts({ run }: { run: Run }) {
       subtree === undefined || subtree.requests === 0 ? null : formatCost(subtree.cost_usd, subtree.complete),
     ],
     ["Own cost", own === undefined || own.requests === 0 ? null : formatCost(own.cost_usd, own.complete)],
-    ...Object.entries(run.labels).map(([name, value]) => [`Label ${name}`, value] as [string, ReactNode]),
+    ...Object.entries(run.labels).map(
+      ([name, value]) => [visible(`Label ${name}`), visible(value)] as [string, ReactNode],
+    ),
     ["Id", <code>{run.id}</code>],
   ];
   return (

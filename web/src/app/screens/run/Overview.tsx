@@ -2,6 +2,7 @@ import { type Run, type ToolCall, useGetRunInputsQuery, useToolCalls } from "@ru
 import { LongText } from "../../design/LongText.tsx";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCount } from "../../format/numbers.ts";
+import { visible } from "../../format/visible.ts";
 import { Question } from "../../questions/Question.tsx";
 import { Facts } from "./Facts.tsx";
 import styles from "./Overview.module.css";
@@ -66,8 +67,10 @@ function Tools({ calls }: { calls: readonly ToolCall[] }) {
           {shown.map((call) => (
             <tr key={`${call.attempt} ${call.callId}`} data-status={call.status}>
               <td className={styles.tool}>
-                {call.toolName}
-                {call.error === undefined ? null : <span className={styles.quiet}> {call.error}</span>}
+                {visible(call.toolName)}
+                {call.error === undefined ? null : (
+                  <span className={styles.quiet}> {visible(call.error).slice(0, 300)}</span>
+                )}
               </td>
               <td>{call.status}</td>
               <td className={styles.number}>{call.iteration ?? ""}</td>

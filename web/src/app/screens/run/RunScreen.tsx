@@ -6,6 +6,7 @@ import { useNow } from "../../design/Clock.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
 import { StatusBadge } from "../../design/StatusBadge.tsx";
 import { livenessOf, nameOf } from "../../format/runs.ts";
+import { visible } from "../../format/visible.ts";
 import { text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
 import { useShortcuts } from "../../shell/shortcuts.ts";
@@ -76,7 +77,9 @@ function Head({ run }: { run: Run }) {
         <h1 className={styles.title}>{nameOf(run)}</h1>
       </div>
       <div className={styles.facts}>
-        {run.status_reason === null ? null : <span className={styles.reason}>{run.status_reason}</span>}
+        {run.status_reason === null ? null : (
+          <span className={styles.reason}>{visible(run.status_reason)}</span>
+        )}
         {liveness === "" ? null : <span>{liveness}</span>}
         <span>
           <Elapsed run={run} />

@@ -1,6 +1,7 @@
 import { fieldsOf, numberOf, type RunEvent } from "@runstone/react";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCount } from "../../format/numbers.ts";
+import { visible } from "../../format/visible.ts";
 
 export interface EventFilter {
   /** Part of the type or of the line. */
@@ -73,6 +74,10 @@ const TELLING = [
 
 /** A line on an event, from its payload; of any shape. */
 export function eventLine(event: RunEvent): string {
+  return visible(ownLine(event));
+}
+
+function ownLine(event: RunEvent): string {
   const fields = fieldsOf(event.payload);
   if (event.type === "tool.completed") return callLine(fields);
   const named = TELLING.flatMap((name) => (hasWord(fields[name]) ? [String(fields[name])] : []));

@@ -6,7 +6,14 @@ import { Notice, ProblemNotice } from "../../design/Notice.tsx";
 import { statusWord } from "../../design/StatusBadge.tsx";
 import { formatWhole } from "../../format/numbers.ts";
 import { text } from "../../location/codecs.ts";
-import { parseQuery, printQuery, RUNS_STATE, type RunsState, toRunsQuery } from "../../location/filters.ts";
+import {
+  parseQuery,
+  printQuery,
+  RUNS_STATE,
+  type RunsState,
+  toCountsQuery,
+  toRunsQuery,
+} from "../../location/filters.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
 import { store, stored } from "../../shell/settings.ts";
 import { useShortcuts } from "../../shell/shortcuts.ts";
@@ -27,7 +34,7 @@ export default function Runs() {
   const filters = useMemo(() => toRunsQuery(filtersOf(state)), [state]);
   const query = useMemo(() => ({ ...filters, limit: PAGE }), [filters]);
   const found = useGetRunsInfiniteQuery(query, STILL_FRESH);
-  const counts = useGetRunCountsQuery(filters);
+  const counts = useGetRunCountsQuery(toCountsQuery(filters));
   const rows = useMemo(() => rowsOf(found.data?.pages.flatMap((page) => page.items) ?? []), [found.data]);
   const box = useRef<HTMLInputElement>(null);
   useShortcuts([{ keys: "/", does: "Filter the runs", act: () => box.current?.focus() }]);

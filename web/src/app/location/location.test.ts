@@ -1,0 +1,62 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { readState, writeState } from "./codecs.ts";
+import {
+  KINDS,
+  parseQuery,
+  printQuery,
+  RUNS_STATE,
+  type RunsState,
+  STATUSES,
+  toCountsQuery,
+  toRunsQuery,
+} from "./filters.ts";
+
+const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+const states: fc.Arbitrary<RunsState> = fc.record({
+  bucket: fc.subarray(["needs_input", "failed", "stopped", "working", "completed"] as const),
+  status: fc.subarray([...STATUSES]),
+  kind: fc.subarray([...KINDS]),
+  agent_id: fc.uniqueArray(word, { maxLength: 3 }),
+  definition_id: fc.uniqueArray(word, { maxLength: 2 }),
+  label: fc.uniqueArray(
+    fc.tuple(word, word).map((pair) => pair.join("=")),
+    { maxLength: 2 },
+  ),
+  q: fc.array(word, { maxLength: 3 }).map((words) => words.join(" ")),
+  sort: fc.constantFrom("updated", "created", "ended", "duration", "cost"),
+  order: fc.constantFrom("desc", "asc"),
+});
+
+test("every filter survives the URL, and what a person typed survives being printed", () => {
+  fc.assert(
+    fc.property(states, (state) => {
+      expect(readState(RUNS_STATE, `?${writeState(RUNS_STATE, "", state)}`)).toEqual(state);
+      const { sort: _sort, order: _order, ...filters } = state;
+      expect(parseQuery(printQuery(filters))).toEqual(filters);
+    }),
+  );
+});
+
+test("what the URL has of others is left alone, and what can't be read is the default", () => {
+  expect(writeState(RUNS_STATE, "?peek=r1&q=old", { q: "new" })).toBe("peek=r1&q=new");
+  expect(writeState(RUNS_STATE, "?q=old&peek=r1", { q: "" })).toBe("peek=r1");
+  expect(readState(RUNS_STATE, "?status=exploded&sort=mood&bucket=failed")).toMatchObject({
+    status: [],
+    sort: "updated",
+    bucket: ["failed"],
+  });
+});
+
+test("words that are no filters are searched for as they are", () => {
+  expect(parseQuery('s:failed "two words" http://x a:').q).toBe('"two words" http://x a:');
+  expect(parseQuery("s:failed").status).toEqual(["failed"]);
+});
+
+test("an empty filter asks for nothing, and counts don't depend on the order", () => {
+  const none = readState(RUNS_STATE, "");
+  expect(toRunsQuery(none)).toEqual({});
+  const sorted = { ...none, sort: "cost" as const, label: ["team=core"] };
+  expect(toRunsQuery(sorted)).toEqual({ sort: "cost", labels: { team: "core" } });
+  expect(toCountsQuery(toRunsQuery(sorted))).toEqual({ labels: { team: "core" } });
+});
