@@ -1,4 +1,6 @@
+import { selectConnection } from "@runstone/react";
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
+import { useSelector } from "react-redux";
 
 const NowContext = createContext(0);
 const SECOND = 1_000;
@@ -17,4 +19,12 @@ export function Clock({ children, now }: { children: ReactNode; now?: number }) 
 /** The time of the page, in milliseconds; it moves once a second. */
 export function useNow(): number {
   return useContext(NowContext);
+}
+
+/** The time up to which the page knows what happened: while the server is away it stands still, as nobody knows
+ * whether what was live still is. */
+export function useKnownNow(): number {
+  const now = useNow();
+  const { phase, since } = useSelector(selectConnection);
+  return phase === "reconnecting" || phase === "signed_out" ? Math.min(now, since) : now;
 }

@@ -15,6 +15,8 @@ export function Notice({ title, children }: { title: string; children?: ReactNod
 /** A refusal of the server, with what to do next. */
 export function ProblemNotice({ error }: { error: unknown }) {
   const problem = error as Partial<ApiError>;
+  // The banner above says what to do about it.
+  if (problem.status === 401) return <Notice title="Not signed in" />;
   return (
     <div className={styles.notice} role="alert">
       <h1 className={styles.title}>{problem.detail ?? "The server's answer could not be read."}</h1>

@@ -42,8 +42,8 @@ export function ConnectionBanner() {
   if (connection.phase === "signed_out")
     return (
       <p className={styles.banner} role="alert">
-        This browser is not signed in any more. Type <code>runstone open</code> to let it in again; nothing on
-        this page is lost.
+        This browser is not signed in. Type <code>runstone open</code> in a terminal to let it in; this page
+        goes on by itself then.
       </p>
     );
   if (connection.phase === "reconnecting" && away > QUIET_MS)

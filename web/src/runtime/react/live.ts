@@ -26,8 +26,10 @@ export interface LiveOptions {
   readEvents?: ReadEvents;
 }
 
-/** Lists and rows that changed are asked for again after this time, once for all changes in it. */
+/** Rows and lists whose state changed are asked for again after this time, once for all changes in it. */
 const REFRESH_MS = 400;
+/** Rows of which only sums grew (a call, a line, a request) are, after this one. */
+const SUMS_MS = 2_000;
 
 /** So long the stream waits for the first list; an app that shows none has nothing that could fall between. */
 const FIRST_LIST_MS = 1_000;
@@ -47,6 +49,7 @@ export class LiveLedger {
   #watchers = new Set<{ threadId: string; runIds: ReadonlySet<string>; changed: () => void }>();
   #tags = new Map<string, Tag>();
   #cancelRefresh: (() => void) | null = null;
+  #refreshAt = 0;
   #around: Surroundings;
   #after: string | null = null;
   #isStarted = false;
@@ -187,7 +190,15 @@ export class LiveLedger {
       for (const tag of tagsFor(event)) this.#tags.set(`${tag.type}:${"id" in tag ? tag.id : ""}`, tag);
       if (this.#followed.has(event.run_id)) void this.#loading.fill(event.run_id);
     }
-    this.#cancelRefresh ??= this.#around.delay(() => this.#refresh(), REFRESH_MS);
+    this.#refreshWithin(events.some(isTelling) ? REFRESH_MS : SUMS_MS);
+  }
+
+  #refreshWithin(ms: number): void {
+    const due = this.#around.now() + ms;
+    if (this.#cancelRefresh !== null && this.#refreshAt <= due) return;
+    this.#cancelRefresh?.();
+    this.#refreshAt = due;
+    this.#cancelRefresh = this.#around.delay(() => this.#refresh(), ms);
   }
 
   #refresh(): void {
@@ -213,6 +224,11 @@ export class LiveLedger {
 /** A run that is created in a thread is not known there yet: each new run may be one. */
 function concerns(event: RunEvent, watcher: { threadId: string; runIds: ReadonlySet<string> }): boolean {
   return watcher.runIds.has(event.run_id) || event.type === "run.created" || event.type === "run.attached";
+}
+
+/** Whether an event changes more of its run than its sums. */
+function isTelling(event: RunEvent): boolean {
+  return /^(?:run|child|phase|input|command|checkpoint)\./.test(event.type);
 }
 
 /** What an event makes worth asking for again. */

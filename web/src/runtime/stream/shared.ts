@@ -1,4 +1,4 @@
-import { later } from "../wire/cursors.ts";
+import { isBefore, later } from "../wire/cursors.ts";
 import type { Frame } from "./frames.ts";
 import type { Connection } from "./source.ts";
 
@@ -142,7 +142,9 @@ export class SharedStream {
     this.#wants.set(page, want);
     const now = this.#followed();
     const grown = now.some((topic) => !before.includes(topic));
-    if (grown || want.after !== null || now.length !== before.length) this.#source?.follow(now, want.after);
+    const earlier = want.after !== null && (this.#cursor === null || isBefore(want.after, this.#cursor));
+    // A topic that nobody wants any more goes when something else changes: it is not worth another stream.
+    if (grown || earlier) this.#source?.follow(now, earlier ? want.after : null);
   }
 
   #followed(): string[] {

@@ -9,7 +9,7 @@ import {
   useGetRunsInfiniteQuery,
 } from "@runstone/react";
 import { Link } from "wouter";
-import { useNow } from "../../design/Clock.tsx";
+import { useKnownNow } from "../../design/Clock.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
 import { StatusBadge } from "../../design/StatusBadge.tsx";
 import { formatWhole } from "../../format/numbers.ts";
@@ -106,7 +106,7 @@ function Section({ bucket, title, runs, inputs, counts }: SectionProps) {
 }
 
 function HomeRow({ run, inputs }: { run: Run; inputs: readonly InputRequest[] }) {
-  const now = useNow();
+  const now = useKnownNow();
   const ended = run.completed_at;
   const isNew = ended !== null && Date.parse(ended) > lastVisit();
   return (

@@ -1,7 +1,7 @@
 import type { Run } from "@runstone/react";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { useNow } from "../../design/Clock.tsx";
+import { useKnownNow } from "../../design/Clock.tsx";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCost, formatWhole } from "../../format/numbers.ts";
 import { elapsedOf, livenessOf, shortId, tokensOf } from "../../format/runs.ts";
@@ -11,7 +11,7 @@ import styles from "./Facts.module.css";
 
 /** The facts of a run, those that there are. */
 export function Facts({ run }: { run: Run }) {
-  const now = useNow();
+  const now = useKnownNow();
   const own = run.totals?.own;
   const subtree = run.totals?.subtree;
   const facts: [string, ReactNode][] = [

@@ -2,7 +2,7 @@ import { type Run, type Telemetry, useGetRunQuery, useGetTelemetryQuery } from "
 import { Tabs } from "radix-ui";
 import { Suspense, useMemo } from "react";
 import { useParams } from "wouter";
-import { useNow } from "../../design/Clock.tsx";
+import { useKnownNow } from "../../design/Clock.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
 import { StatusBadge } from "../../design/StatusBadge.tsx";
 import { livenessOf, nameOf } from "../../format/runs.ts";
@@ -69,7 +69,7 @@ function RunView({ run }: { run: Run }) {
 }
 
 function Head({ run }: { run: Run }) {
-  const liveness = livenessOf(run, useNow());
+  const liveness = livenessOf(run, useKnownNow());
   return (
     <header className={styles.head}>
       <div className={styles.line}>

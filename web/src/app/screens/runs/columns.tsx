@@ -1,6 +1,6 @@
 import type { Run } from "@runstone/react";
 import { Age } from "../../design/Age.tsx";
-import { useNow } from "../../design/Clock.tsx";
+import { useKnownNow } from "../../design/Clock.tsx";
 import type { Column } from "../../design/Grid.tsx";
 import { StatusBadge } from "../../design/StatusBadge.tsx";
 import { formatDuration } from "../../format/durations.ts";
@@ -59,13 +59,13 @@ function Line({ run }: { run: Run }) {
 
 /** What is known of the process, apart from the state. */
 export function Liveness({ run }: { run: Run }) {
-  const text = livenessOf(run, useNow());
+  const text = livenessOf(run, useKnownNow());
   return <span className={styles.quiet}>{text}</span>;
 }
 
 /** So long it went on; of a live run it moves. */
 export function Elapsed({ run }: { run: Run }) {
-  return <>{formatDuration(elapsedOf(run, useNow()))}</>;
+  return <>{formatDuration(elapsedOf(run, useKnownNow()))}</>;
 }
 
 /** The cost of the run with all below it. */
