@@ -134,7 +134,7 @@ def test_what_cannot_be_served_is_said_before_anything_is_made(terminal: Termina
 def _without(folder: Path, module: str) -> Path:
     """A folder that hides a module, as if it were not installed."""
     hidden = folder / "hidden"
-    hidden.mkdir()
+    hidden.mkdir(exist_ok=True)
     text = f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n"
     (hidden / f"{module}.py").write_text(text)
     return hidden
@@ -158,3 +158,17 @@ def test_tokens_are_made_listed_and_revoked(terminal: Terminal) -> None:
     assert [one["id"] for one in terminal.document("token", "list")["items"]] == [listed["items"][0]["id"]]
     _, errors = terminal.run("token", "revoke", made["id"], code=1)
     assert "runstone token list" in errors
+
+
+def test_commands_need_neither_client_nor_server(terminal: Terminal) -> None:
+    terminal.run("token", "list", code=1)
+    _without(terminal.root.parent, "httpx")
+    _without(terminal.root.parent, "litestar")
+    terminal.environment["PYTHONPATH"] = str(_without(terminal.root.parent, "uvicorn"))
+    terminal.environment["RUNSTONE_WORKSPACE"] = str(terminal.root)
+    made = "import runstone; runstone.open().close()"
+    subprocess.run([sys.executable, "-c", made], env=terminal.environment, check=True, timeout=30)
+    _, told = terminal.run("runs", "list")
+    assert "no runs yet" in told
+    _, told = terminal.run("--url", "http://127.0.0.1:9", "inputs", "list", code=1)
+    assert "pip install 'runstone[client]'" in told

@@ -1,6 +1,6 @@
 """`run`, `resume` and lists of definitions with a server: the work is done there, and shown here."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -12,10 +12,12 @@ from runstone.cli.progress import closing_line, look, settled
 from runstone.cli.run_detail import next_step
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
-from runstone.client.ledger import RemoteLedger
 from runstone.domain.resume import ResumePolicy
 from runstone.domain.secrets import names_in
 from runstone.ledger import Ledger
+
+if TYPE_CHECKING:
+    from runstone.client.ledger import RemoteLedger
 
 
 def run(session: Session, name: str, value: Any, **asked: Any) -> int:

@@ -3,15 +3,18 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from runstone import workspace as places
-from runstone.client.http import Http, is_local
+from runstone.client.addresses import is_local
 from runstone.domain import codec
 from runstone.engine.processes import identify_self
 from runstone.errors import InvalidInput, RunstoneError, StoreReadOnly, WorkspaceNotFound
+
+if TYPE_CHECKING:
+    from runstone.client.http import Http
 
 URL: Final = "RUNSTONE_URL"
 TOKEN: Final = "RUNSTONE_TOKEN"  # noqa: S105  the variable's name
@@ -103,7 +106,7 @@ def owner_of(worker_id: str) -> dict[str, Any]:
     return {"worker_id": worker_id, "identity": msgspec.to_builtins(identify_self())}
 
 
-def require_let_in(http: Http) -> dict[str, Any] | None:
+def require_let_in(http: "Http") -> dict[str, Any] | None:
     """What the server is; None where it does not answer. Raises the error of one that does not let this client in."""
     from runstone.errors import ServerUnreachable
 

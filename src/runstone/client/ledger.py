@@ -12,7 +12,8 @@ from typing import Any, Final, Self
 import msgspec
 
 from runstone.client import SPOOL_BYTES, connecting, decoding
-from runstone.client.http import Http, segment
+from runstone.client.addresses import segment
+from runstone.client.http import Http
 from runstone.client.notebooks import RemoteBoards, RemoteThreads
 from runstone.client.nouns import LOOK_S, RemoteCheckpoints, RemoteCommands, RemoteInputs, RemoteOverview
 from runstone.client.own_runs import Health, OwnRuns

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from runstone.client import decoding
-from runstone.client.http import Http, segment
+from runstone.client.addresses import segment
+from runstone.client.http import Http
 from runstone.client.reading import new_key
 from runstone.domain.bounds import pairs
 from runstone.domain.records import Board, Card, Message, Page, Thread

@@ -11,7 +11,8 @@ import msgspec
 
 from runstone.checkpoints import Reference, split
 from runstone.client import decoding
-from runstone.client.http import Http, segment
+from runstone.client.addresses import segment
+from runstone.client.http import Http
 from runstone.client.reading import RemoteReads, new_key, questions_of
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Checkpoint, Command, Page, Totals

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from runstone.client import connecting, spool
-from runstone.client.http import Http, segment
+from runstone.client.addresses import segment
+from runstone.client.http import Http
 from runstone.client.leases import RemoteLeases
 from runstone.client.parts import RemoteParts, saved_of
 from runstone.client.queue import Queue

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from runstone.client.addresses import segment
 from runstone.client.decoding import telemetry_of
-from runstone.client.http import Http, segment
+from runstone.client.http import Http
 from runstone.client.leases import RemoteLeases
 from runstone.client.queue import Queue
 from runstone.client.receipts import RemoteReceipt

@@ -8,8 +8,9 @@ import msgspec
 
 from runstone import reports
 from runstone.client import decoding
+from runstone.client.addresses import segment
 from runstone.client.following import RemoteTail
-from runstone.client.http import Http, segment
+from runstone.client.http import Http
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
