@@ -14,6 +14,7 @@ TABLES = {
     "reuse": "What a resume runs again",
     "size": "Reading at size",
     "checkpoints": "Checkpoints",
+    "http": "Over HTTP",
 }
 
 

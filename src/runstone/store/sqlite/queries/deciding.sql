@@ -1,5 +1,9 @@
 -- Read by the writer inside its transaction, where a write decides.
 
+-- name: events_by_keys
+SELECT event_key, seq, position FROM events
+WHERE run = :run AND event_key IN (SELECT value FROM json_each(:keys))
+
 -- name: event_by_key
 SELECT seq, position FROM events WHERE run = :run AND event_key = :event_key
 
