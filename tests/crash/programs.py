@@ -244,7 +244,27 @@ def everything(workspace: str) -> None:
         _questions(ledger)
         _workflow(ledger, workspace)
         _ends(ledger)
+        _beside(ledger)
+        _removal(ledger)
     say(done=True)
+
+
+def _beside(ledger: runstone.Ledger) -> None:
+    """What is kept beside the runs of this process: views, what was seen, ends that were told, runs elsewhere."""
+    view = ledger.views.put("Mine", {"status": "failed"})
+    ledger.views.mark_seen("ana")
+    ledger.views.delete(view.id)
+    first, *_ = ledger.deliveries("listener", run_id="own")
+    first.release().result()
+    first, *_ = ledger.deliveries("listener", run_id="own")
+    first.ack().result()
+    seen = {"run_id": "elsewhere", "at": "2026-01-01T00:00:00Z"}
+    items = [
+        {"item": "run", **seen, "status": "running"},
+        {"item": "message", **seen, "role": "user", "text": "hello", "key": "m"},
+        {"item": "run", **seen, "status": "completed"},
+    ]
+    assert {one.outcome for one in ledger.ingest(items)} == {"accepted"}
 
 
 def _own_runs(ledger: runstone.Ledger) -> None:
@@ -365,6 +385,9 @@ def _ends(ledger: runstone.Ledger) -> None:
     old.complete().result()
     ledger.care.prune("old")
     say(pruned=True)
+
+
+def _removal(ledger: runstone.Ledger) -> None:
     ledger.care.remove("old")
     say(removed=True)
     space.give_back(ledger)

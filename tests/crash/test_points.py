@@ -14,6 +14,8 @@ from tests.crash.programs import everything_registry
 from tests.crash.world import Server, pause, require_whole, tools_alive
 
 DRIVEN = (
+    "Acknowledge", "DeleteView", "MarkSeen", "ObserveRun", "Release", "Reported", "ReportStatus", "SaveView",
+    "TakeEnds",
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
     "EndRun", "GiveBack", "GiveOrder", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
@@ -22,6 +24,11 @@ DRIVEN = (
     "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
+    "KeepAlive",
+    "Once",
+    "OpenHandle",
+    "TakeOver",
+    "ImportViews",
     "AskBudget",
     "ContinueChild",
     "TellRun",
@@ -46,12 +53,13 @@ NOT_DRIVEN = {
 """Those of budgets and continued children are crashed at in test_asking_kills.py, those of the reconciler are
 crashed at by the campaign, those of `restore` in tests/care/test_restore.py, those of `import` in
 tests/care/test_export.py,
-that of `reprice` in tests/test_reports.py, those of background commands in test_background_kills.py; the others
+that of `reprice` in tests/test_reports.py, those of clients and their spools in tests/client, that of a request's key
+in tests/server, those of background commands in test_background_kills.py; the others
 change one row more than those above."""
 
 REPAIRS = {
-    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildRequests", "RebuildRun",
-    "RebuildSums", "ReleaseClaim", "RestoreNumbers", "RestoreThread", "SettleWaits",
+    "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildListing", "RebuildRequests",
+    "RebuildRun", "RebuildSums", "ReleaseClaim", "RestoreNumbers", "RestoreThread", "SettleWaits",
 }  # fmt: skip
 """Crashed at in tests/care/test_repair.py."""
 
