@@ -17,11 +17,13 @@ import styles from "./RunScreen.module.css";
 import { RUN_TABS } from "./tabs.ts";
 
 const SCHEMA = { tab: text };
+/** That a heartbeat is missing is no event: nothing tells of it, so that it has to be asked for. */
+const HEARD_OF = { pollingInterval: 10_000, skipPollingIfUnfocused: true };
 
 /** One run: what it is in its head, the rest in tabs. */
 export default function RunScreen() {
   const { id = "" } = useParams<{ id: string }>();
-  const { data: run, error } = useGetRunQuery(id);
+  const { data: run, error } = useGetRunQuery(id, HEARD_OF);
   if (run === undefined)
     return error === undefined ? <p className={styles.loading}>Loading…</p> : <ProblemNotice error={error} />;
   // Ids may be given in part; the parts of the screen need the whole one, and begin anew with another run.
