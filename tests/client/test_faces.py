@@ -71,3 +71,13 @@ def test_attributes_are_there_or_say_why_not(running: Running, connect: Connect)
             assert getattr(remote, name) is not None
     with pytest.raises(AttributeError):
         _ = remote.nothing
+
+
+def test_a_look_that_is_out_of_date_is_not_settled(running: Running, connect: Connect) -> None:
+    """A watcher that took the end of a run for that of an older look would show it as still running."""
+    remote = connect()
+    run = running.ledger.start_run(run_id="looked-at")
+    before = remote.get_run("looked-at")
+    run.complete().result()
+    assert not remote.overview.settled(before)
+    assert remote.overview.settled(remote.get_run("looked-at"))

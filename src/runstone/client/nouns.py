@@ -181,8 +181,10 @@ class RemoteOverview:
             yield self._http.get("/overview", {"run_id": ids[start : start + _AT_A_TIME]})
 
     def settled(self, run: AgentRun) -> bool:
-        """Whether nothing more comes of the run until somebody does something."""
-        return bool(self._reads.standing(run.id)["settled"])
+        """Whether nothing more comes of this look at the run: one that has changed since has brought something."""
+        found = self._reads.standing(run.id)
+        same = (found["status"], found["attempt"]) == (run.status, run.attempt)
+        return same and bool(found["settled"])
 
     def printed(self, run_id: str) -> dict[str, int]:
         """Lines that a background command has printed, by stream."""

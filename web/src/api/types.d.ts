@@ -2784,6 +2784,9 @@ export interface components {
          * @description How a run stands.
          */
         Standing: {
+            /** @description As shown; what is said here is of this status. */
+            status: string;
+            attempt: number;
             /** @description Nothing more comes of it until somebody does something. */
             settled: boolean;
             /** @description It stands still until a person answers. */

@@ -27,6 +27,9 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How a run stands."""
 
+    status: str
+    """As shown; what is said here is of this status."""
+    attempt: int
     settled: bool
     """Nothing more comes of it until somebody does something."""
     awaited: bool
@@ -75,7 +78,7 @@ async def standing(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) 
 def _standing(ledger: Ledger, run_id: str) -> Standing:
     run = ledger.get_run(run_id)
     return Standing(
-        settled=ledger.overview.settled(run), awaited=ledger.inputs.awaited(run_id),
+        status=run.status, attempt=run.attempt, settled=ledger.overview.settled(run), awaited=ledger.inputs.awaited(run_id),
         questions=ledger.inputs.below(run_id), lease=ledger.lease(run_id), processes=ledger.processes(run_id),
         printed=ledger.overview.printed(run_id),
     )  # fmt: skip
