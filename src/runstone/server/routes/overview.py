@@ -78,7 +78,8 @@ async def standing(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) 
 def _standing(ledger: Ledger, run_id: str) -> Standing:
     run = ledger.get_run(run_id)
     return Standing(
-        status=run.status, attempt=run.attempt, settled=ledger.overview.settled(run), awaited=ledger.inputs.awaited(run_id),
+        status=run.status, attempt=run.attempt, settled=ledger.overview.settled(run),
+        awaited=ledger.inputs.awaited(run_id),
         questions=ledger.inputs.below(run_id), lease=ledger.lease(run_id), processes=ledger.processes(run_id),
         printed=ledger.overview.printed(run_id),
     )  # fmt: skip
