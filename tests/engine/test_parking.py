@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import queue
 import threading
 from collections import Counter
@@ -13,7 +14,10 @@ import pytest
 
 import runstone
 from runstone import Ledger, Registry
-from runstone.errors import NotFound
+from runstone.engine.calls import Call, awaited
+from runstone.engine.executor import Attempt
+from runstone.engine.parking import all_parked
+from runstone.errors import NotFound, RunFailed
 from tests.engine.counted import WAIT_S, Calls, statuses
 
 TICK_S = 0.05
@@ -456,3 +460,103 @@ def test_a_slot_is_given_back_by_a_cancelled_await_and_taken_again(ledger: Ledge
     assert Counter(run.status for run in ledger.list_runs(parent_id="r").items) == Counter(
         cancelled=3, completed=1
     )
+
+
+# --- an outcome on its way ------------------------------------------------------------------------------------------
+
+
+async def direct(first: Any, second: Any) -> None:
+    await asyncio.gather(first, second)
+
+
+async def nested(first: Any, second: Any) -> None:
+    await asyncio.gather(asyncio.gather(asyncio.gather(first), asyncio.gather(second)))
+
+
+async def in_tasks(first: Any, second: Any) -> None:
+    await asyncio.gather(*(asyncio.ensure_future(awaited(call)) for call in (first, second)))
+
+
+async def first_of_two(first: Any, second: Any) -> None:
+    await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+
+
+async def behind_a_shield(first: Any, second: Any) -> None:
+    await asyncio.shield(asyncio.gather(first, second))
+
+
+@pytest.mark.parametrize("way", [direct, nested, in_tasks, first_of_two, behind_a_shield])
+def test_code_to_which_an_outcome_is_on_its_way_is_not_parked_until_it_has_come(
+    way: Callable[..., Any],
+) -> None:
+    """Looked at after each turn of the loop: parked before the outcome, and at no time between it and the code."""
+
+    async def scene() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        owner: contextvars.ContextVar[object] = contextvars.ContextVar("owner", default=None)
+        within = contextvars.copy_context()
+        within.run(owner.set, way)
+        first, second = (Call("ask", name, name, loop=loop) for name in "ab")
+        tasks: set[asyncio.Task[Any]] = set()
+        loop.set_task_factory(lambda loop, coro, **more: noted(tasks, asyncio.Task(coro, loop=loop, **more)))
+        root = loop.create_task(way(first, second), context=within)
+        looks: list[bool] = []
+
+        def look() -> None:
+            if not root.done() and len(looks) < 50:
+                looks.append(all_parked(tasks, [first, second], owner, way))
+                if looks[-1] and not second.done():
+                    second.set_exception(ValueError("refused"))
+                    looks.append(all_parked(tasks, [first, second], owner, way))
+                loop.call_soon(look, context=contextvars.Context())
+
+        loop.call_soon(look, context=contextvars.Context())
+        await asyncio.wait([root])
+        loop.set_task_factory(None)
+        first.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return looks
+
+    looks = asyncio.run(scene())
+    assert looks.count(True) == 1  # before it had an outcome
+
+
+def noted(tasks: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
+    tasks.add(task)
+    return task
+
+
+def test_an_error_that_comes_while_the_run_is_about_to_be_parked_ends_it(
+    ledger: Ledger, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question is refused in the moment in which the wish to park for the other one is heeded."""
+    under_way: list[Attempt] = []
+    tried: list[bool] = []
+    run, refused = Attempt.run, Call.set_exception
+
+    async def noting(self: Attempt) -> None:
+        under_way.append(self)
+        await run(self)
+
+    def heeding(self: Call, error: Any) -> None:
+        refused(self, error)
+        parking = under_way[0]._park()
+        try:
+            parking.send(None)
+            tried.append(True)  # it has begun to commit that nothing but a person can go on
+        except StopIteration as decided:
+            tried.append(decided.value)
+        parking.close()
+
+    monkeypatch.setattr(Attempt, "run", noting)
+    monkeypatch.setattr(Call, "set_exception", heeding)
+    names = Registry()
+
+    @names.workflow("flow")
+    async def flow(ctx: Any, input: Any) -> Any:
+        return await asyncio.gather(ctx.ask("Which?"), ctx.ask("Which?"))
+
+    with pytest.raises(RunFailed, match="open already"):
+        asyncio.run(runstone.run("flow", ledger=ledger, run_id="r", registry=names, park_after_s=WAIT_S))
+    assert tried == [False]
+    assert ledger.inputs.list().items == []

@@ -17,9 +17,11 @@ from runstone.domain.workflows import RetryPolicy
 from runstone.engine import agents
 from runstone.engine.caps import question_of
 from runstone.engine.claiming import taken_away
+from runstone.engine.conduct import running
 from runstone.engine.context import Context
 from runstone.engine.handle import RunHandle
 from runstone.engine.outcome import error_of
+from runstone.engine.parking import all_parked
 from runstone.engine.registry import Entry
 from runstone.engine.slots import Seat
 from runstone.errors import Fenced, RunstoneError, StoreError
@@ -286,6 +288,9 @@ class Attempt:
         ctx = self.ctx
         open_calls = [call for call in ctx.calls if not call.done()]
         if not open_calls or not all(call.waits for call in open_calls) or not ctx.may_park():
+            return False
+        # Since it was asked for, a call may have been given its outcome: then the code is about to go on.
+        if not ctx.draining and not all_parked(ctx.tasks, ctx.calls, running, ctx):
             return False
         write = self._parking()
         ctx.deciding = self.engine.loop.create_future()

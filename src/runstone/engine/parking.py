@@ -24,16 +24,16 @@ def all_parked(
     owner: "contextvars.ContextVar[Any]",
     value: Any,
 ) -> bool:
-    """Whether each of the run's tasks waits for durable calls only, and no timer of its code is armed.
+    """Whether each of the run's tasks waits for durable calls only, and nothing of its code is about to be called.
 
-    `owner` and `value` tell the run's code from other code of the loop: its timers carry that context.
+    `owner` and `value` tell the run's code from other code of the loop: its callbacks and timers carry that context.
     """
     running = [task for task in tasks if not task.done()]
     open_calls = [call for call in calls if not call.done()]
     if not open_calls or not running:
         return False
     sight = _Sight({*running, *open_calls})
-    return all(sight.waits(task) for task in running) and not _timer_armed(
+    return all(sight.waits(task) for task in running) and not _called_soon(
         running[0].get_loop(), owner, value
     )
 
@@ -120,13 +120,18 @@ def _waited_for(task: "asyncio.Task[Any]") -> Iterable["asyncio.Future[Any]"]:
     return ()
 
 
-def _timer_armed(loop: asyncio.AbstractEventLoop, owner: "contextvars.ContextVar[Any]", value: Any) -> bool:
-    """Whether the run's code set a timer that is yet to fire; True on a loop that does not show its timers."""
-    scheduled = getattr(loop, "_scheduled", None)
-    if scheduled is None:
-        return True
-    for handle in scheduled:
-        context = getattr(handle, "_context", None)
-        if not handle.cancelled() and context is not None and context.get(owner) is value:
+def _called_soon(loop: asyncio.AbstractEventLoop, owner: "contextvars.ContextVar[Any]", value: Any) -> bool:
+    """Whether the run's code set a timer that is yet to fire, or the outcome of a call is on its way to it.
+
+    A call that has its outcome looks as if nobody waited for it until its callbacks were called: what it settles (the
+    error inside a `gather`) shows in the loop's queue alone. True on a loop that does not show what it is about to do.
+    """
+    for queue in ("_ready", "_scheduled"):
+        handles = getattr(loop, queue, None)
+        if handles is None:
             return True
+        for handle in handles:
+            context = getattr(handle, "_context", None)
+            if not handle.cancelled() and context is not None and context.get(owner) is value:
+                return True
     return False
