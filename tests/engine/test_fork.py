@@ -21,6 +21,7 @@ from runstone.errors import (
     InvalidDefinition,
     InvalidInput,
     Misuse,
+    RunFailed,
     RunMismatch,
     StoreCorrupt,
     WorkflowNotFound,
@@ -292,6 +293,32 @@ def test_an_edited_definition_stays_the_forks_own_whatever_is_registered(
     assert resume(ledger, again, empty)["phases"]["sum"] == [["a", "b", "c"]]
     assert calls.take() == Counter()
     assert ledger.get_run("r").definition_hash != ledger.get_run(fork).definition_hash  # type: ignore[attr-defined]
+    assert ledger.care.verify() == []
+
+
+async def refusing(ctx: Any, input: Any) -> Any:
+    raise ValueError("refused")
+
+
+@pytest.mark.parametrize("note", ["short", "long " * 2_000])
+def test_an_edited_definition_outlives_the_removal_of_the_forks_events(
+    ledger: Ledger, calls: Calls, note: str
+) -> None:
+    """The tombstone keeps it, also that of a second removal; a short one in its row, a long one as a blob."""
+    names = declared(calls, PHASES)
+    attempt(ledger, "declared", registry=names)
+    names.agent("refusing")(refusing)
+    edited = [*PHASES, {"name": "sum", "agent": "refusing", "input": note, "depends_on": ["read"]}]
+    fork = runstone.fork("r", ledger=ledger, definition={"phases": edited}, registry=names)
+    for _ in range(2):
+        with pytest.raises(RunFailed):
+            resume(ledger, fork, names)
+        assert ledger.care.prune(fork) > 0
+        assert [event.type for event in ledger.events(fork)] == ["run.pruned"]
+        planned = runstone.plan(fork, ledger=ledger, registry=names)
+        assert ([one.phase for one in planned.rerun], planned.warnings) == (["sum"], ())
+        again = runstone.fork(fork, ledger=ledger, registry=names, dry_run=True)
+        assert [one.phase for one in again.rerun] == ["sum"]
     assert ledger.care.verify() == []
 
 

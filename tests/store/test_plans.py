@@ -204,6 +204,24 @@ def test_a_read_of_one_thing_searches_an_index(db: SQLiteDatabase, name: str) ->
     ], plan
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "definitions_of",
+        "phase_events",
+        "reused_by",
+        "ever_reused",
+        "heard_in_try",
+        "any_pruned",
+        "continued_since_saved",
+    ],
+)
+def test_a_run_goes_on_without_a_look_at_each_of_its_tool_calls(db: SQLiteDatabase, name: str) -> None:
+    events = [step for step in plan_of(db, name) if re.match(r"SEARCH e(vents)? ", step)]
+    assert events
+    assert [step for step in events if "INDEX events_by_type (run=? AND type=?" not in step] == []
+
+
 @pytest.mark.parametrize("name", ["events_after", "events_before", "events_from_position", "messages_after"])
 def test_a_page_is_read_in_its_order(db: SQLiteDatabase, name: str) -> None:
     assert not [step for step in plan_of(db, name) if "TEMP B-TREE" in step]

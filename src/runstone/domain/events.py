@@ -68,7 +68,11 @@ CATALOGUE: Final[dict[str, EventType]] = {
     ),
     "run.superseded": _own("The parent finished without asking for this child again."),
     "run.pruned": _own(
-        "The events before this one were removed; `row` is what they had added up to.", row=dict
+        "The events before this one were removed; `row` is what they had added up to, and `definition` the one that a "
+        "fork was given.",
+        row=dict,
+        definition=dict,
+        pinned=bool,
     ),
     "run.repaired": _own(
         "Rows of the run were written again from its events; `changed` names what they had wrong.",

@@ -15,6 +15,7 @@ from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
+from runstone.store.blobs import unpack
 from runstone.store.writes import lineage
 
 CHUNK = 1_000
@@ -106,8 +107,22 @@ def _bury(batch: Batch, head: Head) -> Chunk:
     row: dict[str, Any] = msgspec.structs.asdict(head)
     for name in ("pk", "parent", "root", "last_seq", "run_id"):
         del row[name]
-    batch.record(head, "run.pruned", {"row": row})
+    payload: dict[str, Any] = {"row": row}
+    if head.forked_from is not None and (own := _own_definition(batch, head)) is not None:
+        payload |= {"definition": own, "pinned": True}
+    batch.record(head, "run.pruned", payload)
     return Chunk(more=True)
+
+
+def _own_definition(batch: Batch, head: Head) -> dict[str, Any] | None:
+    """The definition that a fork was given: what is registered under its name is another one."""
+    payload, ref = batch.read("definitions_of", run=head.pk)[-1]
+    if ref is not None:
+        number, data, _ = batch.read("blob", digest=ref)[0]
+        payload = unpack(ref, number, data)
+    told = codec.decode(payload)
+    own: dict[str, Any] | None = told.get("definition") if told.get("pinned") else None
+    return own
 
 
 def _prune(batch: Batch, head: Head, limit: int) -> Chunk | None:

@@ -68,8 +68,10 @@ SELECT identity_json FROM owners WHERE owner = :owner
 -- Messages that continuations came with, from the oldest, and that the run has neither saved a state nor completed since.
 SELECT m.role, m.text, m.text_ref FROM events e
 JOIN threads t ON t.thread_id = e.payload ->> 'thread_id' JOIN messages m ON m.thread = t.id AND m.seq = e.payload ->> 'seq'
-WHERE e.run = :run AND e.type = 'run.continued' AND e.seq > coalesce((
-  SELECT max(seq) FROM events WHERE run = :run AND type IN ('checkpoint.saved', 'run.completed')), 0)
+WHERE e.run = :run AND e.type = 'run.continued'
+  AND e.type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+  AND e.seq > coalesce((SELECT max(seq) FROM events WHERE run = :run AND type IN ('checkpoint.saved', 'run.completed')
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')), 0)
 ORDER BY e.seq
 
 -- name: live_in_tree

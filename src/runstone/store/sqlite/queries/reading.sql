@@ -198,28 +198,37 @@ WHERE e.type IN ('tool.completed', 'step.completed') GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: reused_by
 -- Children whose stored result the run's current try used: its last attempt, with those that it was parked in.
-SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused' AND attempt >= (
-  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+  AND attempt >= (SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started'
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') AND payload ->> 'continues' IS NULL)
 
 -- name: ever_reused
 -- Children whose stored result any attempt used.
 SELECT DISTINCT payload ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
 
 -- name: any_pruned
-SELECT EXISTS (SELECT 1 FROM events WHERE run = :run AND type = 'run.pruned')
+SELECT EXISTS (SELECT 1 FROM events WHERE run = :run AND type = 'run.pruned'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
 
 -- name: heard_in_try
 -- Children that ended, or whose result was used again, since the run's current try began.
-SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed') AND attempt >= (
-  SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started' AND payload ->> 'continues' IS NULL)
+SELECT payload ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+  AND attempt >= (SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started'
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') AND payload ->> 'continues' IS NULL)
 
 -- name: phase_events
-SELECT type, payload, at, attempt FROM events WHERE run = :run AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
-ORDER BY seq
+-- What is found by its type is few: it is sorted, and the run's other events are not looked at.
+SELECT type, payload, at, attempt FROM events WHERE run = :run
+  AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') ORDER BY +seq
 
 -- name: definitions_of
--- Events that carry a definition, the newest first.
-SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed') ORDER BY seq DESC
+-- Events that carry a definition, the newest first. A tombstone stands for the first.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed', 'run.pruned')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') ORDER BY +seq DESC
 
 -- name: checkpoints_of
 SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
