@@ -37,6 +37,28 @@ def test_a_fork_is_shown_made_and_gone_on_with(team: Shell) -> None:
     assert team("runs", "diff", "r", "--json").json["counts"] == {"same": 2, "changed": 1}
 
 
+def test_a_simulation_shows_what_code_would_start_and_does_none_of_it(team: Shell) -> None:
+    changed = "items=" + json.dumps(["a", "x", "c"])
+    told = team("runs", "fork", "r", changed, "--dry-run", "--simulate")
+    assert "reuse 2 (220 tokens, $0.0200)" in told.out
+    assert "start 1" in told.out
+    plan = team("runs", "fork", "r", changed, "--dry-run", "--simulate", "--json").json
+    assert (
+        [len(plan[what]) for what in ("reuse", "rerun", "superseded", "start")],
+        plan["start"][0]["name"],
+    ) == (
+        [2, 0, 1, 1],
+        "worker",
+    )
+    team("runs", "fork", "r", "items=" + json.dumps(["a", "bad", "c"]), "--id", "f")
+    team("resume", "f", code=5)
+    written, before = calls(team), team("runs", "events", "f", "--jsonl").out
+    assert "run again 1" in team("plan", "f", "--simulate").out
+    assert [one["name"] for one in team("plan", "f", "--simulate", "--json").json["rerun"]] == ["worker"]
+    assert (calls(team), team("runs", "events", "f", "--jsonl").out) == (written, before)
+    assert "goes with --dry-run" in team("runs", "fork", "r", "--simulate", code=2).err
+
+
 def test_a_fork_is_given_a_definition_of_a_file_and_keeps_it(team: Shell) -> None:
     table = '[workflows.two]\nphases = [{ name = "one", agent = "worker", for_each = ["a", "y"] }]\n'
     (team.folder / "edited.toml").write_text(table)

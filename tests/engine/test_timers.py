@@ -10,6 +10,7 @@ import pytest
 
 import runstone
 from runstone import Ledger, Registry
+from runstone.store.writes.lifecycle import ParkRun
 from runstone.testing.clock import FakeClock
 from tests.engine.counted import Calls, until
 
@@ -172,3 +173,21 @@ def test_what_an_engine_does_not_know_is_left_alone(ledger: Ledger, clock: FakeC
     asyncio.run(runstone.run("other", ledger=ledger, registry=names))
     assert seen == ["waiting"]
     assert (ledger.get_run("r").status, ledger.get_run("r").attempt) == ("waiting", 1)
+
+
+def test_runs_of_code_that_an_engine_has_not_got_do_not_keep_it_from_those_behind_them(
+    ledger: Ledger, clock: FakeClock, calls: Calls
+) -> None:
+    """More of them than one look takes; the ledger holds them as processes left them that are gone."""
+    names = sleeping(calls)
+    for number in range(120):
+        run = ledger.start_run(run_id=f"strange-{number}", agent_id="strange", parent=None)
+        wake = {"reason": "timer", "wake_at": ledger.core.now() + 1_000_000}
+        ledger.core.submit(ParkRun(run.id, 1, "run.waiting", wake), []).result()
+        run.left()
+    park(ledger, names, "sleeps", "r")
+    calls.take()
+    clock.advance(DAY_S + 1)
+    asyncio.run(_other_work(ledger, names, lambda: ledger.get_run("r").status == "completed"))
+    assert calls.take() == Counter(after=1)
+    assert ledger.counts(agent_id="strange")["working"] == 120

@@ -10,6 +10,7 @@ import pytest
 import runstone
 from runstone import Ledger
 from runstone.errors import AlreadyDelivered, Fenced, InvalidInput, NotFound, RevisionConflict
+from runstone.store.writes.deliveries import TakeEnds
 from runstone.testing.clock import FakeClock
 
 
@@ -84,6 +85,60 @@ def test_a_run_that_was_retried_and_ended_again_is_told_again(ledger: Ledger) ->
     assert ledger.deliveries("l", run_id="f") == []
     with pytest.raises(AlreadyDelivered):
         failed.ack().result()
+
+
+def test_a_run_that_was_stopped_before_its_next_try_is_told_of_its_later_end_too(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    """It ends twice in one attempt; whether the first end was acknowledged before the second one or after it."""
+    for number, acknowledged in enumerate(("before", "between", "after", "never")):
+        run_id = f"c{number}"
+        ledger.start_run(run_id=run_id, parent=None).fail("why").result()
+        (failed,) = ledger.deliveries("l", run_id=run_id)
+        assert failed.run.status == "failed"
+        for step in ("before", "between", "after"):
+            clock.advance(1)
+            if step == acknowledged:
+                failed.ack().result()
+            clock.advance(1)
+            if step != "after":
+                ledger.command(run_id, {"before": "retry", "between": "stop"}[step])
+        clock.advance(0 if acknowledged != "never" else 60)
+        (cancelled,) = ledger.deliveries("l", run_id=run_id)
+        assert (cancelled.run.status, cancelled.run.attempt) == ("cancelled", 1)
+        cancelled.ack().result()
+        with pytest.raises(AlreadyDelivered):
+            failed.ack().result()
+        assert hear(ledger, run_id=run_id, parent=None) == []
+    assert ledger.care.verify() == []
+
+
+def test_a_write_takes_a_page_of_ends_however_many_children_there_are(
+    ledger: Ledger, parent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        end(ledger, f"c{number:02}", parent)
+    read: list[int] = []
+    decide = TakeEnds.decide
+
+    def counting(self: TakeEnds, batch: Any) -> Any:
+        rows = type(batch).read
+
+        def noted(batch: Any, name: str, **params: Any) -> Any:
+            found = rows(batch, name, **params)
+            read.append(len(found))
+            return found
+
+        monkeypatch.setattr(type(batch), "read", noted)
+        try:
+            return decide(self, batch)
+        finally:
+            monkeypatch.setattr(type(batch), "read", rows)
+
+    monkeypatch.setattr(TakeEnds, "decide", counting)
+    for page in (range(10), range(10, 20), range(20, 30)):
+        assert hear(ledger, limit=10) == [f"c{number:02}" for number in page]
+    assert read == [10, 10, 10]
 
 
 def test_what_one_has_in_hand_nobody_else_is_told_until_the_time_has_passed(

@@ -21,6 +21,7 @@ class Standing(NamedTuple):
     held_attempt: int | None = None
     held_until: int | None = None
     holder: str | None = None
+    acknowledged_at: int | None = None
 
 
 def check_listener(name: str) -> str:
@@ -37,10 +38,18 @@ def is_free(held_until: int | None, holder: str | None, now: int, dead: Collecti
 
 
 def check_acknowledged(
-    run_id: str, attempt: int, known: Standing, *, holder: str, now: int, dead: Collection[str]
+    run_id: str,
+    attempt: int,
+    known: Standing,
+    *,
+    ended_at: int,
+    holder: str,
+    now: int,
+    dead: Collection[str],
 ) -> None:
     """Raises `AlreadyDelivered` where the end was acknowledged before, or is in another process's hand."""
-    if known.attempt >= attempt:
+    later = known.attempt == attempt and (known.acknowledged_at or 0) < ended_at
+    if known.attempt >= attempt and not later:
         raise AlreadyDelivered(
             f"the end of attempt {attempt} of run {run_id} was acknowledged", run_id=run_id
         )

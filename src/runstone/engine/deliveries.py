@@ -10,7 +10,7 @@ import msgspec
 
 from runstone.domain.bounds import asked_id
 from runstone.domain.deliveries import PARENT, check_listener
-from runstone.domain.records import AgentRun
+from runstone.domain.records import AgentRun, at
 from runstone.domain.runs import ENDED
 from runstone.engine.core import Core
 from runstone.engine.liveness import identity_of
@@ -19,7 +19,7 @@ from runstone.errors import InvalidInput, NotFound
 from runstone.store.base import Write
 from runstone.store.reads import Reader
 from runstone.store.writer import Receipt
-from runstone.store.writes.deliveries import Acknowledge, End, Meant, Release, TakeEnds, free
+from runstone.store.writes.deliveries import Acknowledge, End, Meant, Release, TakeEnds, ends_of, free_ends
 
 _LOOK_S: Final = 1.0
 """What another process had in hand is free again without a word, so look now and then anyway."""
@@ -32,10 +32,12 @@ class Delivery:
     """
 
     def __init__(
-        self, core: Core, listener: str, run: AgentRun, *, parent: tuple[str, int] | None = None
+        self, core: Core, listener: str, run: AgentRun, end: End, *, parent: tuple[str, int] | None = None
     ) -> None:
         self.listener = listener
         self.run = run
+        self.end = end
+        """What is acknowledged."""
         self._core = core
         self._parent = parent
 
@@ -43,11 +45,6 @@ class Delivery:
     def result(self) -> Any:
         """The run's whole result; None if it has none. Raises `NotFound` where the run was removed meanwhile."""
         return self._core.reader.values.json(self.run.result_ref)
-
-    @property
-    def end(self) -> End:
-        """What is acknowledged: the end of this attempt."""
-        return End(self.run.id, self.run.attempt)
 
     def ack(self) -> Receipt:
         """Acknowledges the end. `AlreadyDelivered` refuses it where this was done, or another process has it now."""
@@ -127,21 +124,25 @@ def take_ends(
 
 
 def _take(core: Core, listener: str, runs: Meant, limit: int, hold_s: float) -> list[Delivery]:
-    rows = core.reader.rows("pending_ends", **runs.params(listener))
-    dead = [one for one in {row[3] for row in rows if row[2] is not None} if _is_dead(one)]
-    if not free(rows, core.now(), dead):
+    """Looks as a reader, so that nobody waits for it, and takes what it saw in a write that is short however many runs
+    are meant."""
+    now = core.now()
+    holders = core.reader.rows("holders_of", **runs.params(listener), now=now)
+    dead = [one for (one,) in holders if _is_dead(one)]
+    rows = core.reader.rows("pending_ends", **free_ends(listener, runs, now, dead, limit))
+    if not rows:
         return []
     write = TakeEnds(
-        listener, runs, holder=holder(), hold_us=int(hold_s * 1e6), limit=limit, dead=frozenset(dead)
+        listener, [row[3] for row in rows], holder=holder(), hold_us=int(hold_s * 1e6), dead=frozenset(dead)
     )
     return _delivered(core, listener, core.submit(write, []).result())
 
 
 def of_parent(core: Core, run_id: str, attempt: int, limit: int = 100) -> list[Delivery]:
     """Ends of a run's children that it has not acknowledged; its lease says that nobody else has them in hand."""
-    rows = core.reader.rows("pending_ends", **Meant(parent=core.reader.runs.pk(run_id)).params(PARENT))
-    ends = [End(child, number) for child, number, *_ in rows[:limit]]
-    return _delivered(core, PARENT, ends, parent=(run_id, attempt))
+    children = Meant(parent=core.reader.runs.pk(run_id))
+    rows = core.reader.rows("pending_ends", **free_ends(PARENT, children, core.now(), (), limit))
+    return _delivered(core, PARENT, ends_of(rows), parent=(run_id, attempt))
 
 
 def acknowledging(write: Write | None, run_id: str, attempt: int, ends: Iterable[Delivery]) -> Acknowledge:
@@ -163,8 +164,8 @@ def _delivered(
             run = core.reader.runs.get(end.run_id)
         except NotFound:
             continue
-        if run.attempt == end.attempt and run.status in ENDED:
-            found.append(Delivery(core, listener, run, parent=parent))
+        if run.attempt == end.attempt and run.status in ENDED and run.completed_at == at(end.ended_at):
+            found.append(Delivery(core, listener, run, end, parent=parent))
     return found
 
 

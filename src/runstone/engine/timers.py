@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from runstone.domain import codec
 from runstone.domain.records import AgentRun
 from runstone.domain.runs import WOKEN
 from runstone.engine.driving import Tree
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 1.0
 """So often it is looked for them; the look is one query over an index of what is parked."""
 
+_ASK_AGAIN: Final = 60
+"""After so many looks those that this process could not bring on are looked at again: it may have learnt their code."""
+
 
 class Timers:
     """What one engine brings on of trees that are not its own."""
@@ -24,6 +28,8 @@ class Timers:
         self._engine = engine
         self._tree: Tree | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._strange: set[str] = set()
+        """Runs of which this process has not got the code: a look takes some, and must come to those behind them."""
 
     def begin(self, tree: Tree) -> None:
         """Looks from now on, for runs of agents and workflows that the tree's registry knows."""
@@ -36,22 +42,26 @@ class Timers:
         while True:
             await asyncio.sleep(_LOOK_S)
             looks += 1
+            if looks % _ASK_AGAIN == 0:
+                self._strange.clear()
             with suppress(RunstoneError):  # looked for again in a second
                 # A process that only waits for others has no heartbeat in which it would see that they died.
-                if looks * _LOOK_S >= engine.supervisor.heartbeat_s:
-                    looks = 0
+                if looks % max(1, round(engine.supervisor.heartbeat_s / _LOOK_S)) == 0:
                     await asyncio.to_thread(engine.supervisor.reconcile)
                 self.look()
 
     def look(self) -> None:
         """Brings on what is due. Of two engines that do, the ledger lets one claim it."""
         core = self._engine.core
-        for (run_id,) in core.reader.rows("left_to_go_on", now=core.now()):
+        but = codec.encode(list(self._strange)).decode()
+        for (run_id,) in core.reader.rows("left_to_go_on", now=core.now(), but=but):
             if not self._engine.brings_on(run_id):
                 self._bring_on(core.reader.runs.get(run_id))
 
     def _bring_on(self, run: AgentRun) -> None:
-        if (tree := self._tree_of(run)) is not None:
+        if (tree := self._tree_of(run)) is None:
+            self._strange.add(run.id)
+        else:
             task = self._engine.begin(run.id, tree, detached=True)
             task.add_done_callback(lambda task: None if task.cancelled() else self._go_up(run))
 

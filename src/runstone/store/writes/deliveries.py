@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from runstone.domain import codec, runs
-from runstone.domain.deliveries import PARENT, Standing, check_acknowledged, is_free
+from runstone.domain.deliveries import PARENT, Standing, check_acknowledged
+from runstone.domain.runs import Head
 from runstone.errors import InvalidInput
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
@@ -21,7 +22,7 @@ class Meant(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[int, ...] = ()
 
     def params(self, listener: str) -> dict[str, Any]:
-        """Parameters of the statement `pending_ends`."""
+        """Parameters of the statements about them."""
         keys = codec.encode(list(self.runs)).decode()
         return {
             "parent": self.parent,
@@ -33,38 +34,46 @@ class Meant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of an attempt."""
+    """The end of an attempt; one that was stopped before its next try ended again."""
 
     run_id: str
     attempt: int
-
-
-def free(rows: Iterable[Row], now: int, dead: Collection[str]) -> list[Row]:
-    """Rows of `pending_ends` that nobody has in hand."""
-    return [row for row in rows if is_free(row[2], row[3], now, dead)]
+    ended_at: int
 
 
 class TakeEnds(Write):
-    """Takes ends in hand that the listener has not acknowledged, for a while. The value: which."""
+    """Takes ends in hand, for a while, of the runs (by their keys) in which a reader saw some. The value: which."""
 
-    __slots__ = ("dead", "hold_us", "holder", "limit", "listener", "meant")
+    __slots__ = ("dead", "hold_us", "holder", "listener", "seen")
 
     def __init__(
-        self, listener: str, meant: Meant, *, holder: str, hold_us: int, limit: int, dead: Collection[str]
+        self, listener: str, seen: Collection[int], *, holder: str, hold_us: int, dead: Collection[str]
     ) -> None:
         self.listener = listener
-        self.meant = meant
+        self.seen = tuple(seen)
         self.holder = holder
         self.hold_us = hold_us
-        self.limit = limit
         self.dead = dead
 
     def decide(self, batch: Batch) -> list[End]:
-        rows = batch.read("pending_ends", **self.meant.params(self.listener))
-        taken = free(rows, batch.now, self.dead)[: self.limit]
-        for _, attempt, _, _, pk in taken:
+        rows = batch.read(
+            "pending_ends", **free_ends(self.listener, Meant(runs=self.seen), batch.now, self.dead)
+        )
+        for _, attempt, _, pk in rows:
             batch.stage("hold_end", pk, self.listener, attempt, batch.now + self.hold_us, self.holder)
-        return [End(run_id, attempt) for run_id, attempt, *_ in taken]
+        return ends_of(rows)
+
+
+def free_ends(
+    listener: str, meant: Meant, now: int, dead: Collection[str], limit: int = -1
+) -> dict[str, Any]:
+    """Parameters of the statement `pending_ends`; `dead` are processes whose ends in hand are free again."""
+    return meant.params(listener) | {"now": now, "dead": codec.encode(list(dead)).decode(), "limit": limit}
+
+
+def ends_of(rows: Iterable[Row]) -> list[End]:
+    """What the statement `pending_ends` found."""
+    return [End(run_id, attempt, ended_at) for run_id, attempt, ended_at, _ in rows]
 
 
 class Release(Write):
@@ -111,17 +120,23 @@ class Acknowledge(Write):
     def decide(self, batch: Batch) -> Any:
         if self.parent is not None:
             runs.check_fence(batch.head(self.parent[0]), self.parent[1])
-        keys = [self._checked(batch, end) for end in self.ends]
+        found = [self._checked(batch, end) for end in self.ends]
         value = None if self.write is None else self.write.decide(batch)
-        for pk, end in zip(keys, self.ends, strict=True):
-            batch.stage("acknowledge_end", pk, self.listener, end.attempt, batch.now)
+        for head, end in zip(found, self.ends, strict=True):
+            # An end that came after this one in the same attempt is yet to be told: it lies after what is acknowledged.
+            passed = head.attempt == end.attempt and (head.completed_at or 0) > end.ended_at
+            at = end.ended_at if passed else max(batch.now, end.ended_at)
+            batch.stage("acknowledge_end", head.pk, self.listener, end.attempt, at)
         return value
 
-    def _checked(self, batch: Batch, end: End) -> int:
+    def _checked(self, batch: Batch, end: End) -> Head:
         head = batch.head(end.run_id)
         if self.listener == PARENT and (self.parent is None or head.parent_run_id != self.parent[0]):
             raise InvalidInput(f"run {end.run_id} is no child of this run")
         found = batch.read("acknowledgement_of", run=head.pk, listener=self.listener)
         known = Standing(*found[0]) if found else Standing()
-        check_acknowledged(end.run_id, end.attempt, known, holder=self.holder, now=batch.now, dead=self.dead)
-        return head.pk
+        check_acknowledged(
+            end.run_id, end.attempt, known,
+            ended_at=end.ended_at, holder=self.holder, now=batch.now, dead=self.dead,
+        )  # fmt: skip
+        return head

@@ -75,6 +75,7 @@ WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND
     AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
   AND r.options_json ->> '$.exec' IS NULL AND r.options_json ->> '$.observed' IS NULL
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
+  AND r.run_id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY r.id LIMIT 100
 
 -- name: left_roots
