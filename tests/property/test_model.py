@@ -18,13 +18,15 @@ from runstone.domain.inputs import question
 from runstone.domain.state import Saved
 from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
-from runstone.store import continuations, lists, questions
+from runstone.store import continuations, forks, lists, questions
 from runstone.store.sqlite import open as sqlite
 from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.continuing import ContinueChild, ContinueRun
+from runstone.store.writes.deliveries import Acknowledge, Release, TakeEnds
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage
+from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.inputs import AnswerInput, AskInput, ExpireInputs, WithdrawInputs
 from runstone.store.writes.journal import Hint
 from runstone.store.writes.lifecycle import (
@@ -191,6 +193,47 @@ class LedgerMachine(RuleBasedStateMachine):
         hint = Hint(f"{child} {message}", child)
         write = ContinueChild(run, attempt, child, hint, message=message, agent_id=None, now=now)
         self.both(lambda: self.model.continue_child(run, attempt, child, message), write)
+
+    @rule(run=RUNS, source=RUNS, saved=st.booleans())
+    @precondition(lambda self: self.model.runs)
+    def fork(self, run: str, source: str, saved: bool) -> None:
+        if run in self.model.runs or source not in self.model.runs:
+            return
+        reader = self.store.reader
+        number = reader.states.load(source)[1].number if saved else 0
+        newest = forks.known_at(reader, source, number) if number else 2**62
+        journal = [entry for entry in reader.journal.of(source) if entry.finished and not entry.dropped]
+        known = [entry for entry in journal if entry.number <= newest]
+        title = self.model.runs[source].title
+        new = new_run(run, forked_from=source, forked_from_checkpoint=number or None, title=title)
+        self.both(
+            lambda: self.model.fork(run, source, saved=number > 0),
+            ForkRun(new, known, checkpoint=number or None),
+        )
+        taken = reader.journal.of(run)
+        assert [(one.key, one.ref, one.child_run_id) for one in taken] == [
+            (one.key, one.ref, one.child_run_id) for one in known
+        ]
+        assert all(entry.finished for entry in taken)
+
+    @rule(run=RUNS, then=st.sampled_from(["acknowledged", "acknowledged", "given back", "left"]))
+    @precondition(lambda self: self.model.runs)
+    def told(self, run: str, then: str) -> None:
+        """A listener is told of each end until it has acknowledged it, and never after."""
+        model = self.model.runs.get(run)
+        if model is None:
+            return
+        me, pk = codec.encode({"pid": 1}).decode(), self.store.reader.runs.pk(run)
+        ends = self.store.do(TakeEnds("l", [pk], holder=me, hold_us=1_000, dead=()))
+        news = model.status in FINAL and model.ends > model.heard
+        assert [(end.run_id, end.attempt) for end in ends] == ([(run, model.attempt)] if news else [])
+        assert self.store.do(TakeEnds("l", [pk], holder=me, hold_us=1_000, dead=())) == []
+        if ends and then == "acknowledged":
+            self.store.do(Acknowledge("l", ends, holder=me))
+            model.heard = model.ends
+        elif ends and then == "given back":
+            self.store.do(Release("l", ends[0], holder=me))
+        self.time_passes(0.01)
 
     @rule(run=RUNS, offset=ATTEMPTS, status=st.sampled_from(sorted(FINAL)))
     def end(self, run: str, offset: int, status: str) -> None:

@@ -23,6 +23,9 @@ class Run:
     attempt: int = 0
     title: str | None = None
     tries: int = 0
+    ends: int = 0
+    """How often it has ended, and up to which of these ends the listener was told."""
+    heard: int = 0
     plain: int = 0
     tools: int = 0
     messages: int = 0
@@ -121,6 +124,12 @@ class Model:
         self._count_once(below, known)
         self.runs[run_id] = Run(run_id, parent, title=title)
 
+    def fork(self, run_id: str, source_id: str, *, saved: bool) -> None:
+        """A new run that begins with the other one's last state, or from its start."""
+        source = self._run(source_id)
+        self.create(run_id, None, source.title)
+        self.runs[run_id].states = source.states[-1:] if saved else []
+
     def _requests(self, top: Run) -> set[str]:
         return {request for run in self.tree(top.id) for request in run.reports}
 
@@ -187,6 +196,7 @@ class Model:
         """The owner ends the run."""
         run = self._fenced(run_id, attempt)
         run.status = status
+        run.ends += 1
         if status == "completed":
             run.told.clear()
         run.tries += status == "failed"
@@ -229,6 +239,7 @@ class Model:
             run.orders.append((order, "stop"))
             return
         run.status = "cancelled"
+        run.ends += 1
         self._withdraw(run_id)
         run.closed[order] = "applied"
         run.close("applied", "stop")
@@ -322,6 +333,7 @@ class Model:
             found.taken = max(found.taken, run.attempt)
         if park and found.status == "open":
             run.status = "awaiting_user"
+            run.close("rejected", "pause")
         return found.id
 
     def _asked_before(self, new: Question, run: Run, *, share: bool) -> Question | None:
