@@ -452,6 +452,7 @@ def test_a_fork_is_exported_and_imported_with_all_that_it_knows(
     [
         ({"checkpoint": 9}, NotFound, "no checkpoint 9"),
         ({"checkpoint": 0}, NotFound, "no checkpoint 0"),
+        ({"checkpoint": 10**30}, NotFound, "no checkpoint 1000"),
         ({"checkpoint": "other@1"}, InvalidInput, "no checkpoint of run r"),
         ({"checkpoint": "nonsense"}, InvalidInput, "no checkpoint of run r"),
         ({"checkpoint": True}, InvalidInput, "a number or RUN@NUMBER"),

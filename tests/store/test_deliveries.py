@@ -141,6 +141,18 @@ def test_a_write_takes_a_page_of_ends_however_many_children_there_are(
     assert read == [10, 10, 10]
 
 
+@pytest.mark.parametrize("limit", [0, -1, True, 1.5, "1", None])
+def test_a_limit_that_is_none_is_refused_and_a_huge_one_is_not(
+    ledger: Ledger, parent: Any, limit: Any
+) -> None:
+    end(ledger, "c", parent)
+    with pytest.raises(InvalidInput):
+        ledger.deliveries("l", parent="p", limit=limit)
+    with pytest.raises(InvalidInput):
+        parent.finished_children(limit=limit)
+    assert names(parent.finished_children(limit=10**30)) == hear(ledger, limit=10**30) == ["c"]
+
+
 def test_what_one_has_in_hand_nobody_else_is_told_until_the_time_has_passed(
     ledger: Ledger, parent: Any, clock: FakeClock
 ) -> None:

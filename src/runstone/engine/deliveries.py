@@ -21,6 +21,9 @@ from runstone.store.reads import Reader
 from runstone.store.writer import Receipt
 from runstone.store.writes.deliveries import Acknowledge, End, Meant, Release, TakeEnds, ends_of, free_ends
 
+_MOST: Final = 10_000
+"""Ends that one call gives; a write that takes more would last too long."""
+
 _LOOK_S: Final = 1.0
 """What another process had in hand is free again without a word, so look now and then anyway."""
 
@@ -103,10 +106,9 @@ def take_ends(
 ) -> list[Delivery]:
     """Ends that the listener has not acknowledged and no process of it has in hand; waits until there is one."""
     check_listener(listener)
-    if type(limit) is not int or limit < 1 or not 0 < hold_s < 1e9:
-        raise InvalidInput(
-            f"limit is a number from 1 and hold_s above 0, not {limit!r:.80} and {hold_s!r:.80}"
-        )
+    limit = _checked_limit(limit)
+    if not 0 < hold_s < 1e9:
+        raise InvalidInput(f"hold_s is a number of seconds above 0, not {hold_s!r:.80}")
     changed = threading.Event()
     number = core.signals.subscribe(None, changed.set)
     until = None if timeout is None else time.monotonic() + timeout
@@ -121,6 +123,13 @@ def take_ends(
             changed.wait(min(_LOOK_S, left))
     finally:
         core.signals.unsubscribe(number)
+
+
+def _checked_limit(limit: int) -> int:
+    """The limit, at most what one call gives. Raises `InvalidInput`."""
+    if type(limit) is not int or limit < 1:
+        raise InvalidInput(f"limit is a whole number from 1, not {limit!r:.80}")
+    return min(limit, _MOST)
 
 
 def _take(core: Core, listener: str, runs: Meant, limit: int, hold_s: float) -> list[Delivery]:
@@ -141,7 +150,8 @@ def _take(core: Core, listener: str, runs: Meant, limit: int, hold_s: float) -> 
 def of_parent(core: Core, run_id: str, attempt: int, limit: int = 100) -> list[Delivery]:
     """Ends of a run's children that it has not acknowledged; its lease says that nobody else has them in hand."""
     children = Meant(parent=core.reader.runs.pk(run_id))
-    rows = core.reader.rows("pending_ends", **free_ends(PARENT, children, core.now(), (), limit))
+    chosen = free_ends(PARENT, children, core.now(), (), _checked_limit(limit))
+    rows = core.reader.rows("pending_ends", **chosen)
     return _delivered(core, PARENT, ends_of(rows), parent=(run_id, attempt))
 
 

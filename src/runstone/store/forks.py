@@ -9,7 +9,8 @@ from runstone.store.reads import Reader
 
 def known_at(reader: Reader, run_id: str, number: int) -> int:
     """The newest journal record that the run had at a checkpoint; 0 for none. Raises `NotFound`."""
-    found = reader.rows("known_at", run=reader.runs.pk(run_id), number=number)
+    pk = reader.runs.pk(run_id)
+    found = reader.rows("known_at", run=pk, number=number) if 0 < number < 2**63 else []
     if not found:
         raise NotFound(
             f"run {run_id} has no checkpoint {number}",
