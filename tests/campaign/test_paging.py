@@ -9,6 +9,7 @@ from tests.lists import many
 RUNS, CHANGED = 1_000_000, 10_000
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("sort", "order"), [("created", "asc"), ("updated", "desc"), ("cost", "desc"), ("duration", "asc")]
 )

@@ -56,7 +56,11 @@ class Changes:
             if run.status == "interrupted":
                 with self.ledger.continue_run(run_id) as handle:
                     handle.usage(
-                        provider="p", model="m", input_tokens=1, cost_usd=number / 7, request_id=run_id
+                        provider="p",
+                        model="m",
+                        input_tokens=1,
+                        cost_usd=number % 100_000 / 7,
+                        request_id=run_id,
                     )
             else:
                 self.ledger.update_run(run_id, title=f"changed {number}")
