@@ -52,7 +52,7 @@ from runstone.notebooks import Boards, Threads
 from runstone.overview import Overview
 from runstone.redacting import redactor_of
 from runstone.retention import default_of
-from runstone.store import event_pages, lists, timelines, trees
+from runstone.store import lists
 from runstone.store.blobs import pack, pack_value
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
@@ -375,7 +375,7 @@ class Ledger:
         after: int = 0,
         before: int | None = None,
         order: str = "asc",
-        types: event_pages.Types = None,
+        types: lists.Filter = None,
         min_importance: int | None = None,
         limit: int = 100,
     ) -> Page[RunEvent]:
@@ -383,6 +383,8 @@ class Ledger:
 
         `types` are types or beginnings such as `tool.`. `next_cursor` is the `after` of the next page, or its `before`.
         """
+        from runstone.store import event_pages
+
         return event_pages.page(
             self._reader, run_id, after=after, before=before, order=order, types=types,
             min_importance=min_importance, limit=limit,
@@ -409,6 +411,8 @@ class Ledger:
 
         Raises `NotFound`, `InvalidInput`, `InvalidCursor`.
         """
+        from runstone.store import trees
+
         return trees.page(self._reader, run_id, depth=depth, limit=limit, cursor=cursor)
 
     def timeline(
@@ -425,6 +429,8 @@ class Ledger:
         Of each run its attempts, the times between them, and tool calls and steps in at most `buckets` parts of its
         time. Of very many attempts and events the newest are drawn, and `partial` says so.
         """
+        from runstone.store import timelines
+
         return timelines.page(self._reader, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets)
 
     def telemetry(self, run_id: str) -> RunTelemetry:
