@@ -35,6 +35,7 @@ from runstone.server.routes import (
     starting,
     stream,
     threads,
+    values,
     views,
 )
 from runstone.server.running import Engine, registry_of
@@ -49,6 +50,7 @@ from runstone.server.web import STATIC, Site
 ROUTERS = (
     auth.router,
     runs.router,
+    values.router,
     starting.router,
     commands.router,
     checkpoints.router,

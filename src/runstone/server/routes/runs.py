@@ -41,12 +41,6 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that belongs to a run; null if it has none."""
-
-    value: Any
-
-
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """All of what belongs to a run."""
 
@@ -201,24 +195,6 @@ async def get_journal(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str
     return Journal(items=await reads(ledger.journal, run_id))
 
 
-@get("/{run_id:str}/input", summary="The input of a run")
-async def get_input(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
-    """The input as it was given; a secret is a reference in it."""
-    return Value(value=await reads(ledger.input, run_id))
-
-
-@get("/{run_id:str}/prompt", summary="The prompt of a run")
-async def get_prompt(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
-    """The prompt."""
-    return Value(value=await reads(ledger.prompt, run_id))
-
-
-@get("/{run_id:str}/result", summary="The result of a run")
-async def get_result(ledger: LedgerPart, reads: ReadsPart, run_id: FromPath[str]) -> Value:
-    """The result."""
-    return Value(value=await reads(ledger.result, run_id))
-
-
 @get("/{run_id:str}/logs", summary="What a run said and printed")
 async def get_logs(
     ledger: LedgerPart,
@@ -239,7 +215,7 @@ router = Router(
     path="/runs",
     route_handlers=[
         list_runs, count_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts, get_journal,
-        get_input, get_prompt, get_result, get_logs,
+        get_logs,
     ],
     tags=["runs"],
 )  # fmt: skip

@@ -25,6 +25,13 @@ class Values:
         number, data, _ = found[0]
         return unpack(digest, number, data)
 
+    def size(self, digest: str) -> int:
+        """How many raw bytes a blob has. Raises `NotFound`."""
+        found = self._reader.rows("blob_size", digest=asked_id("a blob's digest", digest))
+        if not found:
+            raise NotFound(f"there is no blob {digest}")
+        return int(found[0][0])
+
     def json(self, digest: str | None) -> Any:
         """The JSON value of a blob; None for no reference."""
         return None if digest is None else codec.decode(self.blob(digest))

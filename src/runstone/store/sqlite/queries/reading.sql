@@ -92,6 +92,9 @@ SELECT id FROM runs WHERE run_id = :run_id
 -- name: blob
 SELECT codec, data, size FROM blobs WHERE digest = :digest
 
+-- name: blob_size
+SELECT size FROM blobs WHERE digest = :digest
+
 -- name: attempts_of
 SELECT a.number, a.owner, o.identity_json, a.started_at, a.ended_at, a.outcome, a.reason
 FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
