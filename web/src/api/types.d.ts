@@ -192,6 +192,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a run said and printed
+         * @description The messages of the run's own thread; lines of a command are among them.
+         */
+        get: operations["get_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/input": {
         parameters: {
             query?: never;
@@ -252,7 +272,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/logs": {
+    "/api/v1/runs/{run_id}/definition": {
         parameters: {
             query?: never;
             header?: never;
@@ -260,10 +280,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a run said and printed
-         * @description The messages of the run's own thread; lines of a command are among them.
+         * The definition of a workflow run
+         * @description What the run was last started with; a fork may have a definition of its own.
          */
-        get: operations["get_logs"];
+        get: operations["get_definition"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1539,6 +1559,16 @@ export interface components {
         CheckpointWithState: {
             checkpoint: components["schemas"]["Checkpoint"];
             state: unknown;
+            /**
+             * @description With `max_bytes`: how many the state has as JSON.
+             * @default null
+             */
+            bytes: number | null;
+            /**
+             * @description The state is left out (null), as it has more than `max_bytes`.
+             * @default false
+             */
+            cut: boolean;
         };
         /**
          * Checkpoints
@@ -2429,6 +2459,17 @@ export interface components {
             items: components["schemas"]["Phase"][];
         };
         /**
+         * PinnedDefinition
+         * @description The definition that a workflow run was last started with.
+         */
+        PinnedDefinition: {
+            hash: string | null;
+            /** @description The content of a declarative one; null for code, which runs as it is registered. */
+            definition: Record<string, never> | null;
+            /** @description It is the run's own, whatever is registered under its name now. */
+            pinned: boolean;
+        };
+        /**
          * PlanEntryShape
          * @description One step or child of a plan, with what it had cost.
          */
@@ -2709,6 +2750,43 @@ export interface components {
         SeenUpTo: {
             viewer: string;
             seen: components["schemas"]["Seen"] | null;
+        };
+        /**
+         * ShownChange
+         * @description One difference of two states. Paths are JSON Pointers; `text` is a unified diff by lines.
+         */
+        ShownChange: {
+            /** @description added, removed, changed or moved. */
+            action: string;
+            path: string;
+            /** @default null */
+            moved_to: string | null;
+            before?: unknown;
+            after?: unknown;
+            /**
+             * @description What was is left out: it has so many bytes of JSON.
+             * @default null
+             */
+            before_bytes: number | null;
+            /**
+             * @description What is is left out: it has so many bytes of JSON.
+             * @default null
+             */
+            after_bytes: number | null;
+            /** @default [] */
+            text: string[];
+        };
+        /**
+         * ShownDiff
+         * @description The differences of two states, in the order of the second one.
+         */
+        ShownDiff: {
+            changes: components["schemas"]["ShownChange"][];
+            /**
+             * @description There are more than 2,000.
+             * @default false
+             */
+            more: boolean;
         };
         /**
          * ShownRun
@@ -3033,10 +3111,25 @@ export interface components {
         };
         /**
          * Value
-         * @description A value that belongs to a run; null if it has none.
+         * @description A value that belongs to a run; null if it has none, and where it is left out.
          */
         Value: {
             value: unknown;
+            /**
+             * @description With `max_bytes`: how many it has as it is stored.
+             * @default null
+             */
+            bytes: number | null;
+            /**
+             * @description With `max_bytes`: its digest, by which /blobs gives the raw bytes.
+             * @default null
+             */
+            ref: string | null;
+            /**
+             * @description It is left out, as it has more than `max_bytes`.
+             * @default false
+             */
+            cut: boolean;
         };
         /**
          * View
@@ -4344,9 +4437,101 @@ export interface operations {
             };
         };
     };
+    get_logs: {
+        parameters: {
+            query?: {
+                /** @description The seq after which it begins. */
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Log"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_input: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A value with more bytes is left out; `bytes` says how many. */
+                max_bytes?: number;
+            };
             header?: never;
             path: {
                 run_id: string;
@@ -4431,7 +4616,10 @@ export interface operations {
     };
     get_prompt: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A value with more bytes is left out; `bytes` says how many. */
+                max_bytes?: number;
+            };
             header?: never;
             path: {
                 run_id: string;
@@ -4516,7 +4704,10 @@ export interface operations {
     };
     get_result: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A value with more bytes is left out; `bytes` says how many. */
+                max_bytes?: number;
+            };
             header?: never;
             path: {
                 run_id: string;
@@ -4599,13 +4790,9 @@ export interface operations {
             };
         };
     };
-    get_logs: {
+    get_definition: {
         parameters: {
-            query?: {
-                /** @description The seq after which it begins. */
-                after?: number;
-                limit?: number;
-            };
+            query?: never;
             header?: never;
             path: {
                 run_id: string;
@@ -4620,7 +4807,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Log"];
+                    "application/json": components["schemas"]["PinnedDefinition"];
                 };
             };
             /** @description The request cannot be taken as it is. */
@@ -5796,7 +5983,10 @@ export interface operations {
     };
     get_checkpoint: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A value with more bytes is left out; `bytes` says how many. */
+                max_bytes?: number;
+            };
             header?: never;
             path: {
                 run_id: string;
@@ -5885,6 +6075,8 @@ export interface operations {
             query?: {
                 /** @description RUN@NUMBER, or a number of this run; without it the one before. */
                 against?: string;
+                /** @description A value with more bytes is left out; `bytes` says how many. */
+                max_bytes?: number;
             };
             header?: never;
             path: {
@@ -5901,7 +6093,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["StateDiff"];
+                    "application/json": components["schemas"]["ShownDiff"];
                 };
             };
             /** @description The request cannot be taken as it is. */

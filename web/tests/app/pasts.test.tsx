@@ -27,9 +27,9 @@ describe("the head says the state, and offers what fits it", () => {
     ["completed", "Find the branch", "completed", []],
     ["failed", "Read the wiki", "failed", ["Retry"]],
     ["interrupted", "Build the image", "interrupted", ["Resume", "Stop"]],
-    ["awaiting", "Publish", "needs input", ["Pause", "Stop"]],
+    ["awaiting", "Publish", "needs input", ["Message", "Stop"]],
     ["retried", "Build", "completed", []],
-    ["forked", "inspection", "pending", ["Pause", "Stop"]],
+    ["forked", "inspection", "pending", ["Pause", "Message", "Stop"]],
     ["late_parent", "Reported after its child", "completed", []],
     ["unknown_types", "Types of their own", "completed", []],
   ] as const)("%s", async (past, title, state, controls) => {
@@ -38,7 +38,11 @@ describe("the head says the state, and offers what fits it", () => {
     const head = within(await findHead());
     expect(head.getByRole("heading", { level: 1 }).textContent).toBe(title);
     expect(head.getByText(state)).toBeTruthy();
-    expect(head.queryAllByRole("button").map((button) => button.textContent)).toEqual(controls);
+    const always = ["Fork", "Edit", "Pin", "Archive"];
+    expect(head.queryAllByRole("button").map((button) => button.textContent)).toEqual([
+      ...controls,
+      ...always,
+    ]);
   });
 });
 

@@ -27,3 +27,12 @@ export function formatCost(usd: string | number | null | undefined, complete = t
   const text = value !== 0 && Math.abs(value) < 0.01 ? BELOW_A_CENT.format(value) : FROM_A_CENT.format(value);
   return complete ? text : `≥ ${text}`;
 }
+
+const UNITS = ["bytes", "KB", "MB", "GB"];
+
+/** A size: `5.2 MB`. */
+export function formatBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+}

@@ -15,4 +15,18 @@ export const SCREENS: readonly Screen[] = [
   { path: "/", name: "Home", keys: "g h", part: lazy(() => import("./home/Home.tsx")) },
   { path: "/runs", name: "Runs", keys: "g r", part: lazy(() => import("./runs/Runs.tsx")) },
   { path: "/runs/:id", name: "Run", inner: true, part: lazy(() => import("./run/RunScreen.tsx")) },
+  {
+    path: "/workflows",
+    name: "Workflows",
+    keys: "g w",
+    part: lazy(() => import("./workflows/Workflows.tsx")),
+  },
+  { path: "/threads", name: "Threads", keys: "g t", part: lazy(() => import("./threads/Threads.tsx")) },
+  {
+    path: "/threads/:id",
+    name: "Thread",
+    inner: true,
+    part: lazy(() => import("./threads/ThreadScreen.tsx")),
+  },
+  { path: "/settings", name: "Settings", keys: "g s", part: lazy(() => import("./settings/Settings.tsx")) },
 ];

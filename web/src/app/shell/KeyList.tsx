@@ -1,3 +1,4 @@
+import { Link } from "wouter";
 import { Dialog } from "../design/Dialog.tsx";
 import styles from "./KeyList.module.css";
 import { changeSettings, useSettings } from "./settings.ts";
@@ -45,6 +46,9 @@ export function KeyList({ open, onClose }: { open: boolean; onClose: () => void 
           <option value="contrast">High contrast</option>
         </select>
       </label>
+      <Link href="/settings" onClick={onClose}>
+        All settings, and other keys
+      </Link>
     </Dialog>
   );
 }

@@ -6,8 +6,10 @@ import { Notice } from "../design/Notice.tsx";
 import { SCREENS } from "../screens/table.ts";
 import { ConnectionBanner, ConnectionState } from "./ConnectionState.tsx";
 import { KeyList } from "./KeyList.tsx";
+import { useNotifications } from "./notifications.ts";
 import { Palette } from "./Palette.tsx";
 import styles from "./Shell.module.css";
+import { listenToOtherTabs } from "./settings.ts";
 import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
 
 /** What is around every screen: navigation, connection, palette and keys. */
@@ -16,7 +18,9 @@ export function Shell() {
   const [open, setOpen] = useState<"palette" | "keys" | null>(null);
   const main = useRef<HTMLElement>(null);
   useEffect(listenToKeys, []);
+  useEffect(listenToOtherTabs, []);
   useTitleOfAttention();
+  useNotifications((runId) => navigate(`/runs/${encodeURIComponent(runId)}`));
   const goTo: Shortcut[] = SCREENS.flatMap(({ keys, path: to, name }) =>
     keys === undefined ? [] : [{ keys, does: `Go to ${name}`, act: () => navigate(to) }],
   );

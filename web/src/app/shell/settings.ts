@@ -5,10 +5,14 @@ export interface Settings {
   theme: "system" | "light" | "dark" | "contrast";
   /** Single keys do something. Who dictates, or mistypes often, turns it off. */
   shortcuts: boolean;
+  /** Other keys than those that are given, by these; "" is none. */
+  keys: Readonly<Record<string, string>>;
+  /** The browser tells of what needs a person while nobody looks at the page. */
+  notifications: boolean;
 }
 
 const KEY = "runstone.settings";
-const DEFAULTS: Settings = { theme: "system", shortcuts: true };
+const DEFAULTS: Settings = { theme: "system", shortcuts: true, keys: {}, notifications: false };
 const listeners = new Set<() => void>();
 let current: Settings | null = null;
 
@@ -25,10 +29,24 @@ export function changeSettings(change: Partial<Settings>): void {
 }
 
 export function useSettings(): Settings {
-  return useSyncExternalStore((told) => {
-    listeners.add(told);
-    return () => listeners.delete(told);
-  }, settings);
+  return useSyncExternalStore(listen, settings);
+}
+
+function listen(told: () => void): () => void {
+  listeners.add(told);
+  return () => listeners.delete(told);
+}
+
+/** Has what another tab of this browser changed take effect here, too; gives what ends it. */
+export function listenToOtherTabs(): () => void {
+  const changed = (event: StorageEvent) => {
+    if (event.key !== KEY && event.key !== null) return;
+    current = null;
+    applyTheme();
+    for (const listener of listeners) listener();
+  };
+  window.addEventListener("storage", changed);
+  return () => window.removeEventListener("storage", changed);
 }
 
 /** Sets the theme on the page; before the first paint, too. */

@@ -14,9 +14,13 @@ const PAUSE_MS = 1_200;
 let prefix = "";
 let prefixAt = 0;
 
-/** All that there are now, for the list of keys. */
+/** All that there are now, for the list of keys; with the keys that the person chose for them. */
 export function shortcuts(): Shortcut[] {
-  return [...active].flat();
+  const { keys } = settings();
+  return [...active]
+    .flat()
+    .map((one) => ({ ...one, keys: keys[one.keys] ?? one.keys }))
+    .filter((one) => one.keys !== "");
 }
 
 /** Makes these keys do something while the component is there; off while something is typed into. */

@@ -12,6 +12,8 @@ export interface RunsQuery {
   parent_id?: string;
   root_id?: string;
   thread_id?: string;
+  worker_thread_id?: string;
+  forked_from?: string;
   labels?: Readonly<Record<string, string>>;
   created_from?: string;
   created_to?: string;
@@ -23,6 +25,15 @@ export interface RunsQuery {
   sort?: "updated" | "created" | "ended" | "duration" | "cost";
   order?: "asc" | "desc";
   limit?: number;
+}
+
+/** What people give a run; labels are all of them. */
+export interface RunChange {
+  id: string;
+  title?: string;
+  labels?: Record<string, string>;
+  pinned?: boolean;
+  archived?: boolean;
 }
 
 export type RunCounts = Partial<Record<Bucket, number>> & { total?: number };
@@ -57,6 +68,10 @@ export const runsApi = runstoneApi.injectEndpoints({
     getRun: build.query<Run, string>({
       query: (id) => `/runs/${segment(id)}`,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
+    }),
+    changeRun: build.mutation<Run, RunChange>({
+      query: ({ id, ...change }) => ({ url: `/runs/${segment(id)}`, method: "PATCH", body: change }),
+      invalidatesTags: (_done, _error, { id }) => [{ type: "Run", id }, "Runs"],
     }),
     getTree: build.query<Run[], string>({
       query: (id) => `/runs/${segment(id)}/tree`,
@@ -95,6 +110,7 @@ export const {
   useGetRunsInfiniteQuery,
   useGetRunCountsQuery,
   useGetRunQuery,
+  useChangeRunMutation,
   useGetTreeQuery,
   useGetMetaQuery,
   useGetTelemetryQuery,

@@ -1,4 +1,6 @@
 import { useCallback, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
+import { useSelector } from "react-redux";
+import { selectConnection } from "../api/connection.ts";
 import type { RunLog } from "../events/log.ts";
 import type { Gap } from "../events/store.ts";
 import { type ToolCall, toolCallsOf } from "../folds/toolCalls.ts";
@@ -9,6 +11,12 @@ export function useLiveLedger(): LiveLedger {
   const live = useContext(LiveContext);
   if (live === null) throw new Error("a RunstoneProvider is needed above");
   return live;
+}
+
+/** The whole address of a path of the API, for what a browser fetches by itself. */
+export function useApiAddress(path: string): string {
+  const { baseUrl } = useSelector(selectConnection);
+  return `${baseUrl}${path}`;
 }
 
 /** A run's log as of now. The log itself is the same object always; `version` says that it grew. */

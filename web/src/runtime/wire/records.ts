@@ -122,6 +122,8 @@ export interface InputRequest {
   response_schema: unknown;
   /** Any JSON values. */
   choices: unknown[] | null;
+  /** What it is taken as when it expires; absent where there is nothing. */
+  default?: unknown;
   expires_at: string | null;
   status: "open" | "answered" | "expired" | "withdrawn";
   response: unknown;
@@ -176,7 +178,106 @@ export interface Meta {
   version: string;
   api: string;
   capabilities: string[];
+  trusted?: boolean;
   as_of: string;
+  oldest?: string;
+}
+
+/** A registered agent or workflow. */
+export interface Definition {
+  name: string;
+  version: string;
+  kind: "agent" | "workflow";
+  form: string;
+  about: string;
+  /** A JSON Schema; null: any JSON. */
+  input_schema: unknown;
+  input_fields: Record<string, string> | null;
+  secret_fields: string[];
+  phases: PlannedPhase[] | null;
+}
+
+export interface PlannedPhase {
+  name: string;
+  agent?: string;
+  depends_on?: string[];
+  for_each?: string;
+  concurrency?: number;
+  on_failure?: string;
+}
+
+/** A saved state of a run. */
+export interface Checkpoint {
+  run_id: string;
+  number: number;
+  attempt: number;
+  label: string | null;
+  state_ref: string;
+  definition_hash: string | null;
+  parent: number | null;
+  created_at: string;
+  stored_bytes: number;
+}
+
+/** A value that may be large: with `cut` it was left out, and `ref` says where its bytes are. */
+export interface StoredValue {
+  value: unknown;
+  bytes?: number;
+  ref?: string;
+  cut?: boolean;
+}
+
+export interface StateChange {
+  action: "added" | "removed" | "changed" | "moved";
+  path: string;
+  moved_to?: string;
+  before?: unknown;
+  after?: unknown;
+  before_bytes?: number;
+  after_bytes?: number;
+  text?: string[];
+}
+
+export interface StateDiff {
+  changes: StateChange[];
+  more?: boolean;
+}
+
+export interface PlanEntry {
+  kind: string;
+  name: string;
+  key: string | null;
+  phase: string | null;
+  child_run_id: string | null;
+  status: string | null;
+  tokens: number;
+  cost_usd: string;
+  parent_run_id: string | null;
+}
+
+/** What a resume or a fork would reuse, run again and start. */
+export interface Plan {
+  run_id: string;
+  status: string;
+  reuse: PlanEntry[];
+  rerun: PlanEntry[];
+  start: PlanEntry[];
+  raised: PlanEntry[];
+  superseded: PlanEntry[];
+  exact: boolean;
+  warnings: string[];
+  reused_tokens: number;
+  reused_cost_usd: string;
+}
+
+export interface Thread {
+  id: string;
+  title: string | null;
+  /** The run whose worker thread it is. */
+  run_id: string | null;
+  messages: number;
+  created_at: string;
+  updated_at: string;
 }
 
 /** A refusal, as in RFC 9457; `code` is stable and `hint` says what to do next. */

@@ -122,7 +122,7 @@ function HomeRow({ run, inputs }: { run: Run; inputs: readonly InputRequest[] })
       </div>
       {lineOf(run) === "" || inputs.length > 0 ? null : <p className={styles.line}>{lineOf(run)}</p>}
       {inputs.map((input) => (
-        <Question key={input.id} input={input} />
+        <Question key={input.id} input={input} asker={run.agent_id ?? run.definition_id} />
       ))}
     </li>
   );

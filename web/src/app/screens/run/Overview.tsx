@@ -1,10 +1,18 @@
-import { type Run, type ToolCall, useGetRunInputsQuery, useToolCalls } from "@runstone/react";
+import {
+  type InputRequest,
+  type Run,
+  type ToolCall,
+  useGetRunInputsQuery,
+  useGetRunsInfiniteQuery,
+  useToolCalls,
+} from "@runstone/react";
+import { useRef } from "react";
 import { LongText } from "../../design/LongText.tsx";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { visible } from "../../format/visible.ts";
 import { Question } from "../../questions/Question.tsx";
-import { Facts } from "./Facts.tsx";
+import { Facts, RunLink } from "./Facts.tsx";
 import styles from "./Overview.module.css";
 
 /** How many of the newest calls are listed; the events have them all. */
@@ -14,13 +22,23 @@ const CALLS_SHOWN = 50;
 export default function Overview({ run }: { run: Run }) {
   const { data: inputs } = useGetRunInputsQuery(run.id);
   const calls = useToolCalls(run.id, run.status);
-  const open = (inputs?.items ?? []).filter((input) => input.status === "open");
+  // What was open when the page was opened stays in its place: it says who answered, and what was not sent.
+  const seen = useRef<Set<string>>(new Set());
+  for (const input of inputs?.items ?? []) if (input.status === "open") seen.current.add(input.id);
+  const open = (inputs?.items ?? []).filter((input) => seen.current.has(input.id));
+  const settled = (inputs?.items ?? []).filter((input) => !seen.current.has(input.id));
   return (
     <div className={styles.overview}>
       <div className={styles.main}>
-        {open.map((input) => (
-          <Question key={input.id} input={input} />
+        {open.map((input, index) => (
+          <Question
+            key={input.id}
+            input={input}
+            asker={run.agent_id ?? run.definition_id}
+            keys={index === 0}
+          />
         ))}
+        {settled.length === 0 ? null : <Answered inputs={settled} />}
         {run.error === null ? null : (
           <section className={styles.error} aria-label="Error">
             <h2>{String(run.error.type ?? run.error.code ?? "Error")}</h2>
@@ -43,8 +61,44 @@ export default function Overview({ run }: { run: Run }) {
       </div>
       <section className={styles.side} aria-label="Facts">
         <Facts run={run} />
+        <Forks runId={run.id} />
       </section>
     </div>
+  );
+}
+
+/** So many forks are named; the rest is in the list. */
+const FORKS_SHOWN = 3;
+
+/** The runs that were forked from this one. */
+function Forks({ runId }: { runId: string }) {
+  const { data } = useGetRunsInfiniteQuery({ forked_from: runId, limit: FORKS_SHOWN + 1 });
+  const forks = data?.pages[0]?.items ?? [];
+  if (forks.length === 0) return null;
+  return (
+    <p>
+      Forked to{" "}
+      {forks.slice(0, FORKS_SHOWN).map((fork) => (
+        <span key={fork.id}>
+          <RunLink id={fork.id} />{" "}
+        </span>
+      ))}
+      {forks.length > FORKS_SHOWN ? "and more" : ""}
+    </p>
+  );
+}
+
+/** The questions that were answered before: who said what. */
+function Answered({ inputs }: { inputs: readonly InputRequest[] }) {
+  return (
+    <details className={styles.answered}>
+      <summary>
+        {inputs.length === 1 ? "1 question that is settled" : `${inputs.length} questions that are settled`}
+      </summary>
+      {inputs.map((input) => (
+        <Question key={input.id} input={input} />
+      ))}
+    </details>
   );
 }
 

@@ -9,9 +9,9 @@ import { livenessOf, nameOf } from "../../format/runs.ts";
 import { visible } from "../../format/visible.ts";
 import { text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { Controls } from "../../orders/Controls.tsx";
 import { useShortcuts } from "../../shell/shortcuts.ts";
 import { Cost, Elapsed } from "../runs/columns.tsx";
-import { Controls } from "./Controls.tsx";
 import { RunLink } from "./Facts.tsx";
 import styles from "./RunScreen.module.css";
 import { RUN_TABS } from "./tabs.ts";
@@ -76,7 +76,7 @@ function Head({ run }: { run: Run }) {
     <header className={styles.head}>
       <div className={styles.line}>
         <StatusBadge status={run.status} />
-        <h1 className={styles.title}>{nameOf(run)}</h1>
+        <h1 className={styles.title}>{visible(nameOf(run))}</h1>
       </div>
       <div className={styles.facts}>
         {run.status_reason === null ? null : (
@@ -98,6 +98,7 @@ function Head({ run }: { run: Run }) {
             forked from <RunLink id={run.forked_from} />
           </span>
         )}
+        {run.archived ? <span>archived</span> : null}
       </div>
       <Controls run={run} />
     </header>

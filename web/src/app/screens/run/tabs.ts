@@ -15,4 +15,12 @@ export const RUN_TABS: readonly [RunTab, ...RunTab[]] = [
   { id: "overview", name: "Overview", part: lazy(() => import("./Overview.tsx")) },
   { id: "events", name: "Events", part: lazy(() => import("./Events.tsx")) },
   { id: "tree", name: "Tree", part: lazy(() => import("./Tree.tsx")) },
+  { id: "checkpoints", name: "Checkpoints", part: lazy(() => import("./checkpoints/Checkpoints.tsx")) },
+  { id: "values", name: "Input & result", part: lazy(() => import("./values/Values.tsx")) },
+  {
+    id: "logs",
+    name: "Logs",
+    part: lazy(() => import("./values/Logs.tsx")),
+    fits: (run) => run.worker_thread_id !== null,
+  },
 ];

@@ -31,7 +31,7 @@ export function Peek({ runId, onClose }: { runId: string; onClose: () => void })
           {(inputs?.items ?? [])
             .filter((input) => input.status === "open")
             .map((input) => (
-              <Question key={input.id} input={input} />
+              <Question key={input.id} input={input} asker={run.agent_id ?? run.definition_id} />
             ))}
           <Facts run={run} />
         </>

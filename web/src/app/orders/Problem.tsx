@@ -1,0 +1,13 @@
+import type { ApiError } from "@runstone/react";
+import styles from "./Controls.module.css";
+
+/** Why the server said no, and what to do instead. */
+export function Problem({ error }: { error: unknown }) {
+  if (error === undefined) return null;
+  const { detail, hint } = error as Partial<ApiError>;
+  return (
+    <p role="alert" className={styles.error}>
+      {detail ?? "The server's answer could not be read."} {hint}
+    </p>
+  );
+}
