@@ -37,7 +37,7 @@ def _two(ledger: "Ledger", a: str, b: str | None) -> tuple[AgentRun, AgentRun]:
                 hint=f"name another run to compare it with: runstone runs diff {a} OTHER",
                 run_id=run.forked_from,
             ) from error
-    forks = ledger.list_runs(forked_from=run.id, sort="created", limit=1).items
+    forks = ledger.list_runs(forked_from=run.id, sort="created", archived=None, limit=1).items
     if not forks:
         raise InvalidInput(
             f"run {a} is no fork and has none", hint=f"name two runs: runstone runs diff {a} OTHER"

@@ -46,9 +46,9 @@ class Progress(NamedTuple):
 def look(ledger: Ledger, run_id: str) -> Progress:
     """Reads how the run gets on. Raises `NotFound`."""
     run = ledger.get_run(run_id)
-    buckets = ledger.counts(parent_id=run_id)
+    buckets = ledger.counts(parent_id=run_id, archived=None)
     running = ledger.list_runs(
-        parent_id=run_id, status="running", limit=200, sort="created", order="asc"
+        parent_id=run_id, status="running", archived=None, limit=200, sort="created", order="asc"
     ).items
     telemetry = ledger.telemetry(run_id)
     children = Counts(

@@ -12,6 +12,7 @@ from runstone.cli.command import Group, Root
 from runstone.cli.comparing import diff
 from runstone.cli.definitions import agents, workflows
 from runstone.cli.doctor import doctor
+from runstone.cli.editing import edit
 from runstone.cli.exec import exec_
 from runstone.cli.execute import plan, resume, run
 from runstone.cli.export import export, import_
@@ -60,7 +61,7 @@ _VERBS: tuple[click.Command, ...] = (
         fork,
         diff,
     ),
-    *(orders.rm, runs.search, checkpoints, state, diff_state),
+    *(edit, orders.rm, runs.search, checkpoints, state, diff_state),
 )
 _NOUNS: tuple[click.Command, ...] = (
     *(

@@ -7,8 +7,9 @@ from typing import Any, Final
 import click
 
 from runstone.cli import event_lines, questions, run_detail, run_sections, run_tables
-from runstone.cli.arguments import RunId
+from runstone.cli.arguments import RunId, labels_of
 from runstone.cli.command import Command, with_any_session
+from runstone.cli.days import Since
 from runstone.cli.living import living
 from runstone.cli.options import PAGE, with_options
 from runstone.cli.progress import settled
@@ -21,12 +22,16 @@ from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Page, Totals
 from runstone.domain.runs import BUCKETS, RUN_KINDS, STATUSES
 from runstone.ledger import Ledger
+from runstone.store.lists import SORTS
 
 _EMPTY = "no runs yet; start one: runstone run repo-audit path=."
 Spent = dict[str, tuple[Totals, Totals]]
 NOTHING: Final = (Totals(), Totals())
 
-_NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
+_NARROWING = (
+    *("status", "bucket", "kind", "agent_id", "parent_id", "thread_id", "definition_id", "labels", "q"),
+    *("updated_from", "ended_from", "pinned", "archived"),
+)
 
 
 @click.command("list", cls=Command)
@@ -57,11 +62,26 @@ _NARROWING = ("status", "bucket", "kind", "agent_id", "parent_id", "thread_id")
     help="Children and superseded runs, too; else top-level runs, or what a filter finds.",
 )
 @click.option(
+    "--workflow", "definition_id", multiple=True, metavar="NAME", help="Only runs of this workflow."
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only runs with this label.")
+@click.option(
+    "-q", "--query", "q", metavar="WORDS", help="Only runs with these words in titles, errors or messages."
+)
+@click.option(
+    "--since", "updated_from", type=Since(), help="Only runs changed since: 2026-11-01, 7d or 12h; in UTC."
+)
+@click.option(
+    "--ended-since", "ended_from", type=Since(), help="Only runs that ended since, in the same forms."
+)
+@click.option("--pinned", is_flag=True, help="Only pinned runs.")
+@click.option("--archived", is_flag=True, help="Runs in the archive, which are left out else.")
+@click.option(
     "--sort",
-    type=click.Choice(["updated", "created"]),
+    type=click.Choice(tuple(SORTS)),
     default="updated",
     show_default=True,
-    help="By which time.",
+    help="By time, duration or cost, the latest or largest first.",
 )
 @with_options(PAGE)
 @with_any_session
@@ -75,6 +95,7 @@ def list_(session: Session, parent: str | None, every: bool, **options: Any) -> 
     limit, cursor, sort = (options.pop(name) for name in ("limit", "cursor", "sort"))
     with session.reading() as ledger:
         filters: dict[str, Any] = {name: value or None for name, value in options.items()}
+        filters |= {"labels": labels_of(options["labels"]) or None, "archived": options["archived"]}
         if parent is not None:
             filters["parent_id"] = ledger.resolve(parent)
         narrowed = any(filters.get(name) for name in _NARROWING)
@@ -156,7 +177,7 @@ def read_detail(ledger: Ledger, run_id: str) -> RunDetail:
     return RunDetail(
         run=run,
         telemetry=ledger.telemetry(run_id),
-        children=ledger.counts(parent_id=run_id),
+        children=ledger.counts(parent_id=run_id, archived=None),
         attempts=ledger.attempts(run_id),
         phases=ledger.phases(run_id) if run.kind == "workflow" else [],
         processes=processes,
