@@ -13,6 +13,7 @@ from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
 from runstone.server import document, guards, problems
 from runstone.server.bodies import MeasuredRequest
+from runstone.server.kept import KeptPages
 from runstone.server.parts import Aside, Parts, provided
 from runstone.server.routes import (
     agui,
@@ -82,7 +83,7 @@ def parts_of(ledger: Ledger, settings: Settings, registry: Registry | None, *, p
     return Parts(
         ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Aside("runstone-read"),
         writes=Aside("runstone-write"), engine=Engine(ledger, registry, slots=slots), stopping=stopping,
-        hub=Hub(ledger.reader, ledger.signals, stopping),
+        hub=Hub(ledger.reader, ledger.signals, stopping), pages=KeptPages(ledger.reader),
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def routed(parts: Parts, *, describing: bool = False) -> Litestar:
         guards=[guards.check],
         request_class=MeasuredRequest,
         openapi_config=_DESCRIBING if describing else None,
-        state=State({"max_json_depth": parts.settings.max_json_depth}),
+        state=State({"max_json_depth": parts.settings.max_json_depth, "pages": parts.pages}),
         logging_config=None,
         debug=False,
     )
@@ -121,6 +122,6 @@ def described() -> dict[str, Any]:
     nothing: Any = None
     parts = Parts(
         ledger=nothing, settings=Settings(), tokens=nothing, codes=nothing, port=0, engine=nothing, reads=nothing,
-        writes=nothing, stopping=nothing, hub=nothing,
+        writes=nothing, stopping=nothing, hub=nothing, pages=nothing,
     )  # fmt: skip
     return document.document(routed(parts, describing=True))

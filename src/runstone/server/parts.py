@@ -10,6 +10,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
 from runstone.ledger import Ledger
+from runstone.server.kept import KeptPages
 from runstone.server.running import Engine
 from runstone.server.security.sessions import Codes
 from runstone.server.security.tokens import Tokens
@@ -51,6 +52,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Of their own, so that a ledger that another process holds keeps no reader waiting."""
     hub: Hub
     """Reads the ledger for all who follow it."""
+    pages: KeptPages
     stopping: asyncio.Event
     """Set when the server is about to end; streams end then."""
 

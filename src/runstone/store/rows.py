@@ -27,6 +27,13 @@ def json_or_none(text: str | None) -> Any:
 
 def run(row: Row) -> AgentRun:
     """A run from the columns of `run_columns`."""
+    if row[1] == "workflow":
+        return WorkflowRun(**run_fields(row), definition_id=row[34], definition_hash=row[35])
+    return AgentRun(**run_fields(row))
+
+
+def run_fields(row: Row) -> dict[str, Any]:
+    """The fields of a run's record, those of workflows left out."""
     fields: dict[str, Any] = {
         "id": row[0], "kind": row[1], "parent_run_id": row[2], "root_run_id": row[3], "depth": row[4],
         "forked_from": row[5], "parent_thread_id": row[6], "agent_id": row[7], "agent_version": row[8], "title": row[9],
@@ -41,9 +48,7 @@ def run(row: Row) -> AgentRun:
     }  # fmt: skip
     if fields["status"] == "interrupted" and fields["status_reason"] is None:
         fields["status_reason"] = "no live lease"
-    if row[1] == "workflow":
-        return WorkflowRun(**fields, definition_id=row[34], definition_hash=row[35])
-    return AgentRun(**fields)
+    return fields
 
 
 def attempt(run_id: str, row: Row) -> Attempt:

@@ -9,18 +9,22 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from runstone.domain.records import Attempt, JournalEntry, Message, TreeNode
 from runstone.errors import InvalidInput
 from runstone.ledger import Ledger
-from runstone.server.bodies import tagged
+from runstone.server.bodies import encode, tagged
 from runstone.server.etags import require_match
 from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, once
+from runstone.server.kept import Made, again, answer
 from runstone.server.parts import AllParts, LedgerPart, ReadsPart
 from runstone.server.routes.asked import FILTERS, LABELLED, FiltersPart
 from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
 from runstone.server.shapes.phases import Phase, phases_of
 from runstone.server.shapes.runs import Run, run_of
-from runstone.server.shapes.shown import ShownRun, etag_of_shown, shown_run, shown_runs
+from runstone.server.shapes.shown import ShownRun, encoded_runs, etag_of_shown, shown_run
 from runstone.server.shapes.totals import TelemetryShape, TotalsShape, telemetry_of, totals_of
+from runstone.store import lists
+from runstone.store.base import Row
+from runstone.store.reads import Reader
 from runstone.store.writes.lifecycle import UpdateRun
 
 
@@ -73,11 +77,11 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     """The `after` of the next page; null at the end."""
 
 
-@get("/", summary="List runs", dependencies=FILTERS, opt=LABELLED)
+@get("/", summary="List runs", dependencies=FILTERS, opt=LABELLED, before_request=again)
 async def list_runs(
     *,
-    ledger: LedgerPart,
-    reads: ReadsPart,
+    request: Request[Any, Any, Any],
+    parts: AllParts,
     filters: FiltersPart,
     sort: Annotated[Literal["updated", "created", "ended", "duration", "cost"], QueryParameter()] = "updated",
     order: Annotated[Literal["desc", "asc"], QueryParameter()] = "desc",
@@ -86,16 +90,27 @@ async def list_runs(
     ] = True,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, QueryParameter(description="From the page before.")] = None,
-) -> PageOf[ShownRun]:
+) -> Response[PageOf[ShownRun]]:
     """A page of runs, those that changed last first. Unknown ends, durations and costs come last in both orders."""
     more = {"sort": sort, "order": order, "superseded": superseded, "limit": limit, "cursor": cursor}
-    return await reads(_page, ledger, {**filters, **more})
+    standing = parts.pages.standing()
+    made = await parts.reads(page_of, parts.ledger.reader, filters, more)
+    parts.pages.keep(request.scope["query_string"], standing, made)
+    return answer(made.body)
 
 
-def _page(ledger: Ledger, asked: dict[str, Any]) -> PageOf[ShownRun]:
-    found = ledger.list_runs(**asked)
-    items = shown_runs(ledger.reader, found)
-    return PageOf(items=items, next_cursor=found.next_cursor, as_of=str(found.as_of))
+def page_of(reader: Reader, filters: dict[str, Any], more: dict[str, Any]) -> Made:
+    """A page as JSON, of one moment, and until when it stands if nothing is written."""
+    now, moments = reader.now(), list[int]()
+
+    def make(rows: list[Row]) -> list[msgspec.Raw]:
+        items, until = encoded_runs(reader, rows, since=now)
+        moments.extend(() if until is None else (until,))
+        return items
+
+    found = lists.read_page(reader, filters, make, **more)
+    body = encode(PageOf(items=found.items, next_cursor=found.next_cursor, as_of=str(found.as_of)))
+    return Made(body=body, until=min(moments, default=None))
 
 
 class BucketCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +139,7 @@ async def get_run(
     ] = None,
 ) -> Response[ShownRun]:
     """The run. With the ETag of an earlier answer in If-None-Match, 304 while it is the same."""
-    run = shown_run(ledger.reader, ledger.get_run(run_id))
+    run = shown_run(ledger.reader, run_id)
     return tagged(request, run, etag_of_shown(run))
 
 
@@ -144,7 +159,7 @@ async def change_run(
         raise InvalidInput("there is nothing to change in the body")
     effect = Effect(
         UpdateRun, lambda reader, _: run_of(reader.runs.get(run_id)), status=200,
-        require=lambda reader: require_match(request, etag_of_shown(shown_run(reader, reader.runs.get(run_id)))),
+        require=lambda reader: require_match(request, etag_of_shown(shown_run(reader, run_id))),
     )  # fmt: skip
     ledger = parts.ledger
     return await parts.writes(

@@ -3,6 +3,15 @@
 from runstone.store.lists.counts import count_by_bucket
 from runstone.store.lists.filters import Filter, Moment
 from runstone.store.lists.filters import plain as plain_filters
-from runstone.store.lists.pages import MAX_PAGE, SORTS, list_runs
+from runstone.store.lists.pages import MAX_PAGE, SORTS, list_runs, read_page
 
-__all__ = ["MAX_PAGE", "SORTS", "Filter", "Moment", "count_by_bucket", "list_runs", "plain_filters"]
+__all__ = [
+    "MAX_PAGE",
+    "SORTS",
+    "Filter",
+    "Moment",
+    "count_by_bucket",
+    "list_runs",
+    "plain_filters",
+    "read_page",
+]

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ from runstone.store.lists.cursors import Place
 from runstone.store.lists.filters import Wanted
 from runstone.store.reads import Reader
 
+T = TypeVar("T")
 MAX_PAGE: Final = 1_000
 
 MAX_ARMS: Final = 16
@@ -55,6 +57,22 @@ def list_runs(
 
     Runs without an end, a duration or a known cost come last in those orders, whichever way they go.
     """
+    more: dict[str, Any] = {"sort": sort, "order": order, "limit": limit, "cursor": cursor}
+    return read_page(reader, asked, lambda found: [*map(rows.run, found)], superseded=superseded, **more)
+
+
+def read_page(
+    reader: Reader,
+    asked: dict[str, Any],
+    make: Callable[[list[Row]], list[T]],
+    *,
+    sort: str = "updated",
+    order: str = "desc",
+    limit: int = 50,
+    cursor: str | None = None,
+    superseded: bool = True,
+) -> Page[T]:
+    """As `list_runs`, of what `make` makes of the rows of `run_columns`; what it reads is of the same moment."""
     if sort not in SORTS or order not in ("asc", "desc"):
         raise InvalidInput(f"sort is one of {', '.join(SORTS)} and order asc or desc, not {sort!r} {order!r}")
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
@@ -68,9 +86,10 @@ def list_runs(
         among = candidates.find(reader, wanted, sort=sort, texts=texts)
         step = _Step(reader, wanted, sort, order, limit + 1)
         found = step.walk(place) if among.keys is None else step.among(among.keys, place)
+        items = make(found[:limit])
     last = found[limit - 1] if len(found) > limit else None
     after = None if last is None else cursors.write(form, Place(_value(sort, last), last[_PK], texts))
-    return Page(items=[rows.run(row) for row in found[:limit]], next_cursor=after, as_of=as_of)
+    return Page(items=items, next_cursor=after, as_of=as_of)
 
 
 def _value(sort: str, row: Row) -> int | None:

@@ -61,10 +61,14 @@ class Runs:
 
     def get(self, run_id: str) -> AgentRun:
         """The run. Raises `NotFound`."""
+        return rows.run(self.row(run_id))
+
+    def row(self, run_id: str) -> Row:
+        """The run's columns. Raises `NotFound`."""
         found = self.rows("r.run_id = :run_id", run_id=asked_id("a run's id", run_id))
         if not found:
             raise NotFound(f"there is no run {run_id}", run_id=run_id)
-        return rows.run(found[0])
+        return found[0]
 
     def children(self, run_id: str) -> list[AgentRun]:
         """The children of a run, in the order in which they were created."""

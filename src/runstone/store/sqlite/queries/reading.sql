@@ -139,11 +139,18 @@ FROM totals WHERE run IN (SELECT value FROM json_each(:runs)) GROUP BY run, scop
 SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
 
 -- name: beside_runs
--- Of each run of a JSON list of ids: when its lease ends, how many questions are open, and when it was last heard of.
-SELECT r.run_id, l.expires_at,
-  (SELECT count(*) FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
-  (SELECT e.at FROM events e WHERE e.run = r.id AND e.type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY e.seq DESC LIMIT 1)
-FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.run_id IN (SELECT value FROM json_each(:run_ids))
+-- Of each run of a JSON list of keys: how many questions are open, and, of one that had a process, when it was last heard of.
+SELECT r.id,
+  (SELECT count(*) FROM inputs q INDEXED BY inputs_open WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  CASE WHEN r.status IN ('running', 'interrupted') THEN
+    (SELECT e.at FROM events e WHERE e.run = r.id AND e.type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY e.seq DESC LIMIT 1) END
+FROM runs r WHERE r.id IN (SELECT value FROM json_each(:runs))
+
+-- name: next_change_by_time
+-- When a lease ends or a question expires next, by which a run is shown otherwise though nothing was written.
+SELECT min(at) FROM (
+  SELECT min(expires_at) AS at FROM leases WHERE expires_at >= :now
+  UNION ALL SELECT min(expires_at) FROM inputs INDEXED BY inputs_due WHERE status = 'open' AND expires_at >= :now)
 
 -- name: journal_of
 -- All that a run knows, with how its children stand, in one query. A fork knows, too, what a removed child had cost.
