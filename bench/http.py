@@ -25,6 +25,9 @@ from runstone.server.security.tokens import Tokens
 RUNS: Final = 500
 BATCH: Final = 100
 CONNECTIONS: Final = 4
+CROWD: Final = 32
+ANEW: Final = "/api/v1/runs?limit=50&updated_to=2100-01-01T00:00:00.{n}Z"
+"""The same runs by a query that nobody asked before, so that no page can be given again."""
 READERS: Final = 20
 
 _OURS: Final = """
@@ -49,6 +52,7 @@ async def take(request: Request) -> Response[bytes]:
     await request.body()
     return Response(page, media_type="application/json")
 found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP); found.bind(("127.0.0.1", 0))
+found.listen(512)
 print(found.getsockname()[1], flush=True)
 config = uvicorn.Config(Litestar([read, take], openapi_config=None), http="h11", log_config=None, access_log=False)
 asyncio.run(uvicorn.Server(config).serve(sockets=[found]))
@@ -60,9 +64,11 @@ class Target(NamedTuple):
 
     port: int
     path: str
+    """`{n}` in it is another number for each request."""
     token: str
     body: Callable[[int], bytes] | None = None
     times: list[float] | None = None
+    connections: int = CONNECTIONS
 
 
 def bench(pace: Pace) -> str:
@@ -88,10 +94,20 @@ def bench(pace: Pace) -> str:
 def _lines(
     ours: tuple[Target, Target], constants: tuple[Target, Target], folder: Path, pace: Pace
 ) -> Iterator[Result]:
-    names = ("page of 50 runs", "a constant page"), ("ingest of 100 events", "a constant answer")
-    for target, constant, (name, other) in zip(ours, constants, names, strict=True):
+    page, batch = ours
+    one, crowd = (constants[0]._replace(connections=count) for count in (1, CROWD))
+    lines: list[tuple[str, Target, Target, float | None]] = [
+        ("page of 50 runs", page, constants[0], 0.5),
+        ("the same, one connection", page._replace(times=None, connections=1), one, 0.5),
+        ("the same, 32 connections", page._replace(times=None, connections=CROWD), crowd, 0.5),
+        ("a page that none was asked for", page._replace(path=ANEW, times=None), constants[0], None),
+        ("ingest of 100 events", batch, constants[1], 0.5),
+    ]
+    for name, target, constant, aim in lines:
         pairs = alternate(partial(_rate, target, pace.seconds), partial(_rate, constant, pace.seconds), pace)
-        yield Result(name, pairs, "requests/s", 0.5, other)
+        yield Result(
+            name, pairs, "requests/s", aim, "a constant page" if target.body is None else "a constant answer"
+        )
     pairs = alternate(
         partial(_events_rate, ours[1], pace.seconds), partial(_in_process, folder, pace.seconds), pace
     )
@@ -172,15 +188,17 @@ async def _ask(target: Target, seconds: float) -> float:
     until = time.monotonic() + seconds
     times: list[float] = []
     method = "GET" if target.body is None else "POST"
-    head = f"{method} {target.path} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
+    head = f"Host: 127.0.0.1:{target.port}\r\n"
     head += f"Authorization: Bearer {target.token}\r\nContent-Type: application/json\r\n"
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
         while time.monotonic() < until:
-            data = b"" if target.body is None else target.body(next(_numbers))
+            number = next(_numbers)
+            data = b"" if target.body is None else target.body(number)
+            line = f"{method} {target.path.replace('{n}', f'{number % 10**6:06d}')} HTTP/1.1\r\n"
             began = time.monotonic()
-            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            writer.write(f"{line}{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
             got = await reader.readuntil(b"\r\n\r\n")
             assert b" 200 " in got.split(b"\r\n")[0], got
             length = int(got.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
@@ -188,7 +206,7 @@ async def _ask(target: Target, seconds: float) -> float:
             times.append(time.monotonic() - began)
         writer.close()
 
-    await asyncio.gather(*[one() for _ in range(CONNECTIONS)])
+    await asyncio.gather(*[one() for _ in range(target.connections)])
     if target.times is not None:
         target.times.extend(times)
     return len(times) / seconds

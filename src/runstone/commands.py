@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runstone.domain import codec, orders
 from runstone.domain.bounds import asked_id, bounded
 from runstone.domain.records import AgentRun, Command
+from runstone.domain.resume import ResumePolicy
 from runstone.domain.runs import ENDED
 from runstone.engine.ambient import COMMAND
 from runstone.errors import IllegalTransition, InvalidInput, ValueTooLarge
@@ -33,8 +34,13 @@ class Commands:
         by: str | None,
         reason: str | None,
         idempotency_key: str | None,
+        policy: ResumePolicy | None = None,
+        budget: dict[str, Any] | None = None,
     ) -> Command:
-        """Orders a run; stop, pause and resume reach all below it, too, where `scope` is subtree."""
+        """Orders a run; stop, pause and resume reach all below it, too, where `scope` is subtree.
+
+        `policy` and `budget` are for resume and retry: whoever takes the run goes on with it so, in any process.
+        """
         if verb not in orders.VERBS or scope not in ("run", "subtree"):
             known = ", ".join(orders.VERBS)
             raise InvalidInput(
@@ -44,7 +50,12 @@ class Commands:
             if text is not None:
                 bounded(name, text, 200)
         ledger = self._ledger
-        payload = self._payload(verb, scope, reason, message)
+        payload = self._payload(verb, scope, reason, message) | orders.how(verb, policy, budget)
+        if len(codec.encode(payload)) > codec.ROW_TEXT_BYTES:
+            raise ValueTooLarge(
+                f"an order to a run has at most {codec.ROW_TEXT_BYTES} bytes of JSON",
+                hint="put the long text into a file or a thread, and send where it is",
+            )
         by = None if by is None else ledger.core.redactor.text(by)
         run = ledger.get_run(asked_id("a run's id", run_id))
         if verb != "stop":
@@ -60,7 +71,7 @@ class Commands:
         return next(c for c in ledger.reader.commands.of(run_id) if c.id == first)
 
     def _payload(self, verb: str, scope: str, reason: str | None, message: str | None) -> dict[str, Any]:
-        """What the order's row says, cleaned. Raises `InvalidInput`, `ValueTooLarge`."""
+        """What the order's row says, cleaned. Raises `InvalidInput`."""
         core = self._ledger.core
         payload: dict[str, Any] = {"scope": scope} if verb in orders.CASCADE else {}
         if reason:
@@ -72,11 +83,6 @@ class Commands:
             if not message.strip():
                 raise InvalidInput("there is nothing in the message")
             payload["message"] = core.redactor.message(message)
-        if len(codec.encode(payload)) > codec.ROW_TEXT_BYTES:
-            raise ValueTooLarge(
-                f"a message to a run has at most {codec.ROW_TEXT_BYTES} bytes of JSON",
-                hint="put the long text into a file or a thread, and send where it is",
-            )
         return payload
 
     def _request(

@@ -9,6 +9,7 @@ from typing import Any
 
 from runstone.domain import budgets, codec
 from runstone.domain.observed import OPTION
+from runstone.domain.orders import how_of
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.domain.runs import RESUMABLE
@@ -157,17 +158,20 @@ async def resume(
 
     A completed run gives its stored result; a live one is waited for. With `attempt`, the number of the last one as the
     caller saw it, a run in which another has begun since is only waited for: of two callers that saw the same run, one
-    goes on with it, and both get what comes of it. `budget` replaces the run's. Values of secrets
-    are not stored, so they are given anew: `secrets`, or the environment. Raises as `run`
-    does, and `DefinitionChanged` where the policy refuses a changed definition.
+    goes on with it, and both get what comes of it. `budget` replaces the run's. Without `policy` or `budget` those of
+    the order that it waits to be taken for hold, if it has one. Values of secrets are not stored, so they are given
+    anew: `secrets`, or the environment. Raises as `run` does, and `DefinitionChanged` where the policy refuses a
+    changed definition.
     """
     if COMMAND in ledger.get_run(run_id).options:
         return await _resume_command(run_id, ledger)
     vault = Vault(ledger.core.redactor, secrets, ledger.core.secrets)
+    ordered = how_of(ledger.commands.list(run_id))
     tree = Tree(
-        registry=registry or default_registry(), policy=policy or ResumePolicy(), root_id=run_id, ended={},
-        vault=vault,
+        registry=registry or default_registry(), policy=policy or ordered.policy or ResumePolicy(), root_id=run_id,
+        ended={}, vault=vault,
     )  # fmt: skip
+    budget = ordered.budget if budget is None else budget
     return await _resume(ledger, tree, budget, slots, park_after_s, seen=attempt)
 
 

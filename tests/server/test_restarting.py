@@ -101,6 +101,27 @@ def test_a_run_that_was_queued_as_the_server_died_is_taken_by_the_next(tmp_path:
         assert client.get("/api/v1/runs/queued/result").json() == {"value": {"said": "late"}}
 
 
+def test_how_a_run_goes_on_is_in_its_order_and_outlives_the_server_that_took_it(tmp_path: Path) -> None:
+    import runstone
+
+    with process(tmp_path / "w") as (server, client):
+        client.post("/api/v1/runs", json={"name": "broken-team", "run_id": "mine"})
+        until(client, "/api/v1/runs/mine", lambda run: run["status"] == "failed")
+        server.kill()
+        server.wait(30)
+    with runstone.open(tmp_path / "w") as ledger:  # as the route does it, and no engine takes it
+        ledger.commands.give(
+            "mine", "retry", policy=runstone.ResumePolicy(failed="keep"), budget={"max_tokens": 77}, by="ana",
+            scope="subtree", reason=None, idempotency_key=None,
+        )  # fmt: skip
+        assert ledger.get_run("mine").status == "pending"
+    with process(tmp_path / "w") as (_, client):
+        ended = until(client, "/api/v1/runs/mine", lambda run: run["status"] == "failed")
+        assert (ended["attempt"], ended["options"]["budget"]) == (2, {"max_tokens": 77})
+        (_, child) = client.get("/api/v1/runs/mine/tree").json()["items"]
+        assert child["run"]["attempt"] == 1  # kept, where the default is to try it again
+
+
 def test_a_key_from_before_the_kill_is_still_known(tmp_path: Path) -> None:
     asked: dict[str, Any] = {
         "json": {"name": "echo", "input": {"text": "a"}},

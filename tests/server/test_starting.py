@@ -243,3 +243,14 @@ def test_what_cannot_be_gone_on_with_here_is_left_alone(running: Running, http: 
     answer = http.post("/api/v1/runs/r1/resume")
     assert (answer.status_code, answer.json()["code"]) == (404, "agent_not_found")
     assert running.ledger.get_run("r1").status == "failed"
+
+
+def test_the_policy_and_the_budget_of_a_resume_are_in_its_order(running: Running, http: httpx.Client) -> None:
+    http.post("/api/v1/runs", json={"name": "broken-team", "run_id": "r"})
+    running.until("r", "failed")
+    asked = {"policy": {"failed": "keep"}, "budget": {"max_tokens": 9}}
+    assert http.post("/api/v1/runs/r/resume", json=asked).status_code == 202
+    order = http.get("/api/v1/runs/r/commands").json()["items"][-1]
+    assert (order["verb"], order["payload"]["policy"]["failed"]) == ("retry", "keep")
+    assert order["payload"]["budget"] == {"max_tokens": 9}
+    assert running.until("r", "failed")["options"]["budget"] == {"max_tokens": 9}

@@ -16,6 +16,7 @@ from runstone.client.http import Http
 from runstone.client.reading import RemoteReads, new_key, questions_of
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Checkpoint, Command, Page, Totals
+from runstone.domain.resume import ResumePolicy
 from runstone.domain.state_diff import StateDiff, diff
 from runstone.errors import Misuse, NotFound
 
@@ -39,9 +40,12 @@ class RemoteCommands:
         by: str | None,
         reason: str | None,
         idempotency_key: str | None,
+        policy: ResumePolicy | None = None,
+        budget: dict[str, Any] | None = None,
     ) -> Command:
         """Orders a run. Who gave it is the token's name; `by` is not sent."""
-        body = {"verb": verb, "message": message, "scope": scope, "reason": reason}
+        body: dict[str, Any] = {"verb": verb, "message": message, "scope": scope, "reason": reason}
+        body |= {"policy": policy, "budget": budget}
         path = f"/runs/{segment(run_id)}/commands"
         return msgspec.convert(self._http.post(path, body, key=idempotency_key or new_key()), Command)
 

@@ -1,9 +1,15 @@
 """Orders to runs: which verbs there are, and which statuses each of them fits."""
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from runstone.domain import budgets
+from runstone.domain.records import Command
+from runstone.domain.resume import ResumePolicy
 from runstone.domain.runs import ENDED, STATUSES
-from runstone.errors import IllegalTransition
+from runstone.errors import IllegalTransition, InvalidInput
 
 VERBS: Final = ("stop", "pause", "resume", "retry", "steer")
 
@@ -71,3 +77,34 @@ def reason_of(verb: str, by: str | None, payload: dict[str, Any]) -> str:
         "retry": "tried again",
     }
     return str(payload.get("reason") or f"{done[verb]} by {by or 'a person'}")
+
+
+class How(NamedTuple):
+    """How a run is to be gone on with, as far as an order says."""
+
+    policy: ResumePolicy | None = None
+    budget: dict[str, Any] | None = None
+
+
+def how(verb: str, policy: ResumePolicy | None, budget: dict[str, Any] | None) -> dict[str, Any]:
+    """What an order keeps of it, so that it lasts until a process takes the run. Raises `InvalidInput`."""
+    found: dict[str, Any] = {}
+    if policy is not None:
+        found["policy"] = {**msgspec.structs.asdict(policy), "rerun": list(policy.rerun)}
+    if budget is not None:
+        found["budget"] = budgets.checked(budget)
+    if found and verb not in ("resume", "retry"):
+        raise InvalidInput(f"{verb} takes no policy and no budget")
+    return found
+
+
+def how_of(commands: Iterable[Command]) -> How:
+    """How the newest open order to go on says, of the orders to a run."""
+    known = How()
+    for order in commands:
+        if order.verb in QUEUED and order.status in ("requested", "acknowledged"):
+            policy = order.payload.get("policy")
+            known = How(
+                None if policy is None else msgspec.convert(policy, ResumePolicy), order.payload.get("budget")
+            )
+    return known

@@ -8,13 +8,10 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from runstone import config, execution
 from runstone.domain.records import AgentRun, WorkflowRun
-from runstone.domain.resume import ResumePolicy
 from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS
 from runstone.engine.registry import Registry
@@ -28,14 +25,6 @@ _END_S: Final = 4.0
 _log: Final = logging.getLogger("runstone.server")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """How a person wants a run gone on with. Kept in memory: what must last is in the order itself."""
-
-    policy: ResumePolicy | None = None
-    budget: dict[str, Any] | None = None
-    secrets: Mapping[str, str] | None = None
-
-
 class Engine:
     """Runs what is queued, in a thread of its own."""
 
@@ -43,7 +32,7 @@ class Engine:
         self._ledger = ledger
         self.registry = registry
         self._slots = slots or SLOTS
-        self._asked: dict[str, Asked] = {}
+        self._secrets: dict[str, Mapping[str, str]] = {}
         self._left: dict[str, int] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,14 +44,13 @@ class Engine:
         """Begins to take what is queued."""
         self._thread.start()
 
-    def ask(self, run_id: str, asked: Asked) -> None:
-        """Goes on with a queued run so; called before or after it is queued, from any thread."""
-        self._asked[run_id] = asked
-        self.look()
+    def keep_secrets(self, run_id: str, secrets: Mapping[str, str]) -> None:
+        """Values for a run that is about to be queued; in memory only, until it is taken."""
+        self._secrets[run_id] = secrets
 
     def forget(self, run_id: str) -> None:
-        """Takes `ask` back, where the run was not queued after all."""
-        self._asked.pop(run_id, None)
+        """Takes `keep_secrets` back, where the run was not queued after all."""
+        self._secrets.pop(run_id, None)
 
     def look(self) -> None:
         """Has it look for queued runs now; from any thread."""
@@ -133,11 +121,11 @@ class Engine:
         self.look()
 
     async def _go_on(self, run: AgentRun) -> None:
-        asked = self._asked.pop(run.id, Asked())
+        secrets = self._secrets.pop(run.id, None)
         try:
             await execution.resume(
-                run.id, ledger=self._ledger, registry=self.registry, attempt=run.attempt, policy=asked.policy,
-                budget=asked.budget, secrets=asked.secrets, slots=self._slots,
+                run.id, ledger=self._ledger, registry=self.registry, attempt=run.attempt, secrets=secrets,
+                slots=self._slots,
             )  # fmt: skip
         except RunOutcome:
             return  # its row says how it ended

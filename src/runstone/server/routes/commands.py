@@ -38,9 +38,11 @@ def _give(
     request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.GiveCommand
 ) -> Response[Any]:
     def act() -> None:
-        parts.ledger.command(
-            run_id, data.verb, data.message, scope=data.scope, by=request.user.name, reason=data.reason
-        )
+        parts.ledger.commands.give(
+            run_id, data.verb, data.message, scope=data.scope, by=request.user.name, reason=data.reason,
+            idempotency_key=None, policy=None if data.policy is None else data.policy.given(),
+            budget=None if data.budget is None else data.budget.given(),
+        )  # fmt: skip
         parts.engine.look()
 
     effect = Effect(

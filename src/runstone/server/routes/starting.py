@@ -15,7 +15,6 @@ from runstone.server.bodies import JSON, encode
 from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, EnginePart, LedgerPart, Parts, ReadsPart
-from runstone.server.running import Asked
 from runstone.server.shapes import bodies
 from runstone.server.shapes.plans import PlanShape, plan_of
 from runstone.server.shapes.runs import Run, run_of
@@ -36,7 +35,11 @@ async def start_run(
     data: JSONBody[bodies.StartRun],
     key: IdempotencyKey = None,
 ) -> Response[Run]:
-    """Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200)."""
+    """Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200).
+
+    Values of declared secrets are kept in memory until the run begins: where the server ends before, they are read from
+    its environment, or the run waits.
+    """
     return await parts.writes(_start, request, parts, data)
 
 
@@ -53,7 +56,7 @@ def _start(request: Request[Any, Any, Any], parts: Parts, data: bodies.StartRun)
             data.name, data.input, ledger=parts.ledger, registry=parts.engine.registry, run_id=data.run_id,
             title=data.title, labels=data.labels, thread_id=data.thread_id,
             budget=None if data.budget is None else data.budget.given(), by=request.user.name,
-            told=lambda run_id, secrets: parts.engine.ask(run_id, Asked(secrets=secrets)),
+            told=parts.engine.keep_secrets,
         )  # fmt: skip
         if not made.created:
             parts.engine.forget(made.run_id)
@@ -70,7 +73,11 @@ async def resume_run(
     data: JSONBody[bodies.ResumeRun | None] = None,
     key: IdempotencyKey = None,
 ) -> Response[Run]:
-    """Goes on without doing finished work again. A run that is under way or completed is given as it is (200)."""
+    """Goes on without doing finished work again. A run that is under way or completed is given as it is (200).
+
+    Policy and budget are part of the order, and hold whichever process takes the run. Secrets come from the server's
+    environment: their values are stored nowhere.
+    """
     return await parts.writes(_resume, request, parts, run_id, data or bodies.ResumeRun())
 
 
@@ -79,11 +86,14 @@ def _resume(
 ) -> Response[Any]:
     def act() -> None:
         run = parts.ledger.get_run(run_id)
-        policy = None if data.policy is None else _policy(data.policy)
+        policy = None if data.policy is None else data.policy.given()
         _check(parts, run, policy)
         budget = None if data.budget is None else data.budget.given()
-        parts.engine.ask(run_id, Asked(policy=policy, budget=budget))
-        parts.ledger.command(run_id, _VERBS[run.status], by=request.user.name)
+        parts.ledger.commands.give(
+            run_id, _VERBS[run.status], by=request.user.name, policy=policy, budget=budget, scope="subtree",
+            reason=None, idempotency_key=None,
+        )  # fmt: skip
+        parts.engine.look()
 
     parts.ledger.reconcile()
     run = parts.ledger.get_run(run_id)
@@ -122,11 +132,6 @@ def _require_here(parts: Parts, run: AgentRun) -> None:
         raise AgentNotFound(f"what run {run.id} came from is not registered in this workspace", run_id=run.id)
 
 
-def _policy(given: bodies.Policy) -> ResumePolicy:
-    fields = bodies.given(given)
-    return ResumePolicy(**{**fields, "rerun": tuple(given.rerun)})
-
-
 @get("/{run_id:str}/plan", summary="What a resume would do")
 async def get_plan(
     ledger: LedgerPart, reads: ReadsPart, engine: EnginePart, run_id: FromPath[str]
@@ -141,7 +146,7 @@ async def plan_resume(
 ) -> PlanShape:
     """As the plan by GET, by a policy of one's own. With `simulate` the workflow's code runs, so it takes control."""
     asked = data or bodies.PlanResume()
-    policy = None if asked.policy is None else _policy(asked.policy)
+    policy = None if asked.policy is None else asked.policy.given()
     found = await parts.reads(
         execution.plan, run_id, ledger=parts.ledger, policy=policy, registry=parts.engine.registry,
         simulate=asked.simulate,

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from runstone.domain.resume import ResumePolicy
+
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -71,18 +73,6 @@ class MarkSeen(Body, frozen=True):
     """A position: the `as_of` of what was shown, or the id of an event of the stream."""
 
 
-class GiveCommand(Body, frozen=True):
-    """An order to a run."""
-
-    verb: str
-    """stop, pause, resume, retry or steer."""
-    message: str | None = None
-    """What a run that is steered is told."""
-    scope: str = "subtree"
-    """run or subtree, for stop, pause and resume."""
-    reason: Annotated[str, msgspec.Meta(max_length=600)] | None = None
-
-
 class Policy(Body, frozen=True):
     """What a resume does with what it finds; see ResumePolicy in docs/reference/python.md."""
 
@@ -94,6 +84,26 @@ class Policy(Body, frozen=True):
     rerun: list[str] = []
     definition: str = "accept"
     max_attempts: int | None = None
+
+    def given(self) -> ResumePolicy:
+        """The policy. Raises `InvalidInput`."""
+        return ResumePolicy(**{**given(self), "rerun": tuple(self.rerun)})
+
+
+class GiveCommand(Body, frozen=True):
+    """An order to a run."""
+
+    verb: str
+    """stop, pause, resume, retry or steer."""
+    message: str | None = None
+    """What a run that is steered is told."""
+    scope: str = "subtree"
+    """run or subtree, for stop, pause and resume."""
+    reason: Annotated[str, msgspec.Meta(max_length=600)] | None = None
+    policy: Policy | None = None
+    """For resume and retry, as in a resume."""
+    budget: Budget | None = None
+    """For resume and retry: in place of the run's."""
 
 
 class ResumeRun(Body, frozen=True):
