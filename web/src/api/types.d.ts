@@ -40,6 +40,9 @@ export interface paths {
         /**
          * Start an agent or a workflow
          * @description Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200).
+         *
+         *     Values of declared secrets are kept in memory until the run begins: where the server ends before, they are read from
+         *     its environment, or the run waits.
          */
         post: operations["start_run"];
         delete?: never;
@@ -304,6 +307,9 @@ export interface paths {
         /**
          * Go on with a run
          * @description Goes on without doing finished work again. A run that is under way or completed is given as it is (200).
+         *
+         *     Policy and budget are part of the order, and hold whichever process takes the run. Secrets come from the server's
+         *     environment: their values are stored nowhere.
          */
         post: operations["resume_run"];
         delete?: never;
@@ -1862,6 +1868,16 @@ export interface components {
             scope: string;
             /** @default null */
             reason: string | null;
+            /**
+             * @description For resume and retry, as in a resume.
+             * @default null
+             */
+            policy: components["schemas"]["Policy"] | null;
+            /**
+             * @description For resume and retry: in place of the run's.
+             * @default null
+             */
+            budget: components["schemas"]["Budget"] | null;
         };
         /**
          * HandleBeat
