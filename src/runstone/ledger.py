@@ -561,16 +561,16 @@ class Ledger:
         """Waits until the run has ended, is interrupted or waits for a person; after `timeout` seconds as it is."""
         return Waiter(self._reader, self._signals, self.workspace.folder).wait(run_id, timeout)
 
-    def wait_all(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+    def wait_all(self, run_ids: str | Iterable[str], timeout: float | None = None) -> list[AgentRun]:
         """`wait` for several runs; gives them in the order in which they were named."""
-        ids = list(run_ids)
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return Waiter(self._reader, self._signals, self.workspace.folder).wait_for(
             ids, len(set(ids)), timeout
         )
 
-    def wait_any(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+    def wait_any(self, run_ids: str | Iterable[str], timeout: float | None = None) -> list[AgentRun]:
         """`wait` for the first of several runs; gives all of them as they then are."""
-        ids = list(run_ids)
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return Waiter(self._reader, self._signals, self.workspace.folder).wait_for(
             ids, min(1, len(ids)), timeout
         )

@@ -271,6 +271,7 @@ def test_waiting_for_any_and_for_all(ledger: Ledger, parent: Any) -> None:
     waiting.join(60)
     assert done == ["two", "one", "two"]
     assert ledger.wait_all([]) == ledger.wait_any([]) == []
+    assert [run.id for run in ledger.wait_any("one")] == ["one"], "an id alone is one run, not its letters"
     with pytest.raises(NotFound):
         ledger.wait_any(["one", "nobody"])
 

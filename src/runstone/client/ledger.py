@@ -200,14 +200,14 @@ class RemoteLedger(RemoteReads):
         """Waits until the run has ended, is interrupted or waits for a person; after `timeout` seconds as it is."""
         return self.wait_all([run_id], timeout)[0]
 
-    def wait_all(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+    def wait_all(self, run_ids: str | Iterable[str], timeout: float | None = None) -> list[AgentRun]:
         """`wait` for several runs; gives them in the order in which they were named."""
-        ids = list(run_ids)
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return self._wait(ids, len(set(ids)), timeout)
 
-    def wait_any(self, run_ids: Iterable[str], timeout: float | None = None) -> list[AgentRun]:
+    def wait_any(self, run_ids: str | Iterable[str], timeout: float | None = None) -> list[AgentRun]:
         """`wait` for the first of several runs; gives all of them as they then are."""
-        ids = list(run_ids)
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return self._wait(ids, min(1, len(ids)), timeout)
 
     def _wait(self, ids: list[str], count: int, timeout: float | None) -> list[AgentRun]:
