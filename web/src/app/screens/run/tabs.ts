@@ -13,6 +13,7 @@ export interface RunTab {
 /** The tabs, in their order; the first is the default. */
 export const RUN_TABS: readonly [RunTab, ...RunTab[]] = [
   { id: "overview", name: "Overview", part: lazy(() => import("./Overview.tsx")) },
+  { id: "timeline", name: "Timeline", part: lazy(() => import("./timeline/Timeline.tsx")) },
   { id: "events", name: "Events", part: lazy(() => import("./Events.tsx")) },
   { id: "tree", name: "Tree", part: lazy(() => import("./Tree.tsx")) },
   { id: "checkpoints", name: "Checkpoints", part: lazy(() => import("./checkpoints/Checkpoints.tsx")) },

@@ -1,0 +1,157 @@
+import { isEnded, type Run, useGetTimelineInfiniteQuery, useRunLog } from "@runstone/react";
+import { useCallback, useMemo } from "react";
+import { Button } from "../../../design/Button.tsx";
+import { useNow } from "../../../design/Clock.tsx";
+import { Notice, ProblemNotice } from "../../../design/Notice.tsx";
+import { formatDuration } from "../../../format/durations.ts";
+import { flag, text, texts } from "../../../location/codecs.ts";
+import { useUrlState } from "../../../location/useUrlState.ts";
+import { axisOf } from "./axis.ts";
+import { Brush } from "./Brush.tsx";
+import { Rows } from "./Rows.tsx";
+import { RunSpans } from "./RunSpans.tsx";
+import { busyTimes, linesOf } from "./rows.ts";
+import styles from "./Timeline.module.css";
+
+const SCHEMA = { row: text, folded: texts, from: text, to: text, whole: flag };
+/** Runs below others tell of themselves in lists only; what they did is asked for so often while the run goes on. */
+const STILL_FRESH_MS = 4_000;
+
+/** When each run below this one worked and waited, as the server sums it up: no event needs to be there first. */
+export default function Timeline({ run }: { run: Run }) {
+  const ended = isEnded(run.status);
+  const found = useGetTimelineInfiniteQuery(run.id, {
+    pollingInterval: ended ? 0 : STILL_FRESH_MS,
+    skipPollingIfUnfocused: true,
+  });
+  useRunLog(run.id);
+  const [state, set] = useUrlState(SCHEMA);
+  const seconds = useNow();
+  const rows = useMemo(() => unique(found.data?.pages.flatMap((page) => page.items) ?? []), [found.data]);
+  const lines = useMemo(() => linesOf(rows, new Set(state.folded)), [rows, state.folded]);
+  const top = rows[0];
+  const now = ended && top?.end != null ? Date.parse(top.end) : lastMoment(rows, ended ? 0 : seconds);
+  const busy = useMemo(() => busyTimes(rows, now), [rows, now]);
+  const begin = top === undefined ? now : Date.parse(top.start);
+  const whole = useMemo(() => axisOf(begin, now, busy, !state.whole), [begin, now, busy, state.whole]);
+  const from = momentOf(state.from, begin);
+  const to = momentOf(state.to, now);
+  const axis = useMemo(() => axisOf(from, to, busy, !state.whole), [from, to, busy, state.whole]);
+  const { hasNextPage, isFetching, fetchNextPage } = found;
+  const onEnd = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage]);
+  if (top === undefined)
+    return found.error === undefined ? <Notice title="Loading…" /> : <ProblemNotice error={found.error} />;
+  const folds = axis.pieces.filter((piece) => piece.folded);
+  const chosen = rows.find((row) => row.run_id === state.row);
+  return (
+    <div className={styles.timeline}>
+      <div className={styles.bar}>
+        <Button
+          aria-pressed={!state.whole}
+          onClick={() => set({ whole: !state.whole }, { push: true })}
+          title="Times in which no run worked take little room"
+        >
+          Fold idle time
+        </Button>
+        {ended ? null : (
+          <Button
+            aria-pressed={state.to === ""}
+            onClick={() => set({ to: state.to === "" ? String(now) : "" })}
+          >
+            Follow now
+          </Button>
+        )}
+        {state.from === "" && state.to === "" ? null : (
+          <Button onClick={() => set({ from: "", to: "" })}>Show all of it</Button>
+        )}
+        <span className={styles.note} role="status">
+          {rows.length}
+          {hasNextPage ? "+" : ""} {rows.length === 1 && !hasNextPage ? "run" : "runs"} in{" "}
+          {formatDuration(now - begin)}
+          {folds.length === 0
+            ? ""
+            : `, ${formatDuration(folds.reduce((sum, one) => sum + one.to - one.from, 0))} idle folded`}
+        </span>
+        <Legend />
+      </div>
+      <Brush
+        axis={whole}
+        busy={busy}
+        from={from}
+        to={to}
+        onChange={(a, b) =>
+          set({
+            from: a <= begin ? "" : String(Math.round(a)),
+            to: b >= now ? "" : String(Math.round(b)),
+          })
+        }
+      />
+      <Rows
+        lines={lines}
+        axis={axis}
+        now={now}
+        selected={state.row || null}
+        onSelect={(row) => set({ row })}
+        onToggle={(id, expanded) =>
+          set({ folded: expanded ? state.folded.filter((one) => one !== id) : [...state.folded, id] })
+        }
+        onEnd={onEnd}
+      />
+      {chosen === undefined ? null : (
+        <RunSpans key={chosen.run_id} row={chosen} now={now} onClose={() => set({ row: "" })} />
+      )}
+    </div>
+  );
+}
+
+const KINDS: readonly [string, string][] = [
+  ["completed", "done"],
+  ["running", "at work"],
+  ["failed", "failed"],
+  ["interrupted", "interrupted"],
+  ["waiting", "waits"],
+  ["awaiting_user", "needs a person"],
+];
+
+/** The patterns by which the parts are told apart beside their colour. */
+function Legend() {
+  return (
+    <ul className={styles.legend} aria-label="Legend">
+      {KINDS.map(([kind, name]) => (
+        <li key={kind}>
+          <span className={styles.span} data-kind={kind} aria-hidden="true" />
+          {name}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** A run that moves while pages are fetched may be on two of them: the later one is the news. */
+function unique<T extends { run_id: string }>(rows: readonly T[]): T[] {
+  return [...new Map(rows.map((row) => [row.run_id, row])).values()];
+}
+
+/** The last moment that is known of, or now. */
+function lastMoment(
+  rows: readonly {
+    start: string;
+    end: string | null;
+    spans: readonly { start: string; end: string | null }[];
+  }[],
+  now: number,
+): number {
+  let last = now;
+  for (const row of rows) {
+    last = Math.max(last, Date.parse(row.end ?? row.start));
+    for (const span of row.spans) last = Math.max(last, Date.parse(span.end ?? span.start));
+  }
+  return last;
+}
+
+function momentOf(value: string, otherwise: number): number {
+  const moment = Number(value);
+  return value === "" || !Number.isFinite(moment) ? otherwise : moment;
+}

@@ -1,0 +1,95 @@
+import { compareTimes, type RunSpan, type TimelineRow } from "@runstone/react";
+import { formatDuration } from "../../../format/durations.ts";
+import type { Interval } from "./axis.ts";
+
+/** A line of the timeline: a run, how deep it is, and whether what is below it is shown. */
+export interface Line {
+  row: TimelineRow;
+  level: number;
+  expanded?: boolean;
+}
+
+/** The lines of what is unfolded: each run below the one that started it, siblings in the order of their start. */
+export function linesOf(rows: readonly TimelineRow[], folded: ReadonlySet<string>): Line[] {
+  const known = new Set(rows.map((row) => row.run_id));
+  const below = new Map<string | null, TimelineRow[]>();
+  for (const row of rows) {
+    const parent = row.parent_run_id !== null && known.has(row.parent_run_id) ? row.parent_run_id : null;
+    const siblings = below.get(parent);
+    if (siblings === undefined) below.set(parent, [row]);
+    else siblings.push(row);
+  }
+  const ordered = (of: string | null) =>
+    (below.get(of) ?? []).toSorted((a, b) => compareTimes(a.start, b.start));
+  const lines: Line[] = [];
+  const left = ordered(null)
+    .map((row) => ({ row, level: 1 }))
+    .reverse();
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { row, level } = next;
+    const hasBelow = row.children > 0 || below.has(row.run_id);
+    const expanded = hasBelow && !folded.has(row.run_id);
+    lines.push(hasBelow ? { row, level, expanded } : { row, level });
+    if (!expanded) continue;
+    const children = ordered(row.run_id).map((child) => ({ row: child, level: level + 1 }));
+    left.push(...children.reverse());
+  }
+  return lines;
+}
+
+/** When somebody worked: attempts of runs with nothing below them, and of all if there are no others. */
+export function busyTimes(rows: readonly TimelineRow[], now: number): Interval[] {
+  const leaves = rows.filter((row) => row.children === 0);
+  return (leaves.length === 0 ? rows : leaves).flatMap((row) =>
+    row.spans
+      .filter((span) => span.kind === "attempt")
+      .map((span): Interval => [Date.parse(span.start), span.end === null ? now : Date.parse(span.end)]),
+  );
+}
+
+export function rowName(row: Pick<TimelineRow, "title" | "agent_id" | "kind">): string {
+  return row.title ?? row.agent_id ?? row.kind.replaceAll("_", " ");
+}
+
+/** What a part of a run's life is: the status that it is drawn and named by. */
+export function spanStatus(span: RunSpan, isLast: boolean, status: string): string {
+  if (span.kind !== "attempt") return span.kind;
+  if (span.end === null) return isLast ? status : "running";
+  return span.outcome ?? "running";
+}
+
+const WORDS: Record<string, string> = {
+  awaiting_user: "waits for a person",
+  waiting: "waits",
+  paused: "paused",
+  pending: "queued",
+  interrupted: "interrupted",
+};
+
+/** The name of a bar for who can't see it: `attempt 2, 1.2 s, failed`. */
+export function spanLabel(span: RunSpan, status: string, now: number): string {
+  const took = formatDuration((span.end === null ? now : Date.parse(span.end)) - Date.parse(span.start));
+  const reason = span.reason === null || span.reason === "" ? "" : `: ${span.reason}`;
+  if (span.kind !== "attempt") return `${WORDS[span.kind] ?? span.kind}, ${took}${reason}`;
+  return `attempt ${span.attempt ?? 1}, ${took}, ${status.replaceAll("_", " ")}${reason}`;
+}
+
+/** What happened in a part of a run's time, in words. */
+export function activityLabel(part: { tool_calls: number; tool_failures: number; steps: number }): string {
+  const calls = `${part.tool_calls} tool ${part.tool_calls === 1 ? "call" : "calls"}`;
+  const failed = part.tool_failures > 0 ? `, ${part.tool_failures} failed` : "";
+  const steps = part.steps > 0 ? `, ${part.steps} ${part.steps === 1 ? "step" : "steps"}` : "";
+  return `${calls}${failed}${steps}`;
+}
+
+/** How many runs were at work, over the whole time, in so many equal parts. */
+export function densityOf(busy: readonly Interval[], from: number, to: number, parts: number): number[] {
+  const counts = new Array<number>(parts).fill(0);
+  const length = (to - from) / parts || 1;
+  for (const [a, b] of busy) {
+    const first = Math.max(0, Math.floor((a - from) / length));
+    const last = Math.min(parts - 1, Math.floor((b - from) / length));
+    for (let part = first; part <= last; part += 1) counts[part] = (counts[part] ?? 0) + 1;
+  }
+  return counts;
+}
