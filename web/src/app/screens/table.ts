@@ -29,4 +29,12 @@ export const SCREENS: readonly Screen[] = [
     part: lazy(() => import("./threads/ThreadScreen.tsx")),
   },
   { path: "/settings", name: "Settings", keys: "g s", part: lazy(() => import("./settings/Settings.tsx")) },
+  { path: "/usage", name: "Usage", keys: "g u", part: lazy(() => import("./usage/Usage.tsx")) },
+  {
+    path: "/compare",
+    name: "Compare",
+    keys: "g c",
+    inner: true,
+    part: lazy(() => import("./compare/Compare.tsx")),
+  },
 ];

@@ -1,4 +1,4 @@
-import type { Phase, TimelinePage } from "../wire/histories.ts";
+import type { TimelinePage, WorkflowPhase } from "../wire/histories.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
@@ -19,9 +19,9 @@ export const historiesApi = runstoneApi.injectEndpoints({
         ...(found?.pages[0]?.items ?? []).map((row) => ({ type: "Run" as const, id: row.run_id })),
       ],
     }),
-    getPhases: build.query<Phase[], string>({
+    getPhases: build.query<WorkflowPhase[], string>({
       query: (id) => `/runs/${segment(id)}/phases`,
-      transformResponse: ({ items }: { items: Phase[] }) => items,
+      transformResponse: ({ items }: { items: WorkflowPhase[] }) => items,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
     }),
   }),

@@ -14,6 +14,7 @@ export interface RunsQuery {
   thread_id?: string;
   worker_thread_id?: string;
   forked_from?: string;
+  phase?: string;
   labels?: Readonly<Record<string, string>>;
   created_from?: string;
   created_to?: string;

@@ -52,7 +52,7 @@ export interface TimelinePage {
 }
 
 /** A phase of a workflow run; planned ones are `pending`. */
-export interface Phase {
+export interface WorkflowPhase {
   name: string;
   status: string;
   planned: number | null;

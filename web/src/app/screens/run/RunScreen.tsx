@@ -1,7 +1,7 @@
 import { type Run, type Telemetry, useGetRunQuery, useGetTelemetryQuery } from "@runstone/react";
 import { Tabs } from "radix-ui";
-import { Suspense, useMemo } from "react";
-import { useParams } from "wouter";
+import { lazy, Suspense, useMemo } from "react";
+import { Link, useParams } from "wouter";
 import { useKnownNow } from "../../design/Clock.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
 import { StatusBadge } from "../../design/StatusBadge.tsx";
@@ -19,6 +19,7 @@ import { RUN_TABS } from "./tabs.ts";
 const SCHEMA = { tab: text };
 /** That a heartbeat is missing is no event: nothing tells of it, so that it has to be asked for. */
 const HEARD_OF = { pollingInterval: 10_000, skipPollingIfUnfocused: true };
+const PhaseBoard = lazy(() => import("./phases/PhaseBoard.tsx"));
 
 /** One run: what it is in its head, the rest in tabs. */
 export default function RunScreen() {
@@ -52,6 +53,11 @@ function RunView({ run }: { run: Run }) {
   return (
     <div className={styles.screen}>
       <Head run={run} />
+      {run.kind === "workflow" ? (
+        <Suspense fallback={null}>
+          <PhaseBoard run={run} />
+        </Suspense>
+      ) : null}
       <Tabs.Root value={current.id} onValueChange={open} className={styles.tabs}>
         <Tabs.List className={styles.list} aria-label="Parts of the run">
           {tabs.map((one) => (
@@ -95,7 +101,11 @@ function Head({ run }: { run: Run }) {
         )}
         {run.forked_from === null ? null : (
           <span>
-            forked from <RunLink id={run.forked_from} />
+            forked from <RunLink id={run.forked_from} /> (
+            <Link href={`/compare?a=${encodeURIComponent(run.forked_from)}&b=${encodeURIComponent(run.id)}`}>
+              compare
+            </Link>
+            )
           </span>
         )}
         {run.archived ? <span>archived</span> : null}

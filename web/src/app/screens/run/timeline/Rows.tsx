@@ -6,7 +6,7 @@ import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { useNarrow } from "../../../design/useNarrow.ts";
 import { formatDuration } from "../../../format/durations.ts";
 import { type Axis, placeOf, ticksOf } from "./axis.ts";
-import { activityLabel, type Line, rowName, spanLabel, spanStatus } from "./rows.ts";
+import { activityLabel, type Line, rowName, spanLabel, spanLook } from "./rows.ts";
 import styles from "./Timeline.module.css";
 
 interface Props {
@@ -51,9 +51,7 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd }: 
     if (line === undefined) return;
     onSelect(line.row.run_id);
     virtual.scrollToIndex(lines.indexOf(line));
-    requestAnimationFrame(() =>
-      scroller.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(line.row.run_id)}"]`)?.focus(),
-    );
+    requestAnimationFrame(() => rowNode(scroller.current, line.row.run_id)?.focus());
   };
   const open = (id: string) => navigate(`/runs/${encodeURIComponent(id)}?tab=timeline`);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -126,6 +124,12 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd }: 
   );
 }
 
+function rowNode(box: HTMLElement | null, id: string): HTMLElement | undefined {
+  return [...(box?.querySelectorAll<HTMLElement>("[data-key]") ?? [])].find(
+    (node) => node.dataset.key === id,
+  );
+}
+
 function Name({ line, onToggle }: { line: Line; onToggle: Props["onToggle"] }) {
   const { row } = line;
   return (
@@ -179,8 +183,8 @@ const Track = memo(function Track({ row, axis, now, reachable }: TrackProps) {
       {row.spans.map((span, index) => {
         const [from, to] = [Date.parse(span.start), span.end === null ? now : Date.parse(span.end)];
         if (to < axis.from || from > axis.to) return null;
-        const status = spanStatus(span, index === row.spans.length - 1, row.status);
-        const label = spanLabel(span, status, now);
+        const isLast = index === row.spans.length - 1;
+        const label = spanLabel(span, isLast, row.status, now);
         const [a, b] = [placeOf(axis, from), placeOf(axis, to)];
         return (
           <button
@@ -188,7 +192,7 @@ const Track = memo(function Track({ row, axis, now, reachable }: TrackProps) {
             type="button"
             tabIndex={reachable ? 0 : -1}
             className={styles.span}
-            data-kind={span.kind === "attempt" ? status : span.kind}
+            data-kind={spanLook(span, isLast, row.status)}
             style={{ left: `${a * 100}%`, width: `${(b - a) * 100}%` }}
             aria-label={label}
             title={label}

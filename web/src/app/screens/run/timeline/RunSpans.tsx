@@ -4,7 +4,7 @@ import { Button } from "../../../design/Button.tsx";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { formatDuration } from "../../../format/durations.ts";
 import { formatClock } from "../../../format/times.ts";
-import { rowName, spanLabel, spanStatus } from "./rows.ts";
+import { rowName, spanLabel } from "./rows.ts";
 import styles from "./Timeline.module.css";
 
 const CALLS_SHOWN = 200;
@@ -27,7 +27,7 @@ export function RunSpans({ row, now, onClose }: { row: TimelineRow; now: number;
         {row.spans.map((span, index) => (
           <li key={`${span.kind} ${span.start}`}>
             <code>{formatClock(span.start)}</code>{" "}
-            {spanLabel(span, spanStatus(span, index === row.spans.length - 1, row.status), now)}
+            {spanLabel(span, index === row.spans.length - 1, row.status, now)}
           </li>
         ))}
         {calls.slice(-CALLS_SHOWN).map((call) => (

@@ -51,11 +51,14 @@ export function rowName(row: Pick<TimelineRow, "title" | "agent_id" | "kind">): 
   return row.title ?? row.agent_id ?? row.kind.replaceAll("_", " ");
 }
 
-/** What a part of a run's life is: the status that it is drawn and named by. */
-export function spanStatus(span: RunSpan, isLast: boolean, status: string): string {
+/** Outcomes of attempts that came to where nothing could be done for a while: until then they were at work. */
+const PARKED = new Set(["waiting", "awaiting_user", "paused"]);
+
+/** What a part of a run's life is drawn as: a pattern for each kind, beside its colour. */
+export function spanLook(span: RunSpan, isLast: boolean, status: string): string {
   if (span.kind !== "attempt") return span.kind;
-  if (span.end === null) return isLast ? status : "running";
-  return span.outcome ?? "running";
+  const outcome = span.end === null ? (isLast ? status : "running") : (span.outcome ?? "running");
+  return PARKED.has(outcome) ? "running" : outcome;
 }
 
 const WORDS: Record<string, string> = {
@@ -66,12 +69,20 @@ const WORDS: Record<string, string> = {
   interrupted: "interrupted",
 };
 
-/** The name of a bar for who can't see it: `attempt 2, 1.2 s, failed`. */
-export function spanLabel(span: RunSpan, status: string, now: number): string {
+const OUTCOMES: Record<string, string> = {
+  awaiting_user: "then waits for a person",
+  waiting: "then waits",
+  paused: "then paused",
+  cancelled: "stopped",
+};
+
+/** The name of a bar for who can't see it: `attempt 2, 1.2 s, failed: the network was away`. */
+export function spanLabel(span: RunSpan, isLast: boolean, status: string, now: number): string {
   const took = formatDuration((span.end === null ? now : Date.parse(span.end)) - Date.parse(span.start));
   const reason = span.reason === null || span.reason === "" ? "" : `: ${span.reason}`;
   if (span.kind !== "attempt") return `${WORDS[span.kind] ?? span.kind}, ${took}${reason}`;
-  return `attempt ${span.attempt ?? 1}, ${took}, ${status.replaceAll("_", " ")}${reason}`;
+  const outcome = span.end === null ? (isLast ? status : "running") : (span.outcome ?? "running");
+  return `attempt ${span.attempt ?? 1}, ${took}, ${OUTCOMES[outcome] ?? outcome}${reason}`;
 }
 
 /** What happened in a part of a run's time, in words. */
