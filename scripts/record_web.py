@@ -1,4 +1,5 @@
-"""Records what the API answers about runs of every kind of past, for the web's tests: web/tests/fixtures/runs.json.
+"""Records what the API answers about runs of every kind of past, for the web's tests: runs.json and demo.json in
+web/tests/fixtures.
 
 The runs are real: agents, workflows and loops of one's own in a workspace that is thrown away, one of them with its
 process killed. Run it again when the API's answers change, and read the difference.
@@ -19,6 +20,8 @@ from urllib.parse import quote
 import httpx
 
 import runstone
+from runstone import forking
+from runstone.server.demo import crew, filling
 from runstone.server.serve import Server
 from runstone.server.settings import Settings
 
@@ -216,6 +219,35 @@ def anywhere(text: str) -> str:
     return text
 
 
+DEMO = FIXTURES.with_name("demo.json")
+DEMO_FORK = "demo-check-2"
+
+
+def record_demo() -> None:
+    """Records what is answered about the runs of `runstone up --demo`, and a fork of one of them."""
+    check, upgrade, notes = (filling.RUNS[name] for name in (crew.CHECK, crew.UPGRADE, crew.NOTES))
+    paths = [
+        f"/runs/{run_id}{part}"
+        for part in ("", "/phases", "/timeline?limit=500")
+        for run_id in (check, upgrade, notes)
+    ]
+    paths += [
+        f"/runs?limit=200&order=asc&parent_id={upgrade}&phase=upgrade&sort=created",
+        "/usage?by=day",
+        "/usage?by=model",
+        f"/compare?a={check}&b={DEMO_FORK}",
+    ]
+    with tempfile.TemporaryDirectory() as folder, runstone.open(folder) as ledger:
+        filling.fill(ledger)
+        forking.fork(
+            check, ledger=ledger, new_id=DEMO_FORK, input={"release": "4.3"}, registry=crew.registry()
+        )
+        with served(ledger) as client:
+            answers = {path: client.get(path).raise_for_status().json() for path in paths}
+    DEMO.write_text(anywhere(json.dumps(answers, indent=1, ensure_ascii=True)) + "\n")
+    print(f"{DEMO.name}: {len(answers)} answers, {DEMO.stat().st_size // 1024} KB")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, runstone.open(folder) as ledger:
         ids = {past.__name__: past(ledger) for past in PASTS}
@@ -225,6 +257,7 @@ def main() -> None:
     FIXTURES.parent.mkdir(parents=True, exist_ok=True)
     FIXTURES.write_text(anywhere(json.dumps(told, indent=1, ensure_ascii=True)) + "\n")
     print(f"{FIXTURES.name}: {len(told)} pasts, {FIXTURES.stat().st_size // 1024} KB")
+    record_demo()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ export * from "./api/reports.ts";
 export * from "./api/runs.ts";
 export * from "./api/threads.ts";
 export * from "./api/values.ts";
+export * from "./api/views.ts";
 export type { ActivityToolCall, SubagentActivity } from "./chat/activity.ts";
 export { type ReadJson, readThread, rehydrateThread } from "./chat/reading.ts";
 export { rowsOf, type ThreadRecords, type ThreadRows, type ToolTimelineEntry } from "./chat/rehydration.ts";

@@ -60,6 +60,10 @@ export const runsApi = runstoneApi.injectEndpoints({
       query: ({ queryArg, pageParam }) => `/runs${queryOf({ ...parameters(queryArg), cursor: pageParam })}`,
       providesTags: (found) => tagsOf(found?.pages.flatMap((page) => page.items)),
     }),
+    /** One page by its cursor, for who needs all of a list. */
+    getRunsPage: build.query<Page<Run>, { query: RunsQuery; cursor: string | null }>({
+      query: ({ query, cursor }) => `/runs${queryOf({ ...parameters(query), cursor })}`,
+    }),
     getRunCounts: build.query<RunCounts, RunsQuery>({
       query: ({ sort: _sort, order: _order, limit: _limit, ...filters }) =>
         `/runs/counts${queryOf(parameters(filters))}`,
@@ -109,6 +113,7 @@ function runsOf({ items }: { items: TreeNode[] }): Run[] {
 
 export const {
   useGetRunsInfiniteQuery,
+  useLazyGetRunsPageQuery,
   useGetRunCountsQuery,
   useGetRunQuery,
   useChangeRunMutation,

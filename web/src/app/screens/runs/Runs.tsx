@@ -1,10 +1,18 @@
-import { BUCKETS, type Run, useGetRunCountsQuery, useGetRunsInfiniteQuery } from "@runstone/react";
+import {
+  BUCKETS,
+  type Page,
+  type Run,
+  useGetRunCountsQuery,
+  useGetRunsInfiniteQuery,
+  useLazyGetRunsPageQuery,
+} from "@runstone/react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
-import { Grid } from "../../design/Grid.tsx";
+import { type Column, Grid } from "../../design/Grid.tsx";
 import { Notice, ProblemNotice } from "../../design/Notice.tsx";
 import { statusWord } from "../../design/StatusBadge.tsx";
 import { formatWhole } from "../../format/numbers.ts";
+import { nameOf } from "../../format/runs.ts";
 import { text } from "../../location/codecs.ts";
 import {
   parseQuery,
@@ -17,9 +25,11 @@ import {
 import { useUrlState } from "../../location/useUrlState.ts";
 import { store, stored } from "../../shell/settings.ts";
 import { useShortcuts } from "../../shell/shortcuts.ts";
+import { BulkBar } from "./BulkBar.tsx";
 import { FEW_RUN_COLUMNS, RUN_COLUMNS } from "./columns.tsx";
 import { Peek } from "./Peek.tsx";
 import styles from "./Runs.module.css";
+import { Views } from "./Views.tsx";
 
 const SCHEMA = { ...RUNS_STATE, peek: text, row: text };
 const PAGE = 100;
@@ -42,11 +52,32 @@ export default function Runs() {
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
+  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const mark = useCallback((id: string) => setMarked((before) => new Set(toggled([...before], id))), []);
+  useShortcuts([
+    { keys: "x", does: "Mark the run", act: () => (state.row === "" ? undefined : mark(state.row)) },
+  ]);
+  const columns = useMemo(
+    () => [markColumn(marked, mark), ...(state.peek === "" ? RUN_COLUMNS : FEW_RUN_COLUMNS)],
+    [marked, mark, state.peek],
+  );
+  const [readPage] = useLazyGetRunsPageQuery();
+  const readAll = useCallback(async () => {
+    const all: Run[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page<Run> = await readPage({ query: { ...filters, limit: 1_000 }, cursor }).unwrap();
+      all.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return all;
+  }, [filters, readPage]);
   const total = totalOf(counts.data);
   const scrollKey = `runstone.scroll:${window.location.search.replace(/([?&])(peek|row)=[^&]*/g, "$1")}`;
   return (
     <div className={styles.screen}>
       <h1 className="visually-hidden">Runs</h1>
+      <Views state={filtersOf(state)} onChoose={set} />
       <Filters state={state} set={set} box={box} />
       <div className={styles.counts}>
         {BUCKETS.map((bucket) => (
@@ -81,6 +112,11 @@ export default function Runs() {
           {state.order === "desc" ? "↓ highest first" : "↑ lowest first"}
         </button>
       </div>
+      <BulkBar
+        marked={rows.filter((row) => marked.has(row.key)).map((row) => row.value)}
+        readAll={readAll}
+        onClear={() => setMarked(new Set())}
+      />
       <div className={styles.body}>
         {found.error !== undefined && rows.length === 0 ? (
           <ProblemNotice error={found.error} />
@@ -92,7 +128,7 @@ export default function Runs() {
         ) : (
           <Grid
             label="Runs"
-            columns={state.peek === "" ? RUN_COLUMNS : FEW_RUN_COLUMNS}
+            columns={columns}
             rows={rows}
             total={total}
             selected={state.row || null}
@@ -107,6 +143,23 @@ export default function Runs() {
       </div>
     </div>
   );
+}
+
+/** Boxes to mark runs for what is done with many. */
+function markColumn(marked: ReadonlySet<string>, mark: (id: string) => void): Column<Run> {
+  return {
+    name: "Mark",
+    width: "2.5rem",
+    cell: (run) => (
+      <input
+        type="checkbox"
+        tabIndex={-1}
+        aria-label={`Mark ${nameOf(run)}`}
+        checked={marked.has(run.id)}
+        onChange={() => mark(run.id)}
+      />
+    ),
+  };
 }
 
 function filtersOf({

@@ -1,0 +1,71 @@
+import type { SavedView } from "@runstone/react";
+import { RUNS_STATE, type RunsState } from "../../location/filters.ts";
+
+const NONE: RunsState = {
+  bucket: [],
+  status: [],
+  kind: [],
+  agent_id: [],
+  definition_id: [],
+  label: [],
+  q: "",
+  sort: "updated",
+  order: "desc",
+};
+
+/** Views that are always there; the others are the ledger's. */
+export const SYSTEM_VIEWS: readonly { name: string; state: RunsState }[] = [
+  { name: "All", state: NONE },
+  { name: "Needs input", state: { ...NONE, bucket: ["needs_input"] } },
+  { name: "Failed", state: { ...NONE, bucket: ["failed"] } },
+  { name: "Can be resumed", state: { ...NONE, status: ["interrupted"] } },
+  { name: "Workflows", state: { ...NONE, kind: ["workflow"] } },
+  { name: "Dearest", state: { ...NONE, sort: "cost" } },
+];
+
+/** The filters and the order of a list, as a view keeps them. */
+export function toView(state: RunsState): Pick<SavedView, "filters" | "sort" | "order"> {
+  const { sort, order, label, q, ...lists } = state;
+  const filters: Record<string, unknown> = Object.fromEntries(
+    Object.entries(lists).filter(([, values]) => values.length > 0),
+  );
+  if (q !== "") filters.q = q;
+  if (label.length > 0) {
+    const labels: Record<string, string[]> = {};
+    for (const pair of label) {
+      const at = pair.indexOf("=");
+      const name = pair.slice(0, at);
+      labels[name] = [...(labels[name] ?? []), pair.slice(at + 1)];
+    }
+    filters.labels = labels;
+  }
+  return { filters, sort, order };
+}
+
+/** The filters and the order of a list that a view stands for; what this page does not know is left out. */
+export function fromView(view: Pick<SavedView, "filters" | "sort" | "order">): RunsState {
+  const given = (name: string) => textsOf(view.filters[name]);
+  const labels = (view.filters.labels ?? {}) as Record<string, unknown>;
+  return {
+    bucket: RUNS_STATE.bucket.read(given("bucket")),
+    status: RUNS_STATE.status.read(given("status")),
+    kind: RUNS_STATE.kind.read(given("kind")),
+    agent_id: given("agent_id"),
+    definition_id: given("definition_id"),
+    label: Object.entries(labels).flatMap(([name, values]) =>
+      textsOf(values).map((value) => `${name}=${value}`),
+    ),
+    q: given("q")[0] ?? "",
+    sort: RUNS_STATE.sort.read([view.sort]),
+    order: RUNS_STATE.order.read([view.order]),
+  };
+}
+
+/** Whether two lists are filtered and sorted alike. */
+export function sameState(a: RunsState, b: RunsState): boolean {
+  return JSON.stringify(toView(a)) === JSON.stringify(toView(b));
+}
+
+function textsOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : value === undefined || value === null ? [] : [value]).map(String);
+}

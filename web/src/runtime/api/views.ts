@@ -1,0 +1,49 @@
+import { runstoneApi } from "./api.ts";
+import { queryOf, segment } from "./queries.ts";
+
+/** A saved view of a list, kept in the ledger. `filters` are as the API's lists take them. */
+export interface SavedView {
+  id: string;
+  name: string;
+  filters: Record<string, unknown>;
+  sort: string;
+  order: string;
+  grouping: string | null;
+  default: boolean;
+  revision: number;
+}
+
+/** A view to be saved: a new one without an id, else the one that was read at that revision. */
+export type ViewToSave = Omit<SavedView, "id" | "revision"> & { id?: string; revision?: number };
+
+export const viewsApi = runstoneApi.injectEndpoints({
+  endpoints: (build) => ({
+    getViews: build.query<SavedView[], void>({
+      query: () => "/views",
+      transformResponse: ({ items }: { items: SavedView[] }) => items,
+      providesTags: [{ type: "Views" }],
+    }),
+    saveView: build.mutation<SavedView, ViewToSave>({
+      query: ({ id, ...body }) => ({
+        url: id === undefined ? "/views" : `/views/${segment(id)}`,
+        method: id === undefined ? "POST" : "PUT",
+        body,
+      }),
+      invalidatesTags: [{ type: "Views" }],
+    }),
+    deleteView: build.mutation<null, { id: string; revision: number }>({
+      query: ({ id, revision }) => ({
+        url: `/views/${segment(id)}${queryOf({ revision })}`,
+        method: "DELETE",
+      }),
+      invalidatesTags: [{ type: "Views" }],
+    }),
+    changeRun: build.mutation<unknown, { id: string; archived?: boolean; pinned?: boolean; title?: string }>({
+      query: ({ id, ...body }) => ({ url: `/runs/${segment(id)}`, method: "PATCH", body }),
+      invalidatesTags: (_done, _error, { id }) => [{ type: "Run", id }],
+    }),
+  }),
+});
+
+export const { useGetViewsQuery, useSaveViewMutation, useDeleteViewMutation, useChangeRunMutation } =
+  viewsApi;
