@@ -38,12 +38,7 @@ export const viewsApi = runstoneApi.injectEndpoints({
       }),
       invalidatesTags: [{ type: "Views" }],
     }),
-    changeRun: build.mutation<unknown, { id: string; archived?: boolean; pinned?: boolean; title?: string }>({
-      query: ({ id, ...body }) => ({ url: `/runs/${segment(id)}`, method: "PATCH", body }),
-      invalidatesTags: (_done, _error, { id }) => [{ type: "Run", id }],
-    }),
   }),
 });
 
-export const { useGetViewsQuery, useSaveViewMutation, useDeleteViewMutation, useChangeRunMutation } =
-  viewsApi;
+export const { useGetViewsQuery, useSaveViewMutation, useDeleteViewMutation } = viewsApi;
