@@ -79,6 +79,9 @@ def check() -> None:
     reporters = ["--reporter=default", "--reporter=json", f"--outputFile.json={REPORT}"]
     run(["npm", "run", "--silent", "test", "--", *reporters])
     build()
+    run(
+        [sys.executable, str(ROOT / "scripts" / "chromium.py")]
+    )  # for what comes after: the tests in a browser
     told = json.loads(REPORT.read_text())
     skipped = told["numPendingTests"] + told["numTodoTests"]
     counts = f"{told['numPassedTests']} passed" + (f", {skipped} skipped" if skipped else "")
