@@ -1,5 +1,6 @@
 """Each command that reads or controls says the same with a server (`--url`) as with the workspace's file."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import runstone
 from runstone.cli import main
-from runstone.engine.registry import Registry
+from runstone.engine.registry import Registry, filling
 from runstone.ledger import Ledger
 from tests.server.conftest import Running, serving
 
@@ -33,6 +34,16 @@ READING = {
     "a search": ["runs", "search", "needle"],
     "checkpoints": ["runs", "checkpoints", "parent"],
     "a state": ["runs", "state", "parent"],
+    "a plan": ["plan", "failed"],
+    "a plan by a policy": ["plan", "failed", "--failed", "keep"],
+    "a simulated plan": ["plan", "halfway", "--simulate"],
+    "what would be resumed": ["resume", "--all", "--dry-run"],
+    "what a fork would do": ["runs", "fork", "halfway", "paths:=[1]", "--dry-run"],
+    "what a fork of code would do": ["runs", "fork", "halfway", "paths:=[1,2,3]", "--dry-run", "--simulate"],
+    "what a fork of a checkpoint would do": ["runs", "fork", "parent", "--checkpoint", "1", "--dry-run"],
+    "two differ": ["runs", "diff", "parent", "failed"],
+    "a fork and its source": ["runs", "diff", "forked"],
+    "no fork": ["runs", "diff", "failed"],
     "states differ": ["runs", "diff-state", "parent@1", "parent@2"],
     "questions": ["inputs", "list"],
     "a question": ["inputs", "show", "{question}"],
@@ -78,11 +89,29 @@ class Both(NamedTuple):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     root = tmp_path_factory.mktemp("both") / "workspace"
-    with serving(root) as running:
-        yield Both(running, root, fill(running.ledger))
+    registry = crew()
+    with filling(registry), serving(root, registry) as running:  # what a command finds in this process, too
+        yield Both(running, root, fill(running.ledger, registry))
 
 
-def fill(ledger: Ledger) -> str:
+def crew() -> Registry:
+    """A workflow that stops half way."""
+    registry = Registry()
+
+    @runstone.workflow("count", version="1", registry=registry)
+    async def count(ctx: Any, input: Any) -> int:
+        """Counts paths."""
+        total = 0
+        for path in input["paths"]:
+            total += await ctx.step("one", lambda: 1, key=str(path))
+        if len(input["paths"]) == 2:
+            raise ValueError("two are too few")
+        return total
+
+    return registry
+
+
+def fill(ledger: Ledger, registry: Registry) -> str:
     """Runs in several states, with all that belongs to runs; gives the id of an open question."""
     with ledger.start_run(run_id="parent", agent_id="lead", title="the needle", labels={"team": "red"},
                           input={"path": "."}) as run:  # fmt: skip
@@ -94,7 +123,7 @@ def fill(ledger: Ledger) -> str:
         run.checkpoint({"messages": ["one"], "n": 1}, label="first")
         run.checkpoint({"messages": ["one", "two"], "n": 2})
         for name in ("child-1", "child-2"):
-            with ledger.start_run(run_id=name, parent=run, agent_id="reader") as child:
+            with ledger.start_run(run_id=name, parent=run, agent_id="reader", input={"file": name}) as child:
                 child.usage(provider="p", model="m", input_tokens=3, cost_usd="0.1")
         run.complete(summary="done", result={"answer": 42})
     with pytest.raises(ValueError, match="broken"), ledger.start_run(run_id="failed", agent_id="lead"):
@@ -107,7 +136,32 @@ def fill(ledger: Ledger) -> str:
     ledger.boards.add_card(board.id, "read", card_id="card-1", body="all of it")
     with ledger.start_run(run_id="asking") as asking:
         asked = asking.ask("Which branch?", choices=["main", "dev"])
+    with pytest.raises(runstone.errors.RunFailed):
+        asyncio.run(
+            runstone.run("count", {"paths": [1, 2]}, ledger=ledger, run_id="halfway", registry=registry)
+        )
+    runstone.fork("halfway", ledger=ledger, new_id="forked", input={"paths": [1]}, registry=registry)
+    asyncio.run(leave(ledger, registry))
     return asked.id
+
+
+async def leave(ledger: Ledger, registry: Registry) -> None:
+    """Leaves a run of a workflow interrupted, with a step done."""
+    reached = asyncio.Event()
+
+    @runstone.workflow("hanging", version="1", registry=registry)
+    async def hanging(ctx: Any, input: Any) -> int:
+        found, again = await ctx.step("one", lambda: 1), reached.is_set()
+        reached.set()
+        if not again:
+            await asyncio.Event().wait()
+        return int(found + 1)
+
+    work = asyncio.ensure_future(runstone.run("hanging", ledger=ledger, run_id="left", registry=registry))
+    await reached.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
 
 
 def told(result: Result) -> tuple[int, str, str]:
@@ -140,7 +194,7 @@ def document(result: Result) -> Any:
 @pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
 def test_orders_and_answers_are_given(tmp_path: Path, server: bool) -> None:
     with serving(tmp_path / "workspace") as running:
-        both = Both(running, tmp_path / "workspace", fill(running.ledger))
+        both = Both(running, tmp_path / "workspace", fill(running.ledger, crew()))
 
         def run(*words: str) -> Any:
             return document(both.run([*words, "--json"], server=server))
@@ -204,3 +258,62 @@ def test_work_is_started_and_gone_on_with_on_a_server(tmp_path: Path) -> None:
         assert (resumed["run"]["status"], resumed["result"]) == ("completed", 0)
         unknown = both.run(["run", "nothing"], server=True)
         assert (unknown.exit_code, "nothing" in unknown.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("words", [["agents", "list"], ["workflows", "show", "count"]])
+def test_definitions_are_shown_without_files_and_command_lines(both: Both, words: list[str]) -> None:
+    shown = document(both.run([*words, "--json"], server=True))
+    assert "source" not in str(shown)
+    if words[1] == "show":
+        assert (shown["name"], shown["about"], shown["runs"]["failed"]) == ("count", "Counts paths.", 1)
+        assert "Counts paths." in both.run(words, server=True).stdout
+    missing = both.run([words[0], "show", "nothing"], server=True)
+    assert (missing.exit_code, "nothing" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
+def test_forks_are_made_and_gone_on_with(tmp_path: Path, server: bool) -> None:
+    registry = crew()
+    with filling(registry), serving(tmp_path / "workspace", registry) as running:
+        both = Both(running, tmp_path / "workspace", fill(running.ledger, registry))
+        made = both.run(["runs", "fork", "halfway", "paths:=[1]", "--id", "by-hand"], server=server)
+        assert (made.exit_code, made.stdout) == (0, "by-hand\n")
+        assert running.ledger.get_run("by-hand").status == "pending"
+        at = document(both.run(["runs", "fork", "parent", "--checkpoint", "1", "--json"], server=server))
+        assert (at["forked_from"], at["forked_from_checkpoint"]) == ("parent", 1)
+        done = both.run(["runs", "fork", "halfway", "paths:=[1,2,3]", "--resume"], server=server)
+        assert (done.exit_code, done.stdout.strip().splitlines()[-1]) == (0, "3")
+        twice = both.run(["runs", "fork", "halfway", "--id", "by-hand"], server=server)
+        assert (twice.exit_code, "exists already" in twice.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
+def test_all_that_was_left_is_gone_on_with(tmp_path: Path, server: bool) -> None:
+    registry = crew()
+    with filling(registry), serving(tmp_path / "workspace", registry) as running:
+        both = Both(running, tmp_path / "workspace", fill(running.ledger, registry))
+        resumed = both.run(["resume", "--all", "--json"], server=server)
+        items = json.loads(resumed.stdout)["items"]
+        assert [(one["run"]["id"], one["run"]["status"], one["result"]) for one in items] == [
+            ("left", "completed", 2)
+        ]
+        assert resumed.exit_code == 0
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
+def test_a_command_of_a_run_asks_and_gets_the_answer(tmp_path: Path, server: bool) -> None:
+    with serving(tmp_path / "workspace") as running:
+        both = Both(running, tmp_path / "workspace", "")
+        run = running.ledger.start_run(run_id="scripted")
+        words = ["ask", "Which?", "--choice", "a", "--choice", "b", "--run", "scripted"]
+        open_ = both.run([*words, "--timeout", "0s"], server=server)
+        assert (open_.exit_code, "asked; " in open_.stderr) == (6, True)
+        (question,) = running.ledger.inputs.list().items
+        running.ledger.answer(question.id, "b")
+        answered = both.run(words, server=server)
+        assert (answered.exit_code, answered.stdout) == (0, "b\n")
+        asked_anew = both.run([*words, "--timeout", "0s"], server=server)
+        assert (asked_anew.exit_code, len(running.ledger.inputs.list().items)) == (6, 1)
+        run.complete()
+        ended = both.run(words, server=server)
+        assert (ended.exit_code, "scripted" in ended.stderr) == (1, True)

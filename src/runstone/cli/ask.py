@@ -8,7 +8,7 @@ import msgspec
 
 from runstone.cli import questions
 from runstone.cli.arguments import Duration, RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_typed_session
 from runstone.cli.inputs import print_answer
 from runstone.cli.session import Session
 
@@ -34,7 +34,7 @@ RUN_VARIABLE: Final = "RUNSTONE_RUN_ID"
 )
 @click.option("--default", metavar="TEXT", help="What it is taken as when it expires.")
 @click.option("--run", type=RunId(), metavar="RUN", help=f"The run that asks; else ${RUN_VARIABLE}.")
-@with_session
+@with_typed_session
 def ask(session: Session, message: str, choices: tuple[str, ...], run: str | None, **more: Any) -> int:
     """Ask a person and print the answer.
 

@@ -133,11 +133,12 @@ def output_of(flags: dict[str, Any]) -> Output:
     return Output(mode, quiet=bool(flags.get("quiet")), no_color=bool(flags.get("no_color")))
 
 
-def _server(flags: dict[str, Any], *, anywhere: bool) -> str | None:
+def _server(flags: dict[str, Any], *, anywhere: bool, typed: bool) -> str | None:
     """The server that is asked for. Raises `click.UsageError` where the command takes none."""
     url = flags.get("url")
     if url is None:
-        return os.environ.get(URL) or None if anywhere and not flags.get("workspace") else None
+        named = anywhere and not typed and not flags.get("workspace")
+        return os.environ.get(URL) or None if named else None
     if not anywhere:
         error = click.UsageError("this works on the files of a workspace, and not with a server (--url)")
         error.hint = "run it on the server's machine, in its workspace, without --url"  # type: ignore[attr-defined]
@@ -152,7 +153,14 @@ def with_any_session(function: Callable[..., R]) -> Callable[..., R]:
     return with_session(function, anywhere=True)
 
 
-def with_session(function: Callable[..., R], *, anywhere: bool = False) -> Callable[..., R]:
+def with_typed_session(function: Callable[..., R]) -> Callable[..., R]:
+    """As `with_any_session`, but a server is typed: a script's run is in the workspace that started the script."""
+    return with_session(function, anywhere=True, typed=True)
+
+
+def with_session(
+    function: Callable[..., R], *, anywhere: bool = False, typed: bool = False
+) -> Callable[..., R]:
     """Gives a command its `Session` as the first argument."""
 
     def call(*args: Any, **kwargs: Any) -> R:
@@ -160,7 +168,9 @@ def with_session(function: Callable[..., R], *, anywhere: bool = False) -> Calla
         flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
         if flags.get("json") and flags.get("jsonl"):
             raise click.UsageError("--json and --jsonl exclude each other")
-        session = Session(flags.get("workspace"), output_of(flags), url=_server(flags, anywhere=anywhere))
+        session = Session(
+            flags.get("workspace"), output_of(flags), url=_server(flags, anywhere=anywhere, typed=typed)
+        )
         try:
             return function(session, *args, **kwargs)
         except BrokenPipeError as error:

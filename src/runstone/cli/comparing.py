@@ -7,7 +7,7 @@ import click
 
 from runstone.cli import checkpoint_lines, text
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.output import Output
 from runstone.cli.run_tables import status_cell
 from runstone.cli.session import Session
@@ -38,7 +38,7 @@ _WORDS: Final = {
 @click.command(cls=Command)
 @click.argument("a", type=RunId(), metavar="RUN")
 @click.argument("b", type=RunId(), metavar="[OTHER]", required=False)
-@with_session
+@with_any_session
 def diff(session: Session, a: str, b: str | None) -> None:
     """Compare two runs.
 

@@ -8,8 +8,9 @@ import msgspec
 
 import runstone
 from runstone.cli import elsewhere, options, text
-from runstone.cli.command import Group, with_any_session, with_session
-from runstone.cli.output import Output
+from runstone.cli.command import Group, with_any_session
+from runstone.cli.definition_tables import phase_table
+from runstone.cli.output import Output, to_json
 from runstone.cli.session import Session
 from runstone.cli.table import Cell, Column, Table
 from runstone.engine.registry import Entry, Listed
@@ -73,21 +74,25 @@ def definition_table(found: Iterable[Listed]) -> Table:
 @agents.command("show")
 @click.argument("name")
 @options.trust
-@with_session
+@with_any_session
 def show_agent(session: Session, name: str, trust: bool) -> None:
     """Show the agent NAME and how its runs stand."""
+    if session.url is not None:
+        return elsewhere.definition(session, "agents", name)
     entry = session.find(runstone.default_registry().get_agent, name, trust=trust)
-    _show(entry, _counts(session, agent_id=name), session.output)
+    return _show(entry, _counts(session, agent_id=name), session.output)
 
 
 @workflows.command("show")
 @click.argument("name")
 @options.trust
-@with_session
+@with_any_session
 def show_workflow(session: Session, name: str, trust: bool) -> None:
     """Show the workflow NAME, its phases where they are declared, and how its runs stand."""
+    if session.url is not None:
+        return elsewhere.definition(session, "workflows", name)
     entry = session.find(runstone.default_registry().get_workflow, name, trust=trust)
-    _show(entry, _counts(session, definition_id=name), session.output)
+    return _show(entry, _counts(session, definition_id=name), session.output)
 
 
 def _counts(session: Session, **filters: str) -> dict[str, int]:
@@ -108,11 +113,11 @@ def _show(entry: Entry, counts: dict[str, int], output: Output) -> None:
     phases = (entry.definition.to_dict()["phases"]) if entry.definition else []
     for name, value in {**described, "runs": counted or "none"}.items():
         if value and name != "definition":
-            table.add(Cell(name, "dim"), value if isinstance(value, str) else _short(value))
+            table.add(Cell(name, "dim"), value if isinstance(value, str) else to_json(value))
     output.table(table, head=False)
     if phases:
         output.line("")
-        output.table(_phase_table(phases))
+        output.table(phase_table(phases))
     output.hint(f"run it: runstone run {text.clean(entry.name)} key=value ...")
     return None
 
@@ -130,25 +135,3 @@ def describe(entry: Entry) -> dict[str, Any]:
         "command": msgspec.to_builtins(entry.command, enc_hook=str) if entry.command else None,
         "definition": entry.definition.to_dict() if entry.definition else None,
     }
-
-
-def _phase_table(phases: list[dict[str, Any]]) -> Table:
-    table = Table(
-        [Column("phase"), Column("agent"), Column("after", 1), Column("for each", 2, least=8), Column("at once", 3),
-         Column("on failure", 3)],
-        [],
-    )  # fmt: skip
-    for phase in phases:
-        each = phase.get("for_each")
-        table.add(
-            Cell(phase["name"], "strong"), phase["agent"], ", ".join(phase.get("depends_on") or ()),
-            each if isinstance(each, str) else _short(each) if each else "", str(phase.get("concurrency") or ""),
-            str(phase.get("on_failure") or ""),
-        )  # fmt: skip
-    return table
-
-
-def _short(value: Any) -> str:
-    from runstone.cli.output import to_json
-
-    return to_json(value)

@@ -17,7 +17,7 @@ from runstone.cli import (
     plan_tables,
     resumptions,
 )
-from runstone.cli.command import Command, with_any_session, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.exec import resume_command, resume_commands
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.session import Session
@@ -104,14 +104,14 @@ def resume(
     reused, run again and started. A command in the background that still runs is watched again, any other is
     started again, and followed as by `runstone exec`.
     """
-    if session.url is not None:
-        return _resume_elsewhere(session, run, plain=not (every or dry_run or detach or message), **more)
     if (run is None) != every:
         wrong = "name a run, or give --all" if run is None else "a run and --all exclude each other"
         raise click.UsageError(wrong)
+    if dry_run and not every:
+        raise click.UsageError(f"--dry-run goes with --all; for one run: runstone plan {run}")
+    if session.url is not None:
+        return _resume_elsewhere(session, run, dry_run=dry_run, plain=not (detach or message), **more)
     if dry_run:
-        if not every:
-            raise click.UsageError(f"--dry-run goes with --all; for one run: runstone plan {run}")
         return _foretell(session, options.policy_of(more), trust)
     asked: dict[str, Any] = {"policy": options.policy_of(more), "budget": options.budget_of(more)}
     with Interrupts(session.output) as interrupts, session.changing() as ledger:
@@ -141,11 +141,14 @@ def resume(
         return executing.drive(session.output, ledger, start, interrupts)
 
 
-def _resume_elsewhere(session: Session, run: str | None, *, plain: bool, **more: Any) -> int:
-    """Has a server go on with the run."""
-    if run is None or not plain:
-        raise click.UsageError("with a server it takes a run, and no --all, --detach or --message")
-    return elsewhere.resume(session, run, options.policy_of(more), options.budget_of(more))
+def _resume_elsewhere(session: Session, run: str | None, *, dry_run: bool, plain: bool, **more: Any) -> int:
+    """Has a server go on with the run, or with all that it would."""
+    if not plain:
+        raise click.UsageError("--detach and --message are for commands, which no server starts again")
+    policy, budget = options.policy_of(more), options.budget_of(more)
+    if run is not None:
+        return elsewhere.resume(session, run, policy, budget)
+    return elsewhere.foretell(session, policy) if dry_run else elsewhere.resume_all(session, policy, budget)
 
 
 def _foretell(session: Session, policy: ResumePolicy, trust: bool) -> int:
@@ -193,7 +196,7 @@ def _known(session: Session, ledger: Ledger, found: list[AgentRun]) -> list[Agen
 )
 @options.with_options(options.POLICY)
 @options.trust
-@with_session
+@with_any_session
 def plan(session: Session, run: str, trust: bool, simulate: bool, **more: Any) -> None:
     """Show what a resume of RUN would do.
 
@@ -207,8 +210,11 @@ def plan(session: Session, run: str, trust: bool, simulate: bool, **more: Any) -
         if is_background(record):
             again = f"a resume starts it again as a whole: runstone resume {record.id}"
             raise Misuse(f"run {record.id} is a command, of which nothing can be reused", hint=again)
-        session.define(ledger.workspace.root, executing.name_of(record), trust=trust)
-        found = runstone.plan(record.id, ledger=ledger, policy=policy, simulate=simulate)
+        if session.url is not None:
+            found = elsewhere.server_of(ledger).plan(record.id, policy=policy, simulate=simulate)
+        else:
+            session.define(ledger.workspace.root, executing.name_of(record), trust=trust)
+            found = runstone.plan(record.id, ledger=ledger, policy=policy, simulate=simulate)
         if not session.output.text:
             return session.output.document(found)
         children = [entry.child_run_id for entry in plan_tables.listed(found) if entry.child_run_id]

@@ -9,15 +9,25 @@ from typing import Any
 import click
 
 import runstone
-from runstone.cli import arguments, asking_secrets, executing, exit_codes, options, plan_tables, text
+from runstone.cli import (
+    arguments,
+    asking_secrets,
+    elsewhere,
+    executing,
+    exit_codes,
+    options,
+    plan_tables,
+    text,
+)
 from runstone.cli.arguments import RunId
-from runstone.cli.command import Command, with_session
+from runstone.cli.command import Command, with_any_session
 from runstone.cli.interrupts import Interrupts
 from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.subjects import subjects
 from runstone.domain.records import AgentRun
 from runstone.domain.resume import Plan
+from runstone.domain.secrets import names_in
 from runstone.engine.local import SLOTS
 from runstone.errors import InvalidDefinition
 from runstone.ledger import Ledger
@@ -50,7 +60,7 @@ _FILES = {".toml", ".json"}
 )
 @click.option("--resume", "goes_on", is_flag=True, help="Go on with the fork at once, and print its result.")
 @options.trust
-@with_session
+@with_any_session
 def fork(
     session: Session, run: str, pairs: tuple[str, ...], goes_on: bool, dry_run: bool, **more: Any
 ) -> int:
@@ -73,6 +83,10 @@ def fork(
         changes = _changes(ledger, source, pairs, more["given"])
     changes["checkpoint"] = _checkpoint(more["checkpoint"])
     name = more["definition"]
+    if session.url is not None:
+        if name is not None:
+            changes["definition"] = _definition(name, source)
+        return _fork_elsewhere(session, source, changes, goes_on=goes_on, dry_run=dry_run, **more)
     if dry_run or goes_on or name or "input" in changes:
         slots = session.define(session.root(), executing.name_of(source), trust=more["trust"]).settings.slots
     if name is not None:
@@ -91,6 +105,22 @@ def fork(
         secrets = asking_secrets.ask(session, asking_secrets.names_of(ledger, [made]))
         begin = partial(runstone.resume, new_id, ledger=ledger, slots=slots or SLOTS, secrets=secrets)
         return executing.drive(session.output, ledger, executing.Start(new_id, begin), interrupts)
+
+
+def _fork_elsewhere(
+    session: Session, source: AgentRun, changes: dict[str, Any], *, goes_on: bool, dry_run: bool, **more: Any
+) -> int:
+    """As `fork`, done by a server."""
+    if any(names_in(changes.get("input"))):
+        raise click.UsageError("a secret's value does not go over HTTP; fork it on the server's machine")
+    if dry_run:
+        with session.reading() as ledger:
+            told = elsewhere.server_of(ledger).plan_fork(source.id, **changes, simulate=more["simulate"])
+            return _show(session.output, ledger, told)
+    if goes_on:
+        executing.require_name(source)
+    made, code = elsewhere.fork(session, source.id, changes, more["new_id"], goes_on=goes_on)
+    return _tell(session.output, made) if code is None else code
 
 
 def _changes(ledger: Ledger, source: AgentRun, pairs: tuple[str, ...], given: str | None) -> dict[str, Any]:

@@ -15,11 +15,19 @@ from runstone.ledger import Ledger
 
 
 def show(
-    output: Output, ledger: Ledger, found: list[tuple[AgentRun, Plan | None]], spent: dict[str, Totals]
+    output: Output,
+    ledger: Ledger,
+    found: list[tuple[AgentRun, Plan | None]],
+    spent: dict[str, Totals],
+    *,
+    commands: bool = True,
 ) -> None:
-    """One row for each run: its title, what it had cost, and what would be reused and done again."""
+    """One row for each run: its title, what it had cost, and what would be reused and done again.
+
+    Commands in the background go on, too, where `commands` says so.
+    """
     if not output.text:
-        return output.items([_document(run, plan, spent[run.id]) for run, plan in found])
+        return output.items([_document(run, plan, spent[run.id], commands) for run, plan in found])
     if not found:
         return output.note(
             "nothing is to be resumed: no top-level run is interrupted, answered, queued or due", ""
@@ -33,21 +41,28 @@ def show(
             if plan is None
             else [str(len(part)) for part in (plan.reuse, plan.rerun, plan.start)]
         )
-        about = (subject(ledger, run) or name_of(run)) + _left_out(run, plan)
+        about = (subject(ledger, run) or name_of(run)) + _left_out(run, plan, commands)
         table.add(text.short_id(run.id), status_cell(run.status), about, text.cost(spent[run.id]), *parts)
     output.table(table)
     output.hint("go on with them: runstone resume --all")
     return None
 
 
-def _left_out(run: AgentRun, plan: Plan | None) -> str:
+def _left_out(run: AgentRun, plan: Plan | None, commands: bool) -> str:
     if plan is not None:
         return ""
-    if is_background(run):
+    if is_background(run) and commands:
         return " (a command: it is watched again if it still runs, else started again)"
-    return f" (left out: {name_of(run) or run.kind} is not registered here)"
+    return f" (left out: {why_left_out(run)})"
 
 
-def _document(run: AgentRun, plan: Plan | None, spent: Totals) -> dict[str, Any]:
-    resumed = plan is not None or is_background(run)
+def why_left_out(run: AgentRun) -> str:
+    """Why nothing here goes on with the run."""
+    if is_background(run):
+        return "a command in the background, which no server starts"
+    return f"{name_of(run) or run.kind} is not registered here"
+
+
+def _document(run: AgentRun, plan: Plan | None, spent: Totals, commands: bool) -> dict[str, Any]:
+    resumed = plan is not None or (commands and is_background(run))
     return {"run": run, "resumed": resumed, "spent": spent, "plan": plan}

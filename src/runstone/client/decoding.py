@@ -1,10 +1,11 @@
 """Answers of a server as the records that a ledger gives."""
 
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from runstone.domain.comparison import Comparison
 from runstone.domain.records import (
     AgentRun,
     Counts,
@@ -13,10 +14,13 @@ from runstone.domain.records import (
     RunTelemetry,
     Totals,
     TreeNode,
+    TreeRow,
     WorkflowRun,
 )
+from runstone.domain.resume import Plan, PlanEntry
 
 T = TypeVar("T")
+_VALUES: Final = frozenset({"input", "result"})
 
 
 def records(found: list[Any], kind: type[T]) -> list[T]:
@@ -81,6 +85,45 @@ def telemetry_of(found: dict[str, Any]) -> RunTelemetry:
         **{name: found[name] for name in names}, own=totals_of(found["own"]), subtree=totals_of(found["subtree"]),
         models=models, reused=reused | ({} if cost is None else {"cost_usd": float(cost)}),
     )  # fmt: skip
+
+
+def plan_of(found: dict[str, Any]) -> Plan:
+    """What a resume or a fork would do."""
+    groups = ("reuse", "rerun", "start", "raised", "superseded")
+    entries = {name: tuple(msgspec.convert(_exact(one), PlanEntry) for one in found[name]) for name in groups}
+    return Plan(
+        run_id=found["run_id"], status=found["status"], **entries, exact=found["exact"],
+        warnings=tuple(found["warnings"]),
+    )  # fmt: skip
+
+
+def comparison_of(found: dict[str, Any]) -> Comparison:
+    """How two runs differ."""
+    return msgspec.convert(_exact(found), Comparison)
+
+
+def _exact(value: Any) -> Any:
+    """The value with each cost as the whole number that it is here; what runs were given and gave stays as it is."""
+    if isinstance(value, list):
+        return [_exact(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    exact = {name: one if name in _VALUES else _exact(one) for name, one in value.items()}
+    if "cost_usd" in exact:
+        exact["cost_picousd"] = _picousd(exact.pop("cost_usd"))
+    return exact
+
+
+def branches_page(found: dict[str, Any]) -> Page[TreeRow]:
+    """A page of a tree."""
+    items = [
+        TreeRow(
+            run=run_of(one["run"]), own=totals_of(one["own"]), subtree=totals_of(one["subtree"]), reused=one["reused"],
+            children=one["children"],
+        )
+        for one in found["items"]
+    ]  # fmt: skip
+    return Page(items=items, next_cursor=found["next_cursor"], as_of=found["as_of"])
 
 
 def tree_of(found: list[dict[str, Any]]) -> TreeNode:

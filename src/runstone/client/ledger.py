@@ -9,20 +9,18 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
-import msgspec
-
 from runstone.client import SPOOL_BYTES, connecting, decoding
 from runstone.client.addresses import segment
 from runstone.client.http import Http
 from runstone.client.notebooks import RemoteBoards, RemoteThreads
 from runstone.client.nouns import LOOK_S, RemoteCheckpoints, RemoteCommands, RemoteInputs, RemoteOverview
 from runstone.client.own_runs import Health, OwnRuns
-from runstone.client.reading import RemoteReads, new_key
+from runstone.client.views import RemoteViews
+from runstone.client.working import RemoteWork
 from runstone.domain.clock import Clock
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import AgentRun, Command
 from runstone.domain.redaction import Hook, Redactor
-from runstone.domain.resume import ResumePolicy
 from runstone.engine.ambient import AMBIENT, Ambient
 from runstone.engine.handle import RunHandle
 from runstone.errors import Misuse, RunstoneError
@@ -30,10 +28,9 @@ from runstone.store.clock import SystemClock
 
 NOT_OVER_A_SERVER: Final = {
     "care": "verify, prune, export and import work on the workspace's files, on the server's machine",
-    "compare": "not yet",
     "core": "a part of a ledger in this process",
     "create_run": "a part of the engine",
-    "deliveries": "an acknowledgement belongs into a transaction of the ledger itself",
+    "deliveries": "what is told is in the hand of a process of the ledger's machine; `ledger.wait` waits for runs",
     "end_orphans": "processes are ended on their machine",
     "exec": "a command line never goes over HTTP; start it on the server's machine: runstone exec",
     "ingest": "send batches to /runs/{id}/events; this client's own runs have handles",
@@ -44,9 +41,6 @@ NOT_OVER_A_SERVER: Final = {
     "resume_exec": "commands are started on their machine",
     "signals": "a part of a ledger in this process",
     "supervisor": "a part of a ledger in this process",
-    "timeline": "not yet",
-    "tree_page": "not yet",
-    "views": "not yet",
     "workspace": "it is on the server's machine",
 }
 """What a ledger in this process has, and a server's has not, and why."""
@@ -57,7 +51,7 @@ _EXIT_S = 10.0
 _open: "weakref.WeakSet[RemoteLedger]" = weakref.WeakSet()
 
 
-class RemoteLedger(RemoteReads):
+class RemoteLedger(RemoteWork):
     """A server's ledger. Thread-safe. Close it, or use it as a context manager."""
 
     def __init__(
@@ -83,6 +77,7 @@ class RemoteLedger(RemoteReads):
         self.boards = RemoteBoards(http)
         self.inputs = RemoteInputs(http, self)
         self.commands = RemoteCommands(http)
+        self.views = RemoteViews(http, self)
         self.checkpoints = RemoteCheckpoints(http)
         self.overview = RemoteOverview(http, self)
         self._own = OwnRuns(
@@ -141,38 +136,6 @@ class RemoteLedger(RemoteReads):
         changes = {"title": title, "labels": labels, "pinned": pinned, "archived": archived}
         body = {name: value for name, value in changes.items() if value is not None}
         return decoding.run_of(self._http.patch(f"/runs/{segment(run_id)}", body))
-
-    # --- what the server runs ------------------------------------------------------------------------------------
-
-    def start(
-        self,
-        name: str,
-        input: Any = None,
-        *,
-        run_id: str | None = None,
-        title: str | None = None,
-        labels: dict[str, str] | None = None,
-        thread_id: str | None = None,
-        budget: dict[str, Any] | None = None,
-    ) -> AgentRun:
-        """Starts an agent or a workflow that the server's workspace registers, and gives its run. `wait` for it."""
-        asked = {"run_id": run_id, "title": title, "labels": labels, "thread_id": thread_id, "budget": budget}
-        body = {"name": name, "input": input} | {key: value for key, value in asked.items() if value}
-        return decoding.run_of(self._http.post("/runs", body, key=new_key()))
-
-    def resume(
-        self, run_id: str, *, policy: ResumePolicy | None = None, budget: dict[str, Any] | None = None
-    ) -> AgentRun:
-        """Has the server go on with a run, without doing finished work again."""
-        body: dict[str, Any] = {} if policy is None else {"policy": msgspec.to_builtins(policy)}
-        if budget is not None:
-            body["budget"] = budget
-        return decoding.run_of(self._http.post(f"/runs/{segment(run_id)}/resume", body, key=new_key()))
-
-    def definitions(self, kind: str) -> dict[str, Any]:
-        """What the server can start: `agents` or `workflows`, and whether its workspace is trusted."""
-        found: dict[str, Any] = self._http.get(f"/{segment(kind)}")
-        return found
 
     # --- orders --------------------------------------------------------------------------------------------------
 

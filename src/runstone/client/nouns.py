@@ -95,6 +95,31 @@ class RemoteInputs:
         """Whether the run stands still until a person answers."""
         return bool(self._reads.standing(run_id)["awaited"])
 
+    def ask(
+        self,
+        run_id: str,
+        message: str,
+        *,
+        choices: Iterable[Any] | None = None,
+        key: str | None = None,
+        reason: str | None = None,
+        schema: dict[str, Any] | None = None,
+        expires_s: float | None = None,
+        default: Any = msgspec.UNSET,
+    ) -> InputRequest:
+        """Asks in the name of a run that is running, for commands and tools of the run, as the embedded one does."""
+        asked = {"choices": None if choices is None else [*choices], "key": key, "reason": reason, "schema": schema,
+                 "expires_s": expires_s}  # fmt: skip
+        body = {"message": message} | {name: value for name, value in asked.items() if value is not None}
+        if default is not msgspec.UNSET:
+            body["default"] = default
+        path = f"/runs/{segment(run_id)}/inputs"
+        return msgspec.convert(self._http.post(path, body, key=new_key()), InputRequest)
+
+    def take(self, input_id: str) -> None:
+        """Notes that a command of the run was given the answer; twice is harmless."""
+        self._http.post(f"/inputs/{segment(input_id)}/take", key=new_key())
+
     def answer(self, input_id: str, response: Any, *, by: str | None = None) -> InputRequest:
         """Answers a question. Who did is the token's name; `by` is not sent. Raises as the embedded one does."""
         path = f"/inputs/{segment(input_id)}/answer"

@@ -11,6 +11,7 @@ from runstone.client import decoding
 from runstone.client.addresses import segment
 from runstone.client.following import RemoteTail
 from runstone.client.http import Http
+from runstone.domain.comparison import Comparison
 from runstone.domain.inputs import InputRequest
 from runstone.domain.records import (
     AgentRun,
@@ -24,7 +25,9 @@ from runstone.domain.records import (
     RunEvent,
     RunTelemetry,
     SearchHit,
+    Timeline,
     TreeNode,
+    TreeRow,
     UsageRow,
 )
 from runstone.store import lists
@@ -106,6 +109,30 @@ class RemoteReads:
     def tree(self, run_id: str) -> TreeNode:
         """The run with all below it, with own and subtree totals."""
         return decoding.tree_of(self._of(run_id, "tree")["items"])
+
+    def tree_page(
+        self, run_id: str, *, depth: int | None = None, limit: int = 200, cursor: str | None = None
+    ) -> Page[TreeRow]:
+        """The run and those below it by pages, as `Ledger.tree_page` gives them."""
+        asked = {"depth": depth, "limit": limit, "cursor": cursor}
+        return decoding.branches_page(self._of(run_id, "branches", asked))
+
+    def timeline(
+        self,
+        run_id: str,
+        *,
+        depth: int | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+        buckets: int = 20,
+    ) -> Timeline:
+        """What a timeline draws of the run and those below it, as `Ledger.timeline` gives it."""
+        asked = {"depth": depth, "limit": limit, "cursor": cursor, "buckets": buckets}
+        return msgspec.convert(self._of(run_id, "timeline", asked), Timeline)
+
+    def compare(self, a: str, b: str | None = None) -> Comparison:
+        """How two runs differ; with one id, a fork and its source, as `Ledger.compare` says it."""
+        return decoding.comparison_of(self._http.get("/compare", {"a": a, "b": b}))
 
     def telemetry(self, run_id: str) -> RunTelemetry:
         """Tokens, cost, times and tool counts, own and subtree."""

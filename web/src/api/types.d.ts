@@ -382,6 +382,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/resumable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List runs that may be gone on with
+         * @description Top-level runs that are interrupted, or let go on and at work nowhere: the oldest 1,000 of each.
+         */
+        get: operations["list_resumable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/commands": {
         parameters: {
             query?: never;
@@ -539,7 +559,11 @@ export interface paths {
          */
         get: operations["list_inputs_of_run"];
         put?: never;
-        post?: never;
+        /**
+         * Ask a question
+         * @description Asks in the name of a run that is running, for a command of it. An equal question that is open is that one.
+         */
+        post: operations["ask_question"];
         delete?: never;
         options?: never;
         head?: never;
@@ -560,6 +584,26 @@ export interface paths {
          * @description Answers the question once; its run goes on. Another answer than the first is refused (409), which shows that.
          */
         post: operations["give_answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inputs/{input_id}/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an answer
+         * @description Notes that a command of the run was given the answer: what it asks alike from now on is a new question.
+         */
+        post: operations["take_answer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1334,6 +1378,13 @@ export interface components {
             steps: number;
         };
         /**
+         * AllResumable
+         * @description Those that are interrupted, then those that an answer, an order or their time lets go on.
+         */
+        AllResumable: {
+            items: components["schemas"]["Resumable"][];
+        };
+        /**
          * Appended
          * @description A message that was added.
          */
@@ -1367,6 +1418,31 @@ export interface components {
             asked: string | null;
             /** @default null */
             checkpoint: components["schemas"]["CheckpointOperation"] | null;
+        };
+        /**
+         * AskQuestion
+         * @description A question in the name of a run that is running.
+         */
+        AskQuestion: {
+            message: string;
+            /** @default null */
+            choices: unknown[] | null;
+            /**
+             * @description Under it, it is asked once in the run.
+             * @default null
+             */
+            key: string | null;
+            /** @default null */
+            reason: string | null;
+            /** @default null */
+            schema: Record<string, never> | null;
+            /**
+             * @description It takes no answer after so many seconds.
+             * @default null
+             */
+            expires_s: number | null;
+            /** @description What it is taken as when it expires. */
+            default?: unknown;
         };
         /**
          * Attempt
@@ -1805,10 +1881,10 @@ export interface components {
             /** @default null */
             run_id: string | null;
             /**
-             * @description What was known by then, and its state; without it all that is known.
+             * @description Its number, or RUN@NUMBER: what was known by then, and its state; without it all that is known.
              * @default null
              */
-            checkpoint: number | null;
+            checkpoint: number | string | null;
             input?: unknown;
             /**
              * @description Another workflow: the name of a registered one, or a declarative definition.
@@ -1820,6 +1896,11 @@ export interface components {
              * @default false
              */
             dry_run: boolean;
+            /**
+             * @description With `dry_run`: the code of a Python workflow is run for it, as for a plan.
+             * @default false
+             */
+            simulate: boolean;
             /**
              * @description It is started at once; else it stays pending until somebody resumes it.
              * @default true
@@ -2405,6 +2486,9 @@ export interface components {
             elapsed_ms: number | null;
             /** @description It was done for another run, of which this one is a fork. */
             reused: boolean;
+            /** @description Names the input: equal for equal ones. */
+            input_name: string | null;
+            result_name: string | null;
             error: string | null;
         };
         /**
@@ -2647,6 +2731,15 @@ export interface components {
              * @default null
              */
             revision: number | null;
+        };
+        /**
+         * Resumable
+         * @description A top-level run that may be gone on with.
+         */
+        Resumable: {
+            run: components["schemas"]["Run"];
+            /** @description Whether this server would; what it came from is not registered here else, or it is a command. */
+            known: boolean;
         };
         /**
          * ResumeRun
@@ -5591,6 +5684,89 @@ export interface operations {
             };
         };
     };
+    list_resumable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AllResumable"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_commands: {
         parameters: {
             query?: never;
@@ -6438,6 +6614,156 @@ export interface operations {
             };
         };
     };
+    ask_question: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own for this request: sent again with it, the request has its effect once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskQuestion"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description `true` where the request was answered before. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description Where to look at what was made or asked for. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InputRequest"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     give_answer: {
         parameters: {
             query?: never;
@@ -6461,6 +6787,145 @@ export interface operations {
                 headers: {
                     /** @description `true` where the request was answered before. */
                     "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InputRequest"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_answer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                input_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

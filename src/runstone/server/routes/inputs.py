@@ -8,12 +8,14 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from runstone.domain.inputs import InputRequest
 from runstone.errors import AlreadyAnswered
+from runstone.ledger import Ledger
+from runstone.server.guards import ROLE
 from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, LedgerPart, Parts
 from runstone.server.shapes import bodies
 from runstone.server.shapes.pages import PageOf
 from runstone.store import questions
-from runstone.store.writes.inputs import AnswerInput
+from runstone.store.writes.inputs import AnswerInput, AskInput
 
 Status = Literal["open", "answered", "expired", "withdrawn", "all"]
 
@@ -80,8 +82,46 @@ def _answer(
         raise
 
 
+@post("/runs/{run_id:str}/inputs", summary="Ask a question", status_code=201, opt={ROLE: "ingest"})
+async def ask_question(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    run_id: FromPath[str],
+    data: JSONBody[bodies.AskQuestion],
+    key: IdempotencyKey = None,
+) -> Response[InputRequest]:
+    """Asks in the name of a run that is running, for a command of it. An equal question that is open is that one."""
+    return await parts.writes(_ask, request, parts.ledger, run_id, data)
+
+
+def _ask(
+    request: Request[Any, Any, Any], ledger: Ledger, run_id: str, data: bodies.AskQuestion
+) -> Response[Any]:
+    effect = Effect(
+        AskInput,
+        lambda reader, asked: questions.get(reader, asked.input_id),
+        location=lambda asked: f"/api/v1/inputs/{asked.input_id}",
+    )
+    message, asked = data.message, bodies.given(data, "message")
+    return once(request, ledger, data, effect, lambda: ledger.inputs.ask(run_id, message, **asked))
+
+
+@post("/inputs/{input_id:str}/take", summary="Take an answer", status_code=200, opt={ROLE: "ingest"})
+async def take_answer(parts: AllParts, input_id: FromPath[str]) -> InputRequest:
+    """Notes that a command of the run was given the answer: what it asks alike from now on is a new question."""
+    await parts.writes(parts.ledger.inputs.take, input_id)
+    return parts.ledger.inputs.get(input_id)
+
+
 router = Router(
     path="/",
-    route_handlers=[list_inputs, get_input_request, list_inputs_of_run, give_answer],
+    route_handlers=[
+        list_inputs,
+        get_input_request,
+        list_inputs_of_run,
+        give_answer,
+        ask_question,
+        take_answer,
+    ],
     tags=["inputs"],
 )

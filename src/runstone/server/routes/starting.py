@@ -81,11 +81,17 @@ async def resume_run(
     return await parts.writes(_resume, request, parts, run_id, data or bodies.ResumeRun())
 
 
+class _UnderWay(Exception):
+    """There is nothing to do: the run goes on already, or has completed."""
+
+
 def _resume(
     request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.ResumeRun
 ) -> Response[Any]:
     def act() -> None:
         run = parts.ledger.get_run(run_id)
+        if run.status in _UNDER_WAY:
+            raise _UnderWay
         policy = None if data.policy is None else data.policy.given()
         _check(parts, run, policy)
         budget = None if data.budget is None else data.budget.given()
@@ -96,14 +102,14 @@ def _resume(
         parts.engine.look()
 
     parts.ledger.reconcile()
-    run = parts.ledger.get_run(run_id)
-    if run.status in _UNDER_WAY and request.headers.get("Idempotency-Key") is None:
-        return Response(encode(run_of(run)), status_code=200, media_type=JSON)
     effect = Effect(
         GiveOrder, lambda reader, _: run_of(reader.runs.get(run_id)), status=202,
         location=lambda _: f"/api/v1/runs/{run_id}",
     )  # fmt: skip
-    return once(request, parts.ledger, data, effect, act)
+    try:
+        return once(request, parts.ledger, data, effect, act)
+    except _UnderWay:
+        return Response(encode(run_of(parts.ledger.get_run(run_id))), status_code=200, media_type=JSON)
 
 
 def _check(parts: Parts, run: AgentRun, policy: ResumePolicy | None) -> None:
@@ -208,7 +214,7 @@ def _fork(request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodi
     }  # fmt: skip
     queueing.refuse_references(data.input)
     if data.dry_run:
-        plan: Plan = forking.fork(run_id, **known, dry_run=True)
+        plan: Plan = forking.fork(run_id, **known, dry_run=True, simulate=data.simulate)
         return Response(encode(plan_of(plan)), status_code=200, media_type=JSON)
     effect = Effect(
         ForkRun,

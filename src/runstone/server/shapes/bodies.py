@@ -131,15 +131,32 @@ class ForkRun(Body, frozen=True):
     """A new run that knows what another one knew."""
 
     run_id: Id | None = None
-    checkpoint: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """What was known by then, and its state; without it all that is known."""
+    checkpoint: Annotated[int, msgspec.Meta(ge=1)] | Id | None = None
+    """Its number, or RUN@NUMBER: what was known by then, and its state; without it all that is known."""
     input: Any = msgspec.UNSET
     definition: str | dict[str, Any] | None = None
     """Another workflow: the name of a registered one, or a declarative definition."""
     dry_run: bool = False
     """Nothing is made; the answer is the plan."""
+    simulate: bool = False
+    """With `dry_run`: the code of a Python workflow is run for it, as for a plan."""
     start: bool = True
     """It is started at once; else it stays pending until somebody resumes it."""
+
+
+class AskQuestion(Body, frozen=True):
+    """A question in the name of a run that is running."""
+
+    message: str
+    choices: list[Any] | None = None
+    key: Text | None = None
+    """Under it, it is asked once in the run."""
+    reason: Text | None = None
+    schema: dict[str, Any] | None = None
+    expires_s: float | None = None
+    """It takes no answer after so many seconds."""
+    default: Any = msgspec.UNSET
+    """What it is taken as when it expires."""
 
 
 class GiveAnswer(Body, frozen=True):

@@ -45,6 +45,9 @@ class PartShape(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: int | None
     reused: bool
     """It was done for another run, of which this one is a fork."""
+    input_name: str | None
+    """Names the input: equal for equal ones."""
+    result_name: str | None
     error: str | None
 
 
