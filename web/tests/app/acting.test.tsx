@@ -268,6 +268,15 @@ describe("orders", () => {
     expect(sent[0]?.headers.get("Idempotency-Key")).toMatch(/subtree$/);
   });
 
+  test("keys that do something on the page do nothing in a dialog", async () => {
+    const run = madeRun("r1", { status: "running", completed_at: null });
+    renderAt("/runs/r1", answersFor(run, { "/runs/r1/tree": { items: [], as_of: "e-1" } }));
+    await userEvent.click(await screen.findByRole("button", { name: "Pause" }));
+    (await screen.findByRole("button", { name: "Let it go on" })).focus();
+    await userEvent.keyboard("xx");
+    expect(screen.getByRole("dialog", { name: "Pause this run?" })).toBeTruthy();
+  });
+
   test("a pause says what it does not stop", async () => {
     const run = madeRun("r1", { status: "running", completed_at: null });
     renderAt("/runs/r1", answersFor(run, { "/runs/r1/tree": { items: [], as_of: "e-1" } }));

@@ -65,7 +65,10 @@ export default function ForkDialog({ run, checkpoint, onClose }: Props) {
             ))}
           </select>
         </label>
-        {given.data?.cut ? (
+        {given.isLoading ? (
+          // A field that is filled only when the answer comes would mix it with what was typed meanwhile.
+          <p role="status">Loading its input…</p>
+        ) : given.data?.cut ? (
           <p className={styles.state}>
             Its input has {formatCount(given.data.bytes ?? 0)} bytes and is taken as it is.
           </p>

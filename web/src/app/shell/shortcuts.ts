@@ -65,7 +65,6 @@ export function listenToKeys(): () => void {
 function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
-    (target.isContentEditable ||
-      target.closest("input, textarea, select, [role=dialog] [role=listbox]") !== null)
+    (target.isContentEditable || target.closest("input, textarea, select, [role=dialog]") !== null)
   );
 }

@@ -29,7 +29,9 @@ export default function ThreadScreen() {
       <header className={styles.head}>
         <h1>{visible(thread.title ?? "Thread")}</h1>
         <code className={styles.id}>{thread.id}</code>
-        <span className={styles.quiet}>{formatWhole(thread.messages)} messages</span>
+        <span className={styles.quiet}>
+          {thread.messages === 1 ? "1 message" : `${formatWhole(thread.messages)} messages`}
+        </span>
         {thread.run_id === null ? null : (
           <span>
             of run <RunLink id={thread.run_id} />
