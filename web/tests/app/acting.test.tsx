@@ -56,7 +56,7 @@ const FORM = {
 describe("answering", () => {
   test("a question says who asks and why, and what is hidden in it", async () => {
     renderAt("/runs/r1", asking({}));
-    const question = await screen.findByRole("region", { name: "Question" });
+    const question = await screen.findByRole("article", { name: "Question" });
     expect(question.textContent).toContain("Publish ⟨U+202E⟩this⟨U+202C⟩?");
     expect(question.textContent).toContain("Asked by researcher");
     expect(question.textContent).toContain("it is the last step");
@@ -119,7 +119,7 @@ describe("answering", () => {
     await userEvent.type(await screen.findByRole("textbox", { name: "Your answer" }), "now");
     await userEvent.click(screen.getByRole("button", { name: "Answer" }));
     const question = await screen.findByText(/Somebody else was first/);
-    const section = question.closest("section") as HTMLElement;
+    const section = question.closest("article") as HTMLElement;
     expect(section.textContent).toContain("Answered by bo");
     expect(within(section).getByText("later")).toBeTruthy();
     expect(within(section).getByText("now")).toBeTruthy();

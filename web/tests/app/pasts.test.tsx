@@ -129,7 +129,7 @@ test("a question is answered by its number, once, and shows who was first if som
   const refusal = { code: "already_answered", status: 409, detail: "ana has answered it", input: first };
   answers[`POST /inputs/${items[0]?.id}/answer`] = Response.json(refusal, { status: 409 });
   const { sent } = renderAt(`/runs/${id}`, answers);
-  const question = await screen.findByRole("region", { name: "Question" });
+  const question = await screen.findByRole("article", { name: "Question" });
   expect(question.textContent).toContain("Which branch?");
   within(question).getByRole("button", { name: /main/ }).focus();
   await userEvent.keyboard("1");

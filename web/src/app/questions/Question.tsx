@@ -46,7 +46,7 @@ export function Question({ input, asker, keys = false }: Props) {
   };
   const asks = { input, typed, setTyped, send, busy: isLoading };
   return (
-    <section className={styles.question} aria-label="Question">
+    <article className={styles.question} aria-label="Question">
       <LongText text={input.message} label="the whole question" />
       <p className={styles.quiet}>
         Asked{asker ? ` by ${visible(asker)}` : ""} · <Age at={input.asked_at} />
@@ -65,7 +65,7 @@ export function Question({ input, asker, keys = false }: Props) {
           {(error as ApiError).detail} {(error as ApiError).hint}
         </p>
       )}
-    </section>
+    </article>
   );
 }
 
@@ -222,7 +222,7 @@ function Settled({ input, late, unsent, onDiscard }: SettledProps) {
   const left =
     unsent === null ? "" : (unsent.plain ?? unsent.text ?? JSON.stringify(unsent.value, null, 2) ?? "");
   return (
-    <section className={styles.question} aria-label="Question" data-settled>
+    <article className={styles.question} aria-label="Question" data-settled>
       <LongText text={input.message} label="the whole question" />
       <p className={styles.quiet} role="status">
         {late ? "Somebody else was first. " : ""}
@@ -243,7 +243,7 @@ function Settled({ input, late, unsent, onDiscard }: SettledProps) {
           <Button onClick={onDiscard}>Discard it</Button>
         </div>
       )}
-    </section>
+    </article>
   );
 }
 

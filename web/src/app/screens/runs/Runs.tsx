@@ -6,7 +6,7 @@ import {
   useGetRunsInfiniteQuery,
   useLazyGetRunsPageQuery,
 } from "@runstone/react";
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Column, Grid } from "../../design/Grid.tsx";
 import { Notice, ProblemNotice } from "../../design/Notice.tsx";
@@ -35,6 +35,8 @@ const SCHEMA = { ...RUNS_STATE, peek: text, row: text };
 const PAGE = 100;
 /** The stream tells of runs that enter or leave a state at once; what they spend meanwhile is asked for now and then. */
 const STILL_FRESH = { pollingInterval: 15_000, skipPollingIfUnfocused: true };
+/** No row is lower, on a wide or a narrow page. */
+const LOWEST_ROW_PX = 32;
 const SORTS = ["updated", "created", "ended", "duration", "cost"] as const;
 
 /** All runs, as the filters in the URL say. */
@@ -74,6 +76,14 @@ export default function Runs() {
   }, [filters, readPage]);
   const total = totalOf(counts.data);
   const scrollKey = `runstone.scroll:${window.location.search.replace(/([?&])(peek|row)=[^&]*/g, "$1")}`;
+  // Who comes back to a place far down sees it once what is above it is there.
+  const [back, setBack] = useState(() => stored(scrollKey, 0));
+  const reaches = !hasNextPage || found.error !== undefined || rows.length * LOWEST_ROW_PX >= back;
+  useEffect(() => {
+    if (rows.length === 0 || back === 0) return;
+    if (reaches) setBack(0);
+    else onEnd();
+  }, [rows.length, back, reaches, onEnd]);
   return (
     <div className={styles.screen}>
       <h1 className="visually-hidden">Runs</h1>
@@ -120,9 +130,9 @@ export default function Runs() {
       <div className={styles.body}>
         {found.error !== undefined && rows.length === 0 ? (
           <ProblemNotice error={found.error} />
-        ) : rows.length === 0 ? (
+        ) : rows.length === 0 || !reaches ? (
           <Nothing
-            loading={found.isLoading}
+            loading={found.isLoading || !reaches}
             filtered={Object.values(filtersOf(state)).flat().join("") !== ""}
           />
         ) : (
