@@ -43,3 +43,8 @@ test("hostile text stays text", () => {
   const [, line] = linesOf({ x: "<img src=x>\u202e\u001b[31m" }, new Map(), NONE);
   expect(line?.text).toBe('"<img src=x>⟨U+202E⟩\\u001b[31m"');
 });
+
+test("an image in a text is told by its kind and size, not drawn and not spelled out", () => {
+  const [line] = linesOf(`data:image/png;base64,${"A".repeat(4096)}`, new Map(), new Set());
+  expect(line?.text).toBe("image/png, 3.0 KB");
+});

@@ -1,3 +1,4 @@
+import { formatBytes } from "../format/numbers.ts";
 import { visible } from "../format/visible.ts";
 
 /** A line of a value's tree. */
@@ -75,8 +76,17 @@ function childrenOf(value: unknown): [string, unknown][] | undefined {
 function textOf(value: unknown, size: number | undefined): { text: string; kind: JsonLine["kind"] } {
   if (Array.isArray(value)) return { text: size === 0 ? "[]" : `[${size} values]`, kind: "group" };
   if (size !== undefined) return { text: size === 0 ? "{}" : `{${size} fields}`, kind: "group" };
-  if (typeof value === "string") return { text: visible(JSON.stringify(value)), kind: "text" };
+  if (typeof value === "string")
+    return { text: mediaOf(value) ?? visible(JSON.stringify(value)), kind: "text" };
   return { text: String(value), kind: typeof value === "number" ? "number" : "word" };
+}
+
+/** What a medium in a text is, in a word: its characters say nothing to anybody, and it is never drawn by itself. */
+function mediaOf(text: string): string | undefined {
+  const found = /^data:([\w.+-]+\/[\w.+-]+);base64,/.exec(text.slice(0, 200));
+  return found === null
+    ? undefined
+    : `${found[1]}, ${formatBytes(((text.length - found[0].length) * 3) / 4)}`;
 }
 
 function below(path: string, key: string): string {
