@@ -1,9 +1,9 @@
-import { useGetRunCountsQuery } from "@runstone/react";
 import { Suspense, useEffect, useRef, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { Button } from "../design/Button.tsx";
 import { Notice } from "../design/Notice.tsx";
 import { SCREENS } from "../screens/table.ts";
+import { useAttention } from "./attention.ts";
 import { ConnectionBanner, ConnectionState } from "./ConnectionState.tsx";
 import { KeyList } from "./KeyList.tsx";
 import { useNotifications } from "./notifications.ts";
@@ -19,7 +19,7 @@ export function Shell() {
   const main = useRef<HTMLElement>(null);
   useEffect(listenToKeys, []);
   useEffect(listenToOtherTabs, []);
-  useTitleOfAttention();
+  useAttention();
   useNotifications((runId) => navigate(`/runs/${encodeURIComponent(runId)}`));
   const goTo: Shortcut[] = SCREENS.flatMap(({ keys, path: to, name }) =>
     keys === undefined ? [] : [{ keys, does: `Go to ${name}`, act: () => navigate(to) }],
@@ -108,13 +108,4 @@ export function Shell() {
 
 function isAt(screen: string, path: string): boolean {
   return screen === "/" ? path === "/" : path === screen || path.startsWith(`${screen}/`);
-}
-
-/** The page's title tells how many runs need somebody, so that a tab in the background does. */
-function useTitleOfAttention(): void {
-  const { data } = useGetRunCountsQuery({});
-  const waiting = data?.needs_input ?? 0;
-  useEffect(() => {
-    document.title = waiting > 0 ? `(${waiting}) Runstone` : "Runstone";
-  }, [waiting]);
 }
