@@ -64,8 +64,11 @@ class Commands:
         if verb == "stop" and scope == "subtree":  # it must not be said to have stopped while they live
             for below in self._below(run_id, verb):
                 ledger.end_orphans(below.id)
-        first = self._request(run_id, verb, payload, by=by, key=idempotency_key)
-        if scope == "subtree" and verb in orders.CASCADE:
+        new_id = ledger.core.new_id()
+        first = self._request(run_id, new_id, verb, payload, by=by, key=idempotency_key)
+        if first != new_id:
+            self.carry_down(run_id, first)
+        elif scope == "subtree" and verb in orders.CASCADE:
             for below in self._below(run_id, verb):
                 self._cascade(below, verb, by)
         return next(c for c in ledger.reader.commands.of(run_id) if c.id == first)
@@ -85,17 +88,44 @@ class Commands:
             payload["message"] = core.redactor.message(message)
         return payload
 
+    def carry_down(self, run_id: str, command_id: str) -> None:
+        """Hands an order to all below the run again, as whoever gave it may have died before he had.
+
+        An order of the past is left alone: another one was given since, or something was begun since it was done.
+        """
+        given = [order for order in self.list(run_id) if order.verb != "steer"]
+        order = given[-1] if given else None
+        if order is None or order.id != command_id or order.payload.get("scope") != "subtree":
+            return
+        if self._has_begun_since(run_id, order):
+            return
+        for below in self._below(run_id, order.verb):
+            if not self._has_begun_since(below.id, order):
+                self._cascade(below, order.verb, order.requested_by)
+
+    def _has_begun_since(self, run_id: str, order: Command) -> bool:
+        attempts = self._ledger.attempts(run_id)
+        done_at = order.ended_at
+        return done_at is not None and any(attempt.started_at > done_at for attempt in attempts)
+
     def _request(
-        self, run_id: str, verb: str, payload: dict[str, Any], *, by: str | None, key: str | None
+        self,
+        run_id: str,
+        command_id: str,
+        verb: str,
+        payload: dict[str, Any],
+        *,
+        by: str | None,
+        key: str | None,
     ) -> str:
         core = self._ledger.core
         if verb != "stop":
-            order = GiveOrder(run_id, core.new_id(), verb, payload, by=by, idempotency_key=key)
+            order = GiveOrder(run_id, command_id, verb, payload, by=by, idempotency_key=key)
             return str(core.submit(order, []).result())
         self._ledger.end_orphans(run_id)
-        write = RequestStop(run_id, core.new_id(), payload, by=by, idempotency_key=key)
-        command_id, _status = core.submit(write, []).result()
-        return str(command_id)
+        write = RequestStop(run_id, command_id, payload, by=by, idempotency_key=key)
+        given, _status = core.submit(write, []).result()
+        return str(given)
 
     def _below(self, run_id: str, verb: str) -> builtins.list[AgentRun]:
         runs = [node.run for node in list(self._ledger.tree(run_id).walk())[1:] if not node.run.detached]
@@ -110,7 +140,8 @@ class Commands:
         if verb == "pause" and COMMAND in run.options:
             return  # it cannot be paused; the order to its parent says so
         with suppress(IllegalTransition):  # it ended in this moment, or has nothing that could be paused
-            self._request(run.id, verb, {"scope": "run", "reason": reason, "cascade": True}, by=by, key=None)
+            told = {"scope": "run", "reason": reason, "cascade": True}
+            self._request(run.id, self._ledger.core.new_id(), verb, told, by=by, key=None)
 
     def stop_below(self, run_id: str, *, by: str | None = None) -> None:
         """Stops what is below a run that is being stopped."""

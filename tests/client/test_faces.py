@@ -30,7 +30,7 @@ PAIRS: dict[type, tuple[type, set[str]]] = {
     Views: (RemoteViews, set()),
     Inputs: (RemoteInputs, set()),
     # The engine's, and those of a command's own process.
-    Commands: (RemoteCommands, {"move", "stop_below"}),
+    Commands: (RemoteCommands, {"move", "stop_below", "carry_down"}),
 }
 """What a server's ledger has not."""
 MORE: dict[type, set[str]] = {

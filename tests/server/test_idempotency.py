@@ -123,3 +123,39 @@ def test_a_key_is_forgotten_after_a_day(tmp_path: Any) -> None:
         clock.advance(24 * 3600 + 1)
         assert give("c") is not None
         assert ledger.care.verify() == []
+
+
+def test_a_repeat_stops_those_below_that_the_first_request_did_not_come_to(
+    running: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = running.ledger
+    parent = ledger.start_run(run_id="p")
+    child = ledger.start_run(run_id="c", parent="p")
+    for run in (child, parent):
+        run.pause(state={}, reason="for a while")
+    with monkeypatch.context() as dying:  # its server ends between the order and what it is to reach
+
+        def end(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        dying.setattr(type(ledger.commands), "_cascade", end)
+        with pytest.raises(httpx.HTTPError):
+            post(http, "/api/v1/runs/p/commands", {"verb": "stop"}).raise_for_status()
+    assert [ledger.get_run(name).status for name in ("p", "c")] == ["cancelled", "paused"]
+    again = post(http, "/api/v1/runs/p/commands", {"verb": "stop"})
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
+    assert [ledger.get_run(name).status for name in ("p", "c")] == ["cancelled", "cancelled"]
+
+
+def test_a_repeat_of_an_order_of_the_past_stops_nothing_that_was_begun_since(
+    running: Running, http: httpx.Client
+) -> None:
+    ledger = running.ledger
+    ledger.start_run(run_id="p").pause(state={})
+    assert post(http, "/api/v1/runs/p/commands", {"verb": "stop"}).status_code == 202
+    ledger.command("p", "retry")
+    with ledger.start_run(run_id="c", parent="p"):
+        again = post(http, "/api/v1/runs/p/commands", {"verb": "stop"})
+        assert again.headers["idempotent-replayed"] == "true"
+        assert [order.verb for order in ledger.commands.list("c")] == []
+    assert ledger.get_run("c").status == "completed"

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 
 from runstone.domain.records import Command
 from runstone.errors import NotFound
-from runstone.server.idempotency import Effect, IdempotencyKey, once
+from runstone.server.idempotency import REPLAYED, Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, LedgerPart, Parts
 from runstone.server.shapes import bodies
 from runstone.store.reads import Reader
@@ -51,7 +51,11 @@ def _give(
         status=202,
         location=lambda value: f"/api/v1/runs/{run_id}/commands/{_id_of(value)}",
     )
-    return once(request, parts.ledger, data, effect, act)
+    answer = once(request, parts.ledger, data, effect, act)
+    if REPLAYED in answer.headers:  # whoever gave it may have died before those below were told
+        order = msgspec.json.decode(answer.content, type=Command)
+        parts.ledger.commands.carry_down(run_id, order.id)
+    return answer
 
 
 def _id_of(value: Any) -> str:
