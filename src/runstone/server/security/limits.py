@@ -3,14 +3,48 @@
 import re
 import time
 from asyncio import timeout
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
-from runstone.errors import HeadersTooLarge, InvalidInput, RequestTooDeep, RequestTooLarge, RequestTooSlow
+from runstone.errors import (
+    HeadersTooLarge,
+    InvalidInput,
+    RequestTooDeep,
+    RequestTooLarge,
+    RequestTooSlow,
+    TooManyRequests,
+)
 from runstone.server.settings import Settings
 
+MOST_WRONG: Final = 100
+"""Wrong tokens, and wrong codes, in a minute. No guess of 256 bits hits; but none need be looked up in files."""
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+class Wrong:
+    """How many wrong tokens or codes came in the last while. What is right is taken all the same."""
+
+    def __init__(
+        self, *, most: int = MOST_WRONG, window_s: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = most
+        self._window_s = window_s
+        self._clock = clock
+        self._times: deque[float] = deque(maxlen=most)
+
+    @property
+    def too_many(self) -> bool:
+        """Whether as many came as may come in the window."""
+        return len(self._times) == self._most and self._clock() - self._times[0] < self._window_s
+
+    def note(self) -> None:
+        """One more. Raises `TooManyRequests` where it is one too many."""
+        if self.too_many:
+            raise TooManyRequests(f"{self._most} wrong tokens or codes came within {self._window_s:g} s")
+        self._times.append(self._clock())
 
 
 def check_head(settings: Settings, headers: list[tuple[bytes, bytes]]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from runstone.errors import NotAuthenticated, TooManyRequests
+from runstone.server.security.limits import Wrong
 from runstone.server.security.tokens import Tokens
 
 CODE_S: Final = 60.0
@@ -26,6 +27,7 @@ class Codes:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, float] = {}
+        self._wrong = Wrong(clock=clock)
 
     def give(self) -> str:
         """A new code."""
@@ -38,9 +40,11 @@ class Codes:
         return code
 
     def swap(self, code: str) -> str:
-        """The text of a new token for a browser's cookie. Raises `NotAuthenticated`."""
+        """The text of a new token for a browser's cookie. Raises `NotAuthenticated`, `TooManyRequests`."""
         with self._lock:
             until = self._waiting.pop(_digest(code), None)
+            if until is None:
+                self._wrong.note()
         if until is None or self._clock() >= until:
             raise NotAuthenticated(
                 "the code is not known, was used, or has expired", hint="open it again: runstone open"
@@ -55,8 +59,17 @@ def cookie_name(port: int) -> str:
 
 def cookie_header(port: int, text: str, *, secure: bool) -> str:
     """The Set-Cookie header of a session."""
+    return _cookie(port, text, COOKIE_S, secure=secure)
+
+
+def ended_cookie_header(port: int, *, secure: bool) -> str:
+    """The Set-Cookie header with which a browser forgets its session."""
+    return _cookie(port, "", 0, secure=secure)
+
+
+def _cookie(port: int, text: str, lifetime_s: int, *, secure: bool) -> str:
     rest = "; Secure" if secure else ""
-    return f"{cookie_name(port)}={text}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict{rest}"
+    return f"{cookie_name(port)}={text}; Path=/; Max-Age={lifetime_s}; HttpOnly; SameSite=Strict{rest}"
 
 
 def cookie_of(port: int, values: list[str]) -> str | None:

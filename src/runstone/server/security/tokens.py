@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from runstone.errors import NotAuthenticated, NotFound, StoreReadOnly
+from runstone.server.security.limits import Wrong
 from runstone.server.security.roles import Principal, check_role
 
 PREFIX: Final = "rst_"
@@ -59,6 +60,7 @@ class Tokens:
         self._by_digest: dict[str, Token] = {}
         self._seen: tuple[int, int, int] | None = None
         self._looked_at = -look_s
+        self._wrong = Wrong()
 
     def create(
         self, role: str, name: str, *, lifetime_s: float | None = None, by_cookie: bool = False
@@ -100,9 +102,11 @@ class Tokens:
         return text
 
     def principal(self, text: str, *, by_cookie: bool = False) -> Principal:
-        """Whose token it is. Raises `NotAuthenticated`; a cookie's token is taken from a cookie only."""
+        """Whose token it is; a cookie's is taken from a cookie only. Raises `NotAuthenticated`, `TooManyRequests`."""
         token = self._find(text)
         if token is None or token.by_cookie != by_cookie:
+            if not by_cookie:  # a browser whose session has ended asks often, and is to be told so
+                self._wrong.note()
             raise NotAuthenticated("the token is not known, was revoked, or has expired")
         return Principal(token_id=token.id, role=token.role, name=token.name, by_cookie=by_cookie)
 
@@ -110,7 +114,7 @@ class Tokens:
         if len(text) != _TOKEN_CHARACTERS:
             return None
         digest = _digest(text)
-        if digest not in self._by_digest:
+        if digest not in self._by_digest and not self._wrong.too_many:
             self._looked_at = -_LOOK_S  # it may have been made in this moment
         self._refresh()
         token = self._by_digest.get(digest)
