@@ -279,3 +279,16 @@ def test_timestamps_are_utc(running: Running, follow: Any) -> None:
     told = datetime.fromisoformat(stream.events(1)[0]["timestamp"])
     assert told.tzinfo is not None
     assert told.astimezone(UTC) == running.ledger.events("r").items[0].timestamp
+
+
+def test_a_stream_gives_nothing_more_once_its_token_is_revoked(running: Running, follow: Any) -> None:
+    stream = follow()
+    stream.next()
+    record(running.ledger, "before")
+    assert stream.events(3)[-1]["run_id"] == "before"
+    tokens = running.server.parts.tokens
+    for token in tokens.valid():
+        tokens.revoke(token.id)
+    record(running.ledger, "after")
+    end = stream.next()
+    assert (end.name, "token" in end.data, "after" in end.data) == ("reconnect", True, False)

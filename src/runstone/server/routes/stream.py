@@ -1,8 +1,9 @@
 """`/stream`: the ledger as it goes on, for any number of views over one connection."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.params import HeaderParameter, QueryParameter
 
 from runstone.server.parts import AllParts
@@ -22,6 +23,7 @@ _Topics = Annotated[
 
 @get("/stream", summary="Follow the ledger", media_type="text/event-stream")
 async def follow(
+    request: Request[Any, Any, Any],
     parts: AllParts,
     *,
     topics: _Topics = None,
@@ -46,7 +48,8 @@ async def follow(
     chosen = wanted(topics or (), types or (), importance)
     cursor = last_event_id or after
     at = None if cursor is None else frames.cursor_of(cursor)
-    return EventStream(Follower(parts.hub, parts.reads, chosen, at).frames())
+    frames_of = Follower(parts.hub, parts.reads, chosen, at).frames()
+    return EventStream(frames_of, partial(parts.tokens.holds, request.user.token_id))
 
 
 router = Router(path="/", route_handlers=[follow], tags=["stream"])

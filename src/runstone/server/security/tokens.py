@@ -110,6 +110,12 @@ class Tokens:
             raise NotAuthenticated("the token is not known, was revoked, or has expired")
         return Principal(token_id=token.id, role=token.role, name=token.name, by_cookie=by_cookie)
 
+    def holds(self, token_id: str) -> bool:
+        """Whether the token is valid still."""
+        self._refresh()
+        now = self._clock()
+        return any(token.id == token_id and token.is_valid(now) for token in self._by_digest.values())
+
     def _find(self, text: str) -> Token | None:
         if len(text) != _TOKEN_CHARACTERS:
             return None

@@ -1,7 +1,7 @@
 """An answer that goes on: it ends with its source, with its client, or because the client is too slow."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 from litestar.response.base import ASGIResponse, Response
@@ -24,15 +24,17 @@ Source = AsyncGenerator[bytes, None]
 
 
 class EventStream(Response[bytes]):
-    """Server-sent events from a generator of whole frames."""
+    """Server-sent events from a generator of whole frames, while they may be given."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, allowed: Callable[[], bool]) -> None:
+        """`allowed` is asked before each page: a token may be revoked while its stream is open."""
         super().__init__(b"", media_type=MEDIA_TYPE)
         self.source = source
+        self.allowed = allowed
 
     def to_asgi_response(self, *args: Any, **named: Any) -> ASGIResponse:
         """The answer, whatever layers above would add to one that ends."""
-        return _Streaming(self.source)
+        return _Streaming(self.source, self.allowed)
 
 
 class _Streaming(ASGIResponse):
@@ -40,9 +42,10 @@ class _Streaming(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, allowed: Callable[[], bool]) -> None:
         super().__init__(headers=HEADERS, media_type=MEDIA_TYPE)
         self._source = source
+        self._allowed = allowed
 
     async def send_body(self, send: Any, receive: Any) -> None:
         """Until the source ends or the client goes."""
@@ -59,6 +62,9 @@ class _Streaming(ASGIResponse):
     async def _send(self, send: Any) -> None:
         loop = asyncio.get_running_loop()
         async for found in self._source:
+            if not self._allowed():  # who comes again is told so
+                await send(_body(frames.marker("reconnect", {"reason": "the token is not valid any more"})))
+                break
             began = loop.time()
             for start in range(0, len(found), _CHUNK_BYTES):
                 async with asyncio.timeout(STUCK_S):
