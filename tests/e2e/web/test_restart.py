@@ -34,6 +34,7 @@ def test_a_killed_server_is_told_and_its_run_is_resumed_from_the_page(
     dialog.get_by_role("button", name="Resume", exact=True).click()
     expect(page.locator("main header")).to_contain_text("completed")
     expect(rows.filter(has_text="Completed")).to_have_count(4)
+    expect(rows.filter(has_text="reused")).to_have_count(2)
     assert page.evaluate("window.isTheSamePage") is True
     run = served.api("GET", f"/api/v1/runs/{run_id}")
     assert (run["status"], run["attempt"]) == ("completed", 2)

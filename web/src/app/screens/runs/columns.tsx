@@ -48,6 +48,11 @@ function Name({ run }: { run: Run }) {
           try {run.attempt}
         </span>
       ) : null}
+      {run.reused ? (
+        <span className={styles.quiet} title="finished before, and used again by the present attempt">
+          reused
+        </span>
+      ) : null}
       {run.forked_from !== null ? <span className={styles.quiet}>fork</span> : null}
     </>
   );
