@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+import runstone
 from runstone.server import standing
 
 
@@ -172,3 +173,15 @@ def test_commands_need_neither_client_nor_server(terminal: Terminal) -> None:
     assert "no runs yet" in told
     _, told = terminal.run("--url", "http://127.0.0.1:9", "inputs", "list", code=1)
     assert "pip install 'runstone[client]'" in told
+
+
+def test_the_demo_is_not_put_among_runs_of_ones_own(terminal: Terminal) -> None:
+    with runstone.open(terminal.root) as ledger, ledger.start_run(run_id="mine"):
+        pass
+    process = terminal.start("--workspace", str(terminal.root), "up", "--demo", "--port", "0")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "has runs of its own" in told
+    assert "leave --workspace out" in told
+    with runstone.open(terminal.root, readonly=True) as ledger:
+        assert [run.id for run in ledger.list_runs().items] == ["mine"]

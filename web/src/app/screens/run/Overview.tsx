@@ -28,7 +28,8 @@ export default function Overview({ run }: { run: Run }) {
   const open = (inputs?.items ?? []).filter((input) => seen.current.has(input.id));
   const settled = (inputs?.items ?? []).filter((input) => !seen.current.has(input.id));
   return (
-    <div className={styles.overview}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the page is low, and keys must reach it
+    <div className={styles.overview} tabIndex={0}>
       <div className={styles.main}>
         {open.map((input, index) => (
           <Question
