@@ -41,6 +41,14 @@ def test_what_is_no_json_is_left_to_its_parser_or_refused(data: bytes) -> None:
         assert data.count(b"[") + data.count(b"{") > 3
 
 
+@pytest.mark.parametrize(
+    "data", [b"[" * 100_000, b'{"a":' * 100_000, b"[]" + b"[" * 100_000, b"[" * 100_000 + b"]"]
+)
+def test_a_nest_that_is_never_closed_is_refused_before_its_parser_loses_itself(data: bytes) -> None:
+    with pytest.raises(RequestTooDeep):
+        check_depth(data, 64)
+
+
 def test_a_long_nest_takes_little_time() -> None:
     with pytest.raises(RequestTooDeep):
         check_depth(b"[" * 5_000_000 + b"]" * 5_000_000, 64)

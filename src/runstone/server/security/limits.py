@@ -98,7 +98,8 @@ def check_depth(data: bytes, depth: int) -> None:
     for _ in range(depth):
         shorter = left.replace(b"[]", b"")  # the innermost layer of every nest
         if len(shorter) == len(left):
-            return  # nothing is left, or it is no JSON, which its parser says
+            break  # nothing is left, or it is no JSON, which its parser says unless it is lost in the depth
         left = shorter
-    if left:
-        raise RequestTooDeep(f"JSON may be nested {depth} deep")
+    if left.count(b"[") <= depth and b"[]" not in left:
+        return
+    raise RequestTooDeep(f"JSON may be nested {depth} deep")
