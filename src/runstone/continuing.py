@@ -1,6 +1,7 @@
 """`ledger.continue_run`: goes on with a run of a loop of one's own, from its last checkpoint."""
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstone.domain import codec
@@ -59,7 +60,7 @@ def claim(
     ledger.supervisor.settle(run_id)
     state, saved = _last_state(reader, run_id)
     ledger.end_orphans(run_id)
-    cwd = (reader.events.last_of(run_id, "run.started", 0) or {}).get("cwd")
+    cwd = _cwd(reader, run_id)
     claim = ContinueRun(
         run_id,
         owner,
@@ -70,11 +71,28 @@ def claim(
     )
     claimed: Claimed
     claimed, withdrawn = core.submit(claim, []).result()
+    return _continuation(reader, run_id, claimed.head.attempt, withdrawn, (state, saved))
+
+
+def claimed_before(ledger: "Ledger", run_id: str, attempt: int, withdrawn: Iterable[str]) -> Continuation:
+    """What `claim` gave, told again to the owner that did not hear it: nothing has happened in its attempt since."""
+    return _continuation(ledger.reader, run_id, attempt, withdrawn, _last_state(ledger.reader, run_id))
+
+
+def _continuation(
+    reader: Reader, run_id: str, attempt: int, withdrawn: Iterable[str], last: tuple[Any, Saved]
+) -> Continuation:
+    state, saved = last
     return Continuation(
-        attempt=claimed.head.attempt, state=state, saved=saved, cwd=cwd, answers=questions.given(reader, run_id),
+        attempt=attempt, state=state, saved=saved, cwd=_cwd(reader, run_id), answers=questions.given(reader, run_id),
         unanswered=tuple(questions.get(reader, one) for one in withdrawn),
         message_in=continuations.message_in(reader, run_id),
     )  # fmt: skip
+
+
+def _cwd(reader: Reader, run_id: str) -> str | None:
+    found: str | None = (reader.events.last_of(run_id, "run.started", 0) or {}).get("cwd")
+    return found
 
 
 def working_folder(cwd: "str | os.PathLike[str] | None") -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import runstone
 from runstone.cli import main
 from runstone.engine.registry import Registry, filling
 from runstone.ledger import Ledger
+from runstone.store.clock import SystemClock
 from tests.server.conftest import Running, serving
 
 READING = {
@@ -65,7 +67,24 @@ LOCAL = {
 }  # fmt: skip
 
 
-_AGES = re.compile(r"\b(\d+(\.\d+)? ?(ms|s|m|h)\b ?)+(ago)? *")
+_TELLING_AGES = ("arguments", "boards", "inputs", "progress", "runs", "threads")
+"""Modules of commands that tell how long ago something was."""
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time stands still, here and in the server, so that ages and times of unfinished runs can be compared."""
+    moment = datetime.now(UTC)
+
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return moment
+
+    for name in _TELLING_AGES:
+        monkeypatch.setattr(f"runstone.cli.{name}.datetime", Still)
+    monkeypatch.setattr(SystemClock, "now", lambda _: int(moment.timestamp() * 1e6))
+    return moment
 
 
 class Both(NamedTuple):
@@ -165,14 +184,16 @@ async def leave(ledger: Ledger, registry: Registry) -> None:
 
 
 def told(result: Result) -> tuple[int, str, str]:
-    """Exit code, output and messages; ages, and what belongs to a token, may differ."""
+    """Exit code, output and messages; where the ledger is, and its moment in messages, may differ."""
     errors = re.sub(r'"(url|as_of)": "[^"]*"', "", result.stderr)
-    return result.exit_code, _AGES.sub("…", result.stdout), errors
+    return result.exit_code, result.stdout, errors
 
 
 @pytest.mark.parametrize("words", READING.values(), ids=READING)
 @pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl"]], ids=["text", "json", "jsonl"])
-def test_a_command_reads_the_same_from_a_server(both: Both, words: list[str], mode: list[str]) -> None:
+def test_a_command_reads_the_same_from_a_server(
+    both: Both, still: datetime, words: list[str], mode: list[str]
+) -> None:
     here = told(both.run([*words, *mode], server=False))
     there = told(both.run([*words, *mode], server=True))
     assert there == here

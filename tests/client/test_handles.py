@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from typing import Any
 
+import httpx
 import pytest
 
 from runstone.errors import Fenced, InvalidEvent, RunMismatch
@@ -128,6 +130,37 @@ def test_orders_reach_the_loop(running: Running, connect: Connect) -> None:
         assert again.stopping
     assert running.ledger.get_run("own-7").status == "cancelled"
     assert running.ledger.care.verify() == []
+
+
+def test_a_continuation_whose_answer_was_lost_is_one_attempt(
+    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = connect()
+    with remote.start_run(run_id="own-11", cwd="/") as run:
+        run.checkpoint({"at": 3})
+        run.ask("Which?")
+    send, lost = httpx.Client.send, list[str]()
+
+    def losing(client: httpx.Client, request: httpx.Request, **more: Any) -> httpx.Response:
+        answer = send(client, request, **more)
+        if request.url.path.endswith("/own-11/continue") and len(lost) < 2:
+            lost.append(answer.text)
+            raise httpx.ReadError("the connection broke")
+        return answer
+
+    monkeypatch.setattr(httpx.Client, "send", losing)
+    with remote.continue_run("own-11", "go on") as again:
+        assert (again.attempt, again.state, again.message_in, again.cwd) == (2, {"at": 3}, "go on", "/")
+        assert [one.message for one in again.unanswered] == ["Which?"]
+        again.checkpoint({"at": 4}).result()
+        again.complete()
+    assert len(lost) == 2
+    assert lost[0] == lost[1]
+    own = running.ledger
+    assert (own.get_run("own-11").status, len(own.attempts("own-11"))) == ("completed", 2)
+    said = [one for one in own.threads.messages("own-11.thread") if one.role == "user"]
+    assert [one.text for one in said] == ["go on"]
+    assert own.care.verify() == []
 
 
 def test_a_lost_run_tells_its_loop(running: Running, connect: Connect) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import runstone
@@ -16,7 +17,12 @@ from runstone.client import spool
 from runstone.client.doctor import check_spools
 from runstone.client.ledger import RemoteLedger
 from runstone.client.spool import Record
+from runstone.engine.liveness import CLIENT
+from runstone.engine.processes import identify_self
 from runstone.errors import NotAuthenticated, ServerUnreachable, SpoolFull
+from runstone.store.writes.lifecycle import NewRun, Owner
+from runstone.store.writes.spooled import KeepAlive, OpenHandle
+from runstone.testing.clock import FakeClock
 from tests.client.serve import ServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -81,8 +87,7 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(
     assert numbers(server.workspace, "busy") == list(range(6_000))
     with runstone.open(server.workspace) as own:
         assert own.get_run("busy").status == "completed"
-        # A machine that takes longer than a lease to start a server has it taken up again, by the same owner.
-        assert len({one.owner for one in own.attempts("busy")}) == 1
+        assert own.get_run("busy").attempt == 1
         assert own.telemetry("busy").own.input_tokens == 60
         assert len(own.threads.messages("busy.thread", limit=1_000)) == 150
         assert own.checkpoints.state("busy") == {"done": list(range(0, 6_000, 100))}
@@ -198,6 +203,31 @@ def test_a_run_that_was_only_not_heard_of_goes_on(server: ServerProcess, tmp_pat
         assert [(one.number, one.owner == identity, one.outcome) for one in own.attempts("silent")] == [
             (1, True, "interrupted"), (2, True, "completed"),
         ]  # fmt: skip
+        assert own.care.verify() == []
+
+
+def test_a_client_that_could_not_renew_has_a_lease_after_the_servers_start(tmp_path: Path) -> None:
+    """However long the server was away, and however slowly it starts: its clients could not be heard meanwhile."""
+    clock = FakeClock()
+    identity = msgspec.structs.replace(identify_self(), host="elsewhere")
+    told = msgspec.json.encode({**msgspec.to_builtins(identity), CLIENT: True}).decode()
+    client = Owner("the-client", told, 30_000_000)
+    with runstone.open(tmp_path, clock=clock) as own:
+        for run_id in ("heard", "gone"):
+            own.core.submit(
+                OpenHandle(NewRun(run_id=run_id, kind="subagent", identity={}), client, 1), []
+            ).result()
+    clock.advance(3_600)
+    with runstone.open(tmp_path, clock=clock) as own:
+        clock.advance(20)  # it takes its time to answer
+        own.supervisor.answer_clients()
+        for _ in range(5):
+            clock.advance(5.5)
+            assert own.reconcile() == []
+        assert own.core.submit(KeepAlive(client, [("heard", 1)]), []).result() == [1]
+        clock.advance(5.5)
+        assert own.reconcile() == ["gone"]
+        assert (own.get_run("heard").status, own.get_run("heard").attempt) == ("running", 1)
         assert own.care.verify() == []
 
 

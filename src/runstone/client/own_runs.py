@@ -14,6 +14,7 @@ from runstone.client.http import Http
 from runstone.client.leases import RemoteLeases
 from runstone.client.parts import RemoteParts, saved_of
 from runstone.client.queue import Queue
+from runstone.client.reading import new_key
 from runstone.client.sending import Sender
 from runstone.continuing import Continuation, handed_over, working_folder
 from runstone.domain.bounds import checked_message
@@ -158,7 +159,7 @@ class OwnRuns:
         assert self._leases is not None
         body = {"owner": self._leases.owner, "agent_id": agent_id, "message": told}
         path = f"/handles/{segment(run_id)}/continue"
-        answer: dict[str, Any] = self._http.post(path, body, timeout_s=60.0)
+        answer: dict[str, Any] = self._http.post(path, body, key=new_key(), timeout_s=60.0)
         saved = saved_of(answer["state"], answer["checkpoint"])
         handle = RunHandle(
             parts, self._leases, run_id, answer["attempt"], state=answer["state"], saved=saved,

@@ -22,6 +22,15 @@ def identity_of(value: dict[str, Any]) -> ProcessIdentity | None:
         return None
 
 
+CLIENT: Final = "client"
+"""Marks the stored identity of an owner that renews through a server."""
+
+
+def is_client(value: dict[str, Any]) -> bool:
+    """Whether a stored owner renews through a server: while none answers, its silence says nothing of it."""
+    return bool(value.get(CLIENT))
+
+
 class DeadOwners:
     """Looks at the process of each owner that holds leases: a handful, however many runs there are."""
 

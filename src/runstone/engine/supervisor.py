@@ -17,7 +17,7 @@ from runstone.domain.records import Command, Lease, ProcessRecord
 from runstone.domain.runs import GONE, REBOOTED, SILENT
 from runstone.engine.core import Core
 from runstone.engine.groups import GroupEnd, end_group, group_alive
-from runstone.engine.liveness import identity_of
+from runstone.engine.liveness import identity_of, is_client
 from runstone.engine.ports import Held
 from runstone.engine.processes import ProcessIdentity, identify_self, is_alive
 from runstone.errors import RunstoneError, StoreError
@@ -57,6 +57,7 @@ class Supervisor:
         self._abandoned: queue.SimpleQueue[Held] = queue.SimpleQueue()
         self._judging = threading.Lock()
         self._seen: dict[str, tuple[int, float]] = {}
+        self._answers_since = float("-inf")
 
     # --- holding -------------------------------------------------------------------------------------------------
 
@@ -230,6 +231,14 @@ class Supervisor:
 
     # --- judging others ------------------------------------------------------------------------------------------
 
+    def answer_clients(self) -> None:
+        """Called when this process begins to answer as a server.
+
+        Clients could not renew while it did not, however long they have waited. So for one lease from now on none of
+        them counts as silent; one whose process is gone from this machine is dead all the same.
+        """
+        self._answers_since = self.core.clock.monotonic()
+
     def reconcile(self) -> list[str]:
         """Marks the runs of dead owners interrupted. Gives the ids that changed. Safe in many processes at once.
 
@@ -333,6 +342,8 @@ class Supervisor:
             self._seen.pop(lease.run_id, None)
             return None
         running = self.core.clock.monotonic()
+        if is_client(lease.identity) and running - self._answers_since < self.lease_s:
+            return None
         seen = self._seen.get(lease.run_id)
         if seen is None or seen[0] != expires:
             self._seen[lease.run_id] = (expires, running)

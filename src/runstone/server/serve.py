@@ -124,6 +124,7 @@ class Server:
 
     def run(self) -> None:
         """Answers until SIGINT, SIGTERM or `stop`."""
+        self.parts.ledger.supervisor.answer_clients()
         self.parts.engine.start()
         try:
             asyncio.run(self._uvicorn.serve(sockets=[self._socket]))

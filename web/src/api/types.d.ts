@@ -9976,7 +9976,10 @@ export interface operations {
     go_on: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text of your own for this request: sent again with it, the request has its effect once. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 run_id: string;
             };
@@ -9991,6 +9994,8 @@ export interface operations {
             /** @description Here it is. */
             200: {
                 headers: {
+                    /** @description `true` where the request was answered before. */
+                    "Idempotent-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {

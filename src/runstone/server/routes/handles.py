@@ -9,15 +9,17 @@ import msgspec
 from litestar import Request, Router, post
 from litestar.params import FromPath, JSONBody
 
-from runstone.continuing import Continuation, claim, working_folder
+from runstone.continuing import Continuation, claim, claimed_before, working_folder
 from runstone.domain import codec, keys
 from runstone.domain.bounds import bounded
 from runstone.domain.records import Command
+from runstone.engine.liveness import CLIENT
 from runstone.engine.wire import AnyOperation, OpenRunOperation, WritingDesk, write_of
 from runstone.errors import InvalidInput, RunstoneError, StoreError
 from runstone.ledger import Ledger, check_own_kind, new_run
 from runstone.server import problems
 from runstone.server.guards import ROLE
+from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, LedgerPart, Parts, WritesPart
 from runstone.server.shapes.handles import (
     HandleBeat,
@@ -33,6 +35,7 @@ from runstone.server.shapes.runs import run_of
 from runstone.store.base import Write
 from runstone.store.writer import Receipt
 from runstone.store.writes.boards import MoveCommand
+from runstone.store.writes.continuing import ContinueRun
 from runstone.store.writes.lifecycle import Owner
 from runstone.store.writes.spooled import KeepAlive, OpenHandle, Taken, TakeOver
 
@@ -185,13 +188,16 @@ async def _either(*events: asyncio.Event) -> None:
     "/{run_id:str}/continue", summary="Go on with a run in the client's process", status_code=200, opt=INGEST
 )
 async def go_on(
-    ledger: LedgerPart, writes: WritesPart, run_id: FromPath[str], data: JSONBody[HandleContinue]
+    *,
+    request: Request[Any, Any, Any],
+    ledger: LedgerPart,
+    writes: WritesPart,
+    run_id: FromPath[str],
+    data: JSONBody[HandleContinue],
+    key: IdempotencyKey = None,
 ) -> HandleContinued:
     """Opens the next attempt of a paused, answered or interrupted run of a loop of one's own."""
-    owner = _owner(ledger, data.owner)
-    found: Continuation = await writes(
-        claim, ledger, run_id, owner, message=data.message, agent_id=data.agent_id
-    )
+    found: Continuation = await writes(_claim, request, ledger, run_id, data)
     return HandleContinued(
         run=run_of(ledger.get_run(run_id)), attempt=found.attempt, state=found.state, checkpoint=found.saved.number,
         cwd=found.cwd, answers=[one.to_dict() for one in found.answers],
@@ -199,10 +205,39 @@ async def go_on(
     )  # fmt: skip
 
 
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the answer: the rest is read again, as a state may be large."""
+
+    attempt: int
+    withdrawn: list[str]
+
+
+def _claim(
+    request: Request[Any, Any, Any], ledger: Ledger, run_id: str, data: HandleContinue
+) -> Continuation:
+    """Opens the attempt once for the request's key, and says what it goes on from."""
+    owner, made = _owner(ledger, data.owner), list[Continuation]()
+    effect = Effect(
+        ContinueRun,
+        lambda _, value: _Opened(attempt=value[0].head.attempt, withdrawn=list(value[1])),
+        status=200,
+    )
+
+    def act() -> None:
+        made.append(claim(ledger, run_id, owner, message=data.message, agent_id=data.agent_id))
+
+    answer = once(request, ledger, data, effect, act)
+    if made:
+        return made[0]
+    opened = msgspec.json.decode(answer.content, type=_Opened)
+    return claimed_before(ledger, run_id, opened.attempt, opened.withdrawn)
+
+
 def _owner(ledger: Ledger, given: HandleOwner) -> Owner:
     """The owner as the ledger keeps it. Its leases last as long as the server's own."""
     worker = keys.check_id(given.worker_id, "worker_id")
-    identity = codec.encode({**msgspec.to_builtins(given.identity), "worker_id": worker}).decode()
+    told = {**msgspec.to_builtins(given.identity), "worker_id": worker, CLIENT: True}
+    identity = codec.encode(told).decode()
     return Owner(worker, bounded("identity", identity), ledger.supervisor.owner.lease_us)
 
 
