@@ -39,6 +39,17 @@ def test_the_lock_file_names_a_digest_for_every_package_and_no_address() -> None
     assert [name for name, one in fetched.items() if "resolved" in one or "integrity" not in one] == []
 
 
+@pytest.mark.parametrize(("ci", "status"), [("true", 1), ("", 0)])
+def test_a_machine_without_a_browser_says_so_and_is_no_success_in_ci(
+    ci: str, status: int, tmp_path: Path
+) -> None:
+    environment = {"PATH": str(tmp_path), "CI": ci}
+    command = [sys.executable, ROOT / "scripts/chromium.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == status
+    assert done.stdout.startswith("chromium: none; the tests in a browser are skipped")
+
+
 def test_the_web_asks_for_exact_versions() -> None:
     package = json.loads((ROOT / "web/package.json").read_text())
     asked = package["dependencies"] | package["devDependencies"]
