@@ -67,7 +67,7 @@ class Shell:
         for process in self.started:
             process.kill()
             process.wait(30)
-            for stream in (process.stdout, process.stderr):
+            for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
 

@@ -16,13 +16,15 @@ from runstone.errors import InvalidInput, RunstoneError
 from runstone.store.base import Write
 from runstone.store.batch import Batch, Cache
 from runstone.store.blobs import pack
+from runstone.store.clock import SystemClock
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.writes import journal
 from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import CarryOutStop, MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.budgets import AskBudget
 from runstone.store.writes.checkpoints import SaveCheckpoint
-from runstone.store.writes.continuing import ContinueChild, ContinueRun, TellRun
+from runstone.store.writes.continuing import ContinueChild, ContinueRun, QueueContinuation, TellRun
+from runstone.store.writes.deliveries import Acknowledge, End, Release, TakeEnds
 from runstone.store.writes.events import Append, AppendMessages, NewEvent, NewMessage, ReportUsage, SaveThread
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.importing import (
@@ -56,6 +58,7 @@ from runstone.store.writes.lifecycle import (
     YieldRun,
 )
 from runstone.store.writes.observed import ObserveRun, Reported, ReportEvents, ReportStatus
+from runstone.store.writes.once import Once
 from runstone.store.writes.outputs import CommandEnd, EndCommand, NoteCommandEnd, Taken, TakeOutput
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.repair import RebuildRequests, RebuildRun
@@ -169,6 +172,10 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         ContinueChild("live", 1, "live.done", Hint("e" * 32, "late"), message="late", agent_id=None, now=5),
         TellRun("waiting", "late", 5),
         QueueRun(new_run("late"), "late", "ana"),
+        QueueContinuation("waiting", "late", 5, command_id="late", by="ana"),
+        TakeEnds("late", range(9), holder="{}", hold_us=5, dead=()),
+        Acknowledge("late", [End("ended", 1, 0)], write=Append("live", 1, [event(7, key="late")])),
+        Release("late", End("ended", 1, 0), holder="{}"),
         AskBudget("live", QUESTION, "late", {}),
         SaveView(view("late"), None),
         SaveView(view("seen first", view_id="first"), 1),
@@ -257,6 +264,11 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         ContinueChild("live", 1, "live.kid", Hint("e" * 32, "late"), message="late", agent_id=None, now=5),
         TellRun("live", "late", 5),
         QueueRun(new_run("live", agent_id="other"), "late", "ana"),
+        QueueContinuation("live", "late", 5, command_id="late", by="ana"),
+        Acknowledge("late", [End("nothing", 1, 0)]),
+        Acknowledge("late", [End("ended", 1, 0)], write=Append("live", 9, [event(7)])),
+        Release("late", End("nothing", 1, 0), holder="{}"),
+        Once(Append("live", 9, [event(7)]), None, lambda reader, value: value, clock=SystemClock()),
         SaveView(view("late"), 1),
         SaveView(view("first"), None),
         DeleteView("first", 7),

@@ -628,7 +628,7 @@ class Torn(Write):
 
     def decide(self, batch: Batch) -> None:
         head = batch.head(self.run_id)
-        batch.record(head, "note.written", {"torn": True})
+        batch.record(head, "note.written", {"torn": True}, importance=1)
         batch.read("outputs_of", run=head.pk)
         raise InvalidInput("too late")
 
