@@ -80,7 +80,7 @@ def finish(ledger: runstone.Ledger, mode: str) -> None:
     """What was cut off is gone on with by asking again."""
     for root in OLD:
         if ledger.list_runs(root_id=root).items:
-            (ledger.remove if mode == "remove" else ledger.prune)(root)
+            (ledger.care.remove if mode == "remove" else ledger.care.prune)(root)
     from runstone.care.removing import Removal
 
     space.sweep(ledger, Removal(ledger))
