@@ -1,5 +1,6 @@
 """`up`, `open`, `down` and `token`: a workspace has one server, which says how to get in, and ends cleanly."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 import runstone
 from runstone.server import standing
+from runstone.server.settings import PORT
 
 
 class Terminal:
@@ -84,6 +86,16 @@ def test_a_workspace_has_one_server(terminal: Terminal) -> None:
     assert standing.running(terminal.folder) is None
     _, errors = terminal.run("down")
     assert "no server of this workspace runs" in errors
+
+
+def test_opening_takes_another_port_where_the_usual_one_is_taken(terminal: Terminal) -> None:
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # it is taken by somebody else already
+            other.bind(("127.0.0.1", PORT))
+            other.listen()
+        told = terminal.document("open", "--print")
+        assert not told["url"].endswith(f":{PORT}")
+        assert terminal.get(told["open_url"]).status_code == 303
 
 
 def test_a_server_that_was_killed_leaves_its_place_to_the_next(terminal: Terminal) -> None:

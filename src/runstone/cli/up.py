@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -272,7 +273,7 @@ def open_(session: Session, only_print: bool) -> int:
         folder, root = ledger.workspace.folder, ledger.workspace.root
     there = standing.running(folder)
     if there is None:
-        there = _start(root, folder, defaults)
+        there = _start(root, folder, defaults | {"port": _port_at_hand()})
         session.output.note(f"started the server at {there.url}; end it: runstone down", "")
     link = f"{there.url}/auth?code={_code(folder, there)}"
     opened = not only_print and _browse(link)
@@ -284,6 +285,18 @@ def open_(session: Session, only_print: bool) -> int:
     else:
         session.output.note(f"opened {there.url}", "")
     return 0
+
+
+def _port_at_hand() -> int | None:
+    """None for the usual port, where it is free; else 0 for any: who opens a workspace wished for no port."""
+    from runstone.server.settings import PORT
+
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            return 0
+    return None
 
 
 @click.command(cls=Command)
