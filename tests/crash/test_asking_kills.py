@@ -43,8 +43,8 @@ RACING = [
     ("loop", "ContinueRun", 1, "after"), ("quiz", "ParkRun", 1, "after"), ("quiz", "ClaimRun", 1, "after"),
     ("lead", "ContinueChild", 1, "after"), ("costly", "AskBudget", 1, "after"),
 ]  # fmt: skip
-"""All of the matrix is raced by tests/campaign/test_asking.py. There a budget whose run is killed as it parks was asked about
-twice in some races: work that is killed is spent again, and may reach the raised cap; whether that is all is open."""
+"""All of the matrix is raced by tests/campaign/test_asking.py. There a budget whose run is killed as it parks was asked
+about twice in some races: work that is killed is spent again, and may reach the raised cap; if that is all is open."""
 
 ENDED = ("completed", "failed", "cancelled")
 _STEPS = 12
