@@ -31,14 +31,16 @@ def ledger(tmp_path: Path, clock: FakeClock) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def forty(ledger: Ledger, clock: FakeClock) -> list[AgentRun]:
+def forty(ledger: Ledger, clock: FakeClock) -> Iterator[list[AgentRun]]:
     """Forty runs of all kinds of ends, labels and costs; some were put away."""
     chance = random.Random(7)
+    handles = []  # kept: a lost one's run is interrupted at a moment that nobody chose
     for n in range(40):
         run = ledger.start_run(
             run_id=f"r{n:02}", agent_id=f"a{n % 3}", parent=None, title=f"Look at {'file' if n % 4 else 'page'} {n}",
             labels={"team": "search" if n % 2 else "web", "stage": f"s{n % 5}"},
         )  # fmt: skip
+        handles.append(run)
         clock.advance(chance.choice([1, 2, 60]))
         if n % 3 == 0:
             run.usage(provider="p", model="m", input_tokens=5, cost_usd=chance.random(), request_id=f"q{n}")
@@ -54,7 +56,8 @@ def forty(ledger: Ledger, clock: FakeClock) -> list[AgentRun]:
             ledger.update_run(run.id, archived=True)
         if n % 11 == 4:
             ledger.update_run(run.id, pinned=True)
-    return [ledger.get_run(f"r{n:02}") for n in range(40)]
+    yield [ledger.get_run(f"r{n:02}") for n in range(40)]
+    del handles
 
 
 def every(ledger: Ledger, **asked: Any) -> list[str]:
