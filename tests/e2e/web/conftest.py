@@ -1,20 +1,20 @@
-"""A server in a process of its own, with the built app, and a real Chromium that looks at it."""
+"""The installed wheel's server in a process of its own, and a real Chromium that looks at it."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, Request, expect, sync_playwright
 
-from scripts import chromium, web
+from scripts import chromium
+from tests.e2e.web.installed import Installed, installed_once
 
 WAIT_MS = 30_000
 FLAGS = [
@@ -27,17 +27,18 @@ CREW = Path(__file__).with_name("crew.py")
 class Served:
     """`runstone up` over a workspace, which can be killed and started again on its port."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, installed: Installed) -> None:
         root.mkdir(exist_ok=True)
         shutil.copy(CREW, root / "crew.py")
         (root / "runstone.toml").write_text('modules = ["crew"]\n')
         self.root = root
+        self.command = installed.command
         self.port = 0
         self.start()
 
     def start(self) -> None:
         """Starts it; returns once it listens."""
-        command = [sys.executable, "-m", "runstone", "--workspace", str(self.root), "--json", "up", "--trust"]
+        command = [self.command, "--workspace", str(self.root), "--json", "up", "--trust"]
         with (self.root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port)],
@@ -96,6 +97,10 @@ class Browsers:
         self._open: list[BrowserContext] = []
         self.errors: list[str] = []
         self.hosts: set[str] = set()
+        self.paths: set[str] = set()
+        """What was asked of the server."""
+        self.pictures: set[str] = set()
+        """Images, media and fonts that were loaded: the page has none, its icons are drawn."""
         self.may_be_away = False
         """Whether the server goes away in the test: the browser's own words on that are no fault."""
 
@@ -117,11 +122,18 @@ class Browsers:
         page = context.pages[0]
         page.on("console", lambda said: self._said(said.type, said.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda asked: self.hosts.add(re.sub(r"^(\w+://[^/]*|data:).*", r"\1", asked.url)))
+        page.on("request", self._asked)
         if not known:
             page.goto(served.link())
         page.goto(f"{served.url}{path}")
         return page
+
+    def _asked(self, request: Request) -> None:
+        host, path = re.fullmatch(r"(?s)(\w+://[^/]*|\w+:)(.*)", request.url).groups()  # type: ignore[union-attr]
+        self.hosts.add(host)
+        self.paths.add(path)
+        if request.resource_type in ("image", "media", "font"):
+            self.pictures.add(request.url[:100])
 
     def _said(self, kind: str, text: str) -> None:
         if kind == "error" and not (self.may_be_away and "net::ERR_" in text):
@@ -133,34 +145,46 @@ class Browsers:
             self._open.pop().close()
 
 
+def not_here(missing: str) -> None:
+    """Skips what can't be shown on this machine; where it must be, that fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel of this clone, installed once for all that run at the same time."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    installed = installed_once(shared / "installed")
+    if not (installed.static / "index.html").exists():
+        not_here("the command center is not in the wheel: it is built with Node.js")
+    return installed
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    missing = None
     if chromium.find() is None:
-        missing = "no Chromium: python scripts/chromium.py"
-    elif not (web.STATIC / "index.html").exists():
-        missing = "the command center is not built: make web"
-    if missing is not None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        not_here("no Chromium: python scripts/chromium.py")
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         yield playwright
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path / "workspace")
+def served(tmp_path: Path, installed: Installed) -> Iterator[Served]:
+    served = Served(tmp_path / "workspace", installed)
     yield served
     served.kill()
 
 
 @pytest.fixture
 def browsers(playwright: Playwright, served: Served, tmp_path: Path) -> Iterator[Browsers]:
-    """Browsers; at the end none has complained or asked anybody but the server."""
+    """Browsers; at the end none has complained, asked anybody but the server, or loaded an image."""
     browsers = Browsers(playwright, tmp_path / "profiles")
     yield browsers
     browsers.close()
     assert browsers.errors == []
-    assert browsers.hosts <= {served.url, "data:"}
+    assert browsers.hosts <= {served.url}
+    assert browsers.pictures == set()

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 import runstone
 from bench import size_data
 from tests.e2e.web.conftest import Browsers, Served
+from tests.e2e.web.installed import Installed
 
 RUNS = 10_000
 EVENTS_PER_RUN = 10
@@ -19,12 +20,12 @@ LIVE_ROWS = "() => document.querySelectorAll('main [role=row][data-key], main [r
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path, installed: Installed) -> Iterator[Served]:
     """A server over a workspace with them."""
     started = time.monotonic()
     size_data.build(tmp_path / "workspace", RUNS, EVENTS_PER_RUN)
     assert time.monotonic() - started < 20
-    served = Served(tmp_path / "workspace")
+    served = Served(tmp_path / "workspace", installed)
     yield served
     served.kill()
 

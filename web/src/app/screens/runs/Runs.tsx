@@ -133,7 +133,7 @@ export default function Runs() {
         ) : rows.length === 0 || !reaches ? (
           <Nothing
             loading={found.isLoading || !reaches}
-            filtered={Object.values(filtersOf(state)).flat().join("") !== ""}
+            filtered={Object.keys(toCountsQuery(filters)).length > 0}
           />
         ) : (
           <Grid
