@@ -67,7 +67,7 @@ def _parts(ledger: "Ledger", run: AgentRun) -> list[Part]:
         and not (entry.attempt == 0 and entry.child_run_id in unasked)
     ]
     keys = codec.encode([entry.child_pk for entry in journal if entry.child_pk is not None]).decode()
-    found = reader.runs.rows("r.id IN (SELECT value FROM json_each(:keys))", keys=keys)
+    found = reader.runs.rows("r.id IN {given_keys}", keys=keys)
     children = {row[0]: rows.run(row) for row in found}
     parts = [_recorded(entry, children.get(entry.child_run_id or "")) for entry in journal]
     others = reader.runs.rows("r.parent = :pk", "ORDER BY r.id", pk=reader.runs.pk(run.id))

@@ -22,8 +22,9 @@ def nodes() -> Iterator[ast.AST]:
 
 
 def test_each_named_statement_is_used() -> None:
-    """By its name, or by one that is put together: `f"{kind}_rows"` uses all that end so."""
-    plain = {node.value for node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    """By its name, as a part `{name}`, or by one that is put together: `f"{kind}_rows"` uses all that end so."""
+    texts = {node.value for node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    plain = texts | {name for text in texts for name in re.findall(r"\{(\w+)\}", text)}
     made = [re.compile(pattern(node)) for node in nodes() if isinstance(node, ast.JoinedStr)]
     names = set(statements.load("runstone.store.sqlite"))
     unused = {name for name in names - plain if not any(one.fullmatch(name) for one in made)}

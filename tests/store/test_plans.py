@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runstone.domain import runs
-from runstone.store import lists, questions
+from runstone.store import lists, questions, statements
 from runstone.store.lists import candidates, cursors
 from runstone.store.reads import Reader
 from runstone.store.sqlite.database import SQLiteDatabase
@@ -48,6 +48,7 @@ class Explained:
         return [(1, 1)]
 
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Any]:
+        where = statements.filled(where, statements.load("runstone.store.sqlite"))
         sql = f"SELECT {self.db.sql(columns)} FROM {self.db.sql(tables)} WHERE {where} {tail}"
         plan = [row[3] for row in self.db.query(f"EXPLAIN QUERY PLAN {sql}", params)]
         if tail == "LIMIT :few":

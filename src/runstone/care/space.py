@@ -21,9 +21,6 @@ from runstone.store.writes.space import GiveBack, TidySearch
 if TYPE_CHECKING:
     from runstone.ledger import Ledger
 
-SHRINKS: Final = 2
-"""`auto_vacuum` of a file whose free pages can leave it; a file of an older version uses them again, and stays."""
-
 _PAGE: Final = 2_000
 _SEARCH_PAGES: Final = 64
 _TURNS: Final = 100_000
@@ -39,6 +36,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     log_bytes: int
     shrinks: bool
+    """Whether free pages can leave it; a file of an older version uses them again, and stays."""
 
     @property
     def used_bytes(self) -> int:
@@ -48,16 +46,13 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(ledger: "Ledger") -> Space:
     """How large the file is."""
-    rows = ledger.reader.rows
-    with ledger.reader.db.snapshot():
-        pages, free, size = (int(rows(name)[0][0]) for name in ("all_pages", "free_pages", "page_size"))
-        mode = rows("space_mode")[0][0]
+    size, free, shrinks = ledger.reader.rows("space")[0]
     path = ledger.workspace.database
     try:
         written = path.with_name(path.name + "-wal").stat().st_size
     except FileNotFoundError:
         written = 0
-    return Space(file_bytes=pages * size, free_bytes=free * size, log_bytes=written, shrinks=mode == SHRINKS)
+    return Space(file_bytes=size, free_bytes=free, log_bytes=written, shrinks=bool(shrinks))
 
 
 def sweep(ledger: "Ledger", removal: Removal) -> None:

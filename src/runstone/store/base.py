@@ -29,7 +29,10 @@ class Database(Protocol):
         """Rows of the statement called `name`."""
 
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
-        """Rows of a list: named columns and tables, and a condition put together by `store/lists.py`."""
+        """Rows of a list: named columns and tables, and a condition put together by `store/lists`.
+
+        What backends say in different words stands in the condition as `{name}` (see `queries/parts.sql`).
+        """
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Several reads as of one moment; for a reader, and short."""

@@ -102,6 +102,6 @@ def _arms(reader: Reader, pk: int, asked: list[str], params: dict[str, Any]) -> 
     frequent = [one for one in FREQUENT if one in whole or one.startswith(beginnings or ("\0",))]
     if frequent or len(rare) > _ARMS:
         params["types"] = codec.encode([*rare, *frequent]).decode()
-        return [["+e.type IN (SELECT value FROM json_each(:types))"]]
+        return [["(e.type || '') IN {given_types}"]]
     params |= {f"type_{index}": one for index, one in enumerate(rare)}
     return [[f"e.type = :type_{index}", _RARE] for index in range(len(rare))]

@@ -6,6 +6,8 @@ from importlib import resources
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
+_PART = re.compile(r"\{(\w+)\}")
+
 
 @cache
 def load(package: str) -> dict[str, str]:
@@ -21,6 +23,11 @@ def load(package: str) -> dict[str, str]:
             lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
             statements[name] = "\n".join(lines).strip().rstrip(";")
     return statements
+
+
+def filled(text: str, named: dict[str, str]) -> str:
+    """A condition of the shared code with its `{name}` parts, which each backend says in its own words."""
+    return _PART.sub(lambda part: named[part[1]], text)
 
 
 def many_rows(statement: str, count: int) -> str:

@@ -58,7 +58,7 @@ def level_order(
         limit=limit + 1,
     )
     chosen = codec.encode([one for one, _ in keys[:limit]]).decode()
-    found = reader.runs.rows("r.id IN (SELECT value FROM json_each(:runs))", runs=chosen)
+    found = reader.runs.rows("r.id IN {given_keys}", keys=chosen)
     ranks = {one: rank for rank, (one, _) in enumerate(keys)}
     following = _write(form, keys[limit - 1]) if len(keys) > limit else None
     return sorted(found, key=lambda row: ranks[row[_PK]]), following
@@ -73,7 +73,7 @@ def _reused(reader: Reader, found: list[Row]) -> set[str]:
     """Which of these runs their parent's current attempt used again."""
     parents = {row[_PARENT] for row in found if row[_PARENT] is not None}
     chosen = codec.encode(sorted(parents)).decode()
-    told = reader.runs.rows("r.run_id IN (SELECT value FROM json_each(:parents))", parents=chosen)
+    told = reader.runs.rows("r.run_id IN {given_ids}", ids=chosen)
     return {child for row in told if row[_REUSED] for (child,) in reader.rows("reused_by", run=row[_PK])}
 
 

@@ -53,7 +53,7 @@ def _counted(
     where = [*wanted.joined(), *wanted.always()]
     params = dict(wanted.params)
     if keys is not None:
-        where.append("r.id IN (SELECT value FROM json_each(:keys))")
+        where.append("r.id IN {given_keys}")
         params["keys"] = codec.encode(keys).decode()
     fits = " AND ".join(where)
     if keys is None and not _is_held(wanted):

@@ -35,13 +35,13 @@ MOMENTS: Final = tuple(f"{name}_{end}" for name in SPANS for end in ("from", "to
 
 NAMES: Final = ("status", "bucket", *PLAIN, "labels", *MOMENTS, "q", "pinned", "archived")
 
-LOST: Final = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT value FROM json_each(:dead))"
+NONE: Final = "FALSE"
+"""The condition of a filter that no run can fulfil."""
+
+LOST: Final = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN {dead_owners}"
 """A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
 
-ASKING: Final = (
-    "(SELECT q.run FROM inputs q INDEXED BY inputs_open"
-    " WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))"
-)
+ASKING: Final = "{asking_keys}"
 """Runs with an open question. They are few, and an index holds them."""
 
 _VALUES_MAX: Final = 200
@@ -90,7 +90,7 @@ def read(filters: dict[str, Any], *, superseded: bool = True) -> Wanted:
     params: dict[str, Any] = {}
     alternatives = {"status": clauses} if (clauses := _status_clauses(texts, params)) else {}
     alternatives |= {
-        name: _plain_clauses(name, values, params) or ["0"]
+        name: _plain_clauses(name, values, params) or [NONE]
         for name in PLAIN
         if (values := texts[name]) is not None
     }
@@ -181,7 +181,7 @@ def _label_clauses(labels: dict[str, list[str]], params: dict[str, Any]) -> list
         params |= {f"label_{index}_{at}": value for at, value in enumerate(dict.fromkeys(values))}
         found.append(
             [f"k.name = :label_{index} AND k.value = :label_{index}_{at}" for at in range(len(set(values)))]
-            or ["0"]
+            or [NONE]
         )
     return found
 
@@ -218,7 +218,7 @@ def _status_clauses(filters: dict[str, list[str] | None], params: dict[str, Any]
             if status not in asked:  # runs that have ended ask nothing
                 rest = "" if status in runs.ENDED else f" AND r.id NOT IN {ASKING}"
                 clauses += [one + rest for one in _of_status(status, params)]
-    return clauses or ["0"]
+    return clauses or [NONE]
 
 
 def _of_status(status: str, params: dict[str, Any]) -> list[str]:

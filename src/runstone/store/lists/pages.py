@@ -136,7 +136,7 @@ class _Step:
         params |= {"cursor_value": place.value, "cursor_pk": place.pk}
         if not self.by.startswith("("):
             return f"({self.by}, r.id) {self._beyond} (:cursor_value, :cursor_pk)"
-        # Of an expression SQLite searches no pair: its value bounds the search.
+        # Of an expression no index is searched for a pair: its value bounds the search.
         less = self._beyond
         return (
             f"{self.by} {less}= :cursor_value AND ({self.by} {less} :cursor_value OR r.id {less} :cursor_pk)"
@@ -149,7 +149,7 @@ class _Step:
         found: list[Row] = []
         arms = self._ways()
         for arm in arms:
-            found += self.reader.runs.rows(" AND ".join([*where, *arm]) or "1", tail, **params)
+            found += self.reader.runs.rows(" AND ".join([*where, *arm]) or "TRUE", tail, **params)
         if len(arms) > 1:
             found.sort(key=self._rank, reverse=self.order == "desc")
         return found
@@ -184,11 +184,9 @@ class _Step:
             where.append(behind if self.needs is None else f"({behind} OR {self.needs} IS NULL)")
         last = "" if self.needs is None else f"{self.needs} IS NULL, "
         tail = f"ORDER BY {last}{self.by} {self.order}, r.id {self.order} LIMIT :limit"
-        chosen = self.reader.runs.keys("listed_runs", " AND ".join(where) or "1", tail, **params)
+        chosen = self.reader.runs.keys("listed_runs", " AND ".join(where) or "TRUE", tail, **params)
         ranks = {pk: rank for rank, pk in enumerate(chosen)}
-        found = self.reader.runs.rows(
-            "r.id IN (SELECT value FROM json_each(:keys))", keys=codec.encode(chosen).decode()
-        )
+        found = self.reader.runs.rows("r.id IN {given_keys}", keys=codec.encode(chosen).decode())
         return sorted(found, key=lambda row: ranks[row[_PK]])
 
 

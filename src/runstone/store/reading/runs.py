@@ -79,7 +79,7 @@ class Runs:
         top = self.pk(run_id)
         keys = [row[0] for row in self._reader.rows("tree_of", run=top)]
         chosen = codec.encode(keys).decode()
-        found = self.rows("r.id IN (SELECT value FROM json_each(:runs))", "ORDER BY r.id", runs=chosen)
+        found = self.rows("r.id IN {given_keys}", "ORDER BY r.id", keys=chosen)
         sums = self._reader.usage.sums(keys)
         reused = {child for row in found if row[41] for child in self._reused(row)}
         nodes: dict[str, TreeNode] = {}

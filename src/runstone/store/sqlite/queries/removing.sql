@@ -256,33 +256,3 @@ DELETE FROM blobs WHERE digest IN (VALUES (?))
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = blobs.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = blobs.digest)
   AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = blobs.digest)
-
--- name: merge_search
--- Drops entries of removed texts from the full-text index, so many pages at a time.
-INSERT INTO search (search, rank) VALUES ('merge', ?)
-
--- name: total_changes
-SELECT total_changes()
-
--- name: free_pages
-PRAGMA freelist_count
-
--- name: all_pages
-PRAGMA page_count
-
--- name: page_size
-PRAGMA page_size
-
--- name: space_mode
--- 2: free pages can go back to the file system.
-PRAGMA auto_vacuum
-
--- name: copy_log
-PRAGMA wal_checkpoint(PASSIVE)
-
--- name: empty_log
-PRAGMA wal_checkpoint(TRUNCATE)
-
--- name: give_back_pages
--- A chunk: about 2 MB of pages are moved from the end of the file into free ones.
-PRAGMA incremental_vacuum(500)

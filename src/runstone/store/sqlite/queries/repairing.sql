@@ -167,12 +167,6 @@ SELECT EXISTS (SELECT 1 FROM texts t LEFT JOIN runs r ON r.id = t.run LEFT JOIN 
   WHERE t.id = :number AND ((t.message IS NOT NULL AND m.id IS NULL) OR (t.message IS NULL AND t.run IS NOT NULL AND r.id IS NULL)
     OR (t.message IS NULL AND t.run IS NULL) OR (t.source = 'title' AND r.title IS NULL)))
 
--- name: empty_search
-INSERT INTO search (search) VALUES (?)
-
--- name: rebuild_indexes
-REINDEX
-
 -- name: set_number
 UPDATE sqlite_sequence SET seq = given.column2 FROM (VALUES (?, ?)) AS given WHERE sqlite_sequence.name = given.column1
 
