@@ -378,16 +378,18 @@ class Ledger:
         types: lists.Filter = None,
         min_importance: int | None = None,
         limit: int = 100,
+        max_bytes: int | None = None,
     ) -> Page[RunEvent]:
         """Events of a run with `seq` above `after` and below `before`, from the oldest or, `order="desc"`, the newest.
 
         `types` are types or beginnings such as `tool.`. `next_cursor` is the `after` of the next page, or its `before`.
+        A payload in a blob of more than `max_bytes` is left out: `payload_ref` and `payload_bytes` tell of it.
         """
         from runstone.store import event_pages
 
         return event_pages.page(
             self._reader, run_id, after=after, before=before, order=order, types=types,
-            min_importance=min_importance, limit=limit,
+            min_importance=min_importance, limit=limit, max_bytes=max_bytes,
         )  # fmt: skip
 
     def tail(
@@ -423,15 +425,19 @@ class Ledger:
         limit: int = 200,
         cursor: str | None = None,
         buckets: int = 20,
+        since: str | None = None,
     ) -> Timeline:
         """What a timeline draws of the run and those below it, by pages as `tree_page` has them.
 
         Of each run its attempts, the times between them, and tool calls and steps in at most `buckets` parts of its
-        time. Of very many attempts and events the newest are drawn, and `partial` says so.
+        time. Of very many attempts and events the newest are drawn, and `partial` says so. `since` is the `as_of` of
+        an earlier look: only what has events since then is told, or all of it where that is long ago.
         """
         from runstone.store import timelines
 
-        return timelines.page(self._reader, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets)
+        return timelines.page(
+            self._reader, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets, since=since
+        )
 
     def telemetry(self, run_id: str) -> RunTelemetry:
         """Tokens, cost, times and tool counts, own and subtree."""

@@ -33,6 +33,51 @@ def parts(row: TimelineRow) -> list[tuple[Any, ...]]:
     return [(one.kind, one.end and (one.end - one.start).total_seconds(), one.outcome) for one in row.spans]
 
 
+def test_a_later_look_is_told_what_changed_alone_and_all_that_the_end_waits_for(ledger: Ledger) -> None:
+    with ledger.start_run(run_id="top", parent=None) as top, ledger.start_run(run_id="aside") as aside:
+        middle = ledger.start_run(run_id="middle", parent=top)
+        ended = ledger.start_run(run_id="ended", parent=middle)
+        going = ledger.start_run(run_id="going", parent=middle)
+        ended.complete().result()
+        before = ledger.timeline("top")
+        assert before.critical == ("top", "middle", "going")
+        assert ledger.timeline("top", since=before.as_of).items == []
+        aside.emit("work.done", {}).result()
+        assert ledger.timeline("top", since=before.as_of).items == []
+        going.complete().result()
+        new = ledger.start_run(run_id="new", parent=middle)
+        told = ledger.timeline("top", since=before.as_of)
+        assert [row.run_id for row in told.items] == ["middle", "going", "new"]
+        assert told.critical == ("top", "middle", "new")
+        whole = {row.run_id: row for row in ledger.timeline("top").items}
+        assert all(row == whole[row.run_id] for row in told.items)
+        first = ledger.timeline("top", since=before.as_of, limit=2)
+        rest = ledger.timeline("top", since=before.as_of, limit=2, cursor=first.next_cursor)
+        assert [*first.items, *rest.items] == told.items
+        assert rest.next_cursor is None
+        assert [row.run_id for row in ledger.timeline("top", since=before.as_of, depth=1).items] == ["middle"]
+        with pytest.raises(InvalidCursor):
+            ledger.timeline("top", since=told.as_of, limit=2, cursor=first.next_cursor)
+        new.complete().result()
+        middle.complete().result()
+
+
+def test_a_look_of_another_ledger_or_of_long_ago_is_told_all(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.start_run(run_id="top", parent=None) as top, ledger.start_run(run_id="below", parent=top):
+        before = ledger.timeline("top").as_of
+        epoch, _, position = before.rpartition("-")
+        for old in ("other-1", f"{epoch}-{int(position) + 1}"):
+            assert [row.run_id for row in ledger.timeline("top", since=old).items] == ["top", "below"]
+        monkeypatch.setattr(timelines, "FRESH", 3)
+        top.emit_many([("work.done", {})] * 4).result()
+        assert len(ledger.timeline("top", since=before).items) == 2
+        for bad in ("", "x", f"{epoch}-x", f"{epoch}-" + "9" * 19):
+            with pytest.raises(InvalidCursor):
+                ledger.timeline("top", since=bad)
+
+
 def test_a_timeline_draws_attempts_what_lay_between_and_what_was_done(
     ledger: Ledger, clock: FakeClock
 ) -> None:

@@ -33,6 +33,24 @@ def test_events_are_read_both_ways_by_type_and_importance(told: None, http: http
     assert http.get("/api/v1/runs/gone/events").status_code == 404
 
 
+def test_a_long_payload_is_left_out_of_a_page_and_told_by_its_reference(
+    running: Running, http: httpx.Client
+) -> None:
+    payload = {"text": "y" * 100_000}
+    with running.ledger.start_run(run_id="wordy", parent=None) as run:
+        run.emit_many([("work.done", {"text": "short"}), ("work.done", payload)]).result()
+    whole = http.get("/api/v1/runs/wordy/events?type=work.").json()["items"]
+    cut = http.get("/api/v1/runs/wordy/events?type=work.&max_bytes=50000").json()["items"]
+    assert whole[1]["payload"] == payload
+    assert [event["payload"] for event in cut] == [{"text": "short"}, None]
+    assert cut[0] == whole[0]
+    assert {"payload_ref", "payload_bytes"}.isdisjoint(whole[1])
+    raw = http.get(f"/api/v1/blobs/{cut[1]['payload_ref']}")
+    assert raw.json() == payload
+    assert len(raw.content) == cut[1]["payload_bytes"]
+    assert http.get("/api/v1/runs/wordy/events?max_bytes=-1").json()["code"] == "invalid_input"
+
+
 def test_a_timeline_and_branches_are_those_of_the_ledger(
     told: None, running: Running, http: httpx.Client
 ) -> None:

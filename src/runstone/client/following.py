@@ -75,12 +75,14 @@ class RemoteTail:
             payload: dict[str, Any] = msgspec.json.decode(data) if data else {}
             yield marker(f"ledger.{kind}", payload, 0)
         elif kind is None and data:
-            event = msgspec.json.decode(data, type=_Told)
-            payload_ref = event.payload_ref
-            if payload_ref is not None:
-                event = msgspec.structs.replace(event, payload=self._payload(payload_ref))
+            event = msgspec.json.decode(data, type=RunEvent)
+            if event.payload_ref is not msgspec.UNSET:
+                payload = self._payload(event.payload_ref)
+                event = msgspec.structs.replace(
+                    event, payload=payload, payload_ref=msgspec.UNSET, payload_bytes=msgspec.UNSET
+                )
             self.cursor = frame.get("id", self.cursor)
-            yield RunEvent(**{name: getattr(event, name) for name in RunEvent.__struct_fields__})
+            yield event
             return
         self.cursor = frame.get("id", self.cursor)
         yield None
@@ -93,9 +95,3 @@ class RemoteTail:
         while (event := await asyncio.to_thread(next, events, done)) is not done:
             assert isinstance(event, RunEvent)
             yield event
-
-
-class _Told(RunEvent, frozen=True, kw_only=True):
-    """An event as the stream tells it."""
-
-    payload_ref: str | None = None

@@ -92,11 +92,12 @@ class RemoteReads:
         types: Types = None,
         min_importance: int | None = None,
         limit: int = 100,
+        max_bytes: int | None = None,
     ) -> Page[RunEvent]:
         """Events of a run, as `Ledger.events` gives them."""
         chosen = [types] if isinstance(types, str) else types
         params = {"after": after, "before": before, "order": order, "type": None if chosen is None else list(chosen),
-                  "min_importance": min_importance, "limit": min(limit, 1_000)}  # fmt: skip
+                  "min_importance": min_importance, "limit": min(limit, 1_000), "max_bytes": max_bytes}  # fmt: skip
         found = self._of(run_id, "events", params)
         return Page(items=decoding.records(found["items"], RunEvent), next_cursor=found["next_seq"])
 
@@ -125,9 +126,10 @@ class RemoteReads:
         limit: int = 200,
         cursor: str | None = None,
         buckets: int = 20,
+        since: str | None = None,
     ) -> Timeline:
         """What a timeline draws of the run and those below it, as `Ledger.timeline` gives it."""
-        asked = {"depth": depth, "limit": limit, "cursor": cursor, "buckets": buckets}
+        asked = {"depth": depth, "limit": limit, "cursor": cursor, "buckets": buckets, "since": since}
         return msgspec.convert(self._of(run_id, "timeline", asked), Timeline)
 
     def compare(self, a: str, b: str | None = None) -> Comparison:

@@ -119,6 +119,10 @@ class RunEvent(Record, frozen=True, kw_only=True):
     timestamp: datetime
     attempt: int
     event_key: str | None
+    payload_ref: str | msgspec.UnsetType = msgspec.UNSET
+    """Where a long payload was left out: the blob that has it."""
+    payload_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    """Where it was left out: how many it has."""
 
 
 class Ingested(Record, frozen=True, kw_only=True):
@@ -563,6 +567,9 @@ class Timeline(Record, frozen=True, kw_only=True):
     items: list[TimelineRow]
     next_cursor: str | None
     as_of: str
+    """What a later request takes as `since`, to be told only what changed meanwhile."""
+    critical: tuple[str, ...]
+    """The runs that the end waits for, from the top down, on this page or not."""
 
 
 class SearchHit(Record, frozen=True, kw_only=True):

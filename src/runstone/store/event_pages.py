@@ -34,9 +34,12 @@ def page(
     types: Types = None,
     min_importance: int | None = None,
     limit: int = 100,
+    max_bytes: int | None = None,
 ) -> Page[RunEvent]:
     """Events with `seq` above `after` and below `before`; see `Ledger.events`. Raises `InvalidInput`."""
     _check(after, before, order, min_importance, limit)
+    if max_bytes is not None and (type(max_bytes) is not int or max_bytes < 0):
+        raise InvalidInput(f"max_bytes is a number of bytes from 0, not {codec.shown(max_bytes)}")
     asked = _types(types)
     pk = reader.runs.pk(run_id)
     where = ["e.run = :run", "e.seq > :after"]
@@ -57,7 +60,7 @@ def page(
         ]
         if len(arms) > 1:
             found.sort(key=lambda row: row[0], reverse=order == "desc")
-        items = [reader.events.record(run_id, row) for row in found[:limit]]
+        items = [reader.events.record(run_id, row, max_bytes) for row in found[:limit]]
     return Page(items=items, next_cursor=items[-1].seq if len(found) > limit else None)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from runstone.domain import codec, timeline
 from runstone.domain.records import Activity, Span, Timeline, TimelineRow, at, maybe_at
 from runstone.domain.timeline import AttemptTimes, SpanTimes
-from runstone.errors import InvalidInput
+from runstone.errors import InvalidCursor, InvalidInput
 from runstone.store import rows, trees
 from runstone.store.base import Row
 from runstone.store.reads import Reader
@@ -18,8 +18,11 @@ EVENTS: Final = 50_000
 """So many events a page looks at for what the runs did, of each run the newest."""
 
 MAX_BUCKETS: Final = 100
+FRESH: Final = 100_000
+"""Whoever knows a timeline as of more events ago is given all of it anew: reading what changed would cost more."""
+
 _PATH: Final = 1_000
-_PK, _CREATED, _COMPLETED = 36, 24, 27
+_RUN_ID, _PK, _CREATED, _COMPLETED = 0, 36, 24, 27
 
 
 def page(
@@ -30,14 +33,17 @@ def page(
     limit: int = 200,
     cursor: str | None = None,
     buckets: int = 20,
+    since: str | None = None,
 ) -> Timeline:
-    """What is drawn of a run and those below it; see `Ledger.timeline`. Raises `NotFound`, `InvalidInput`."""
+    """What is drawn of a run and those below it; see `Ledger.timeline`. Raises as it does."""
     if type(buckets) is not int or not 0 <= buckets <= MAX_BUCKETS:
         raise InvalidInput(f"buckets is a number from 0 to {MAX_BUCKETS}, not {codec.shown(buckets)}")
     with reader.db.snapshot():
         as_of, now = reader.events.cursor(), reader.now()
         top = reader.runs.get(run_id)
-        found, following = trees.level_order(reader, run_id, depth=depth, limit=limit, cursor=cursor)
+        found, following = trees.level_order(
+            reader, run_id, depth=depth, limit=limit, cursor=cursor, since=_behind(reader, since)
+        )
         keys = [row[_PK] for row in found]
         attempts = _attempts(reader, keys)
         children = trees.counted(reader, keys)
@@ -55,7 +61,20 @@ def page(
         items=items,
         next_cursor=following,
         as_of=as_of,
+        critical=tuple(critical.values()),
     )
+
+
+def _behind(reader: Reader, since: str | None) -> int | None:
+    """The position of a cursor; None for one that is of another ledger, or so old that all is told again."""
+    if since is None:
+        return None
+    epoch, _, position = since.rpartition("-")
+    if not epoch or not position.isdecimal() or not position.isascii() or len(position) > 18:
+        raise InvalidCursor(f"{since!r:.80} is no cursor of a ledger")
+    last = reader.events.last_position()
+    known = epoch == reader.events.epoch() and last - FRESH <= int(position) <= last
+    return int(position) if known else None
 
 
 def _row(
@@ -94,16 +113,17 @@ def _attempts(reader: Reader, keys: list[int]) -> defaultdict[int, list[AttemptT
     return found
 
 
-def _critical(reader: Reader, top: int) -> set[int]:
-    """The run, its child that ended last or still goes on, that one's child, and so on: what its end waits for."""
-    found, pk = {top}, top
-    while len(found) < _PATH:
-        last = reader.rows("last_child", run=pk)
-        if not last:
-            break
-        pk = last[0][0]
-        found.add(pk)
-    return found
+def _critical(reader: Reader, top: int) -> dict[int, str]:
+    """The run, its child that ended last or still goes on, that one's child, and so on: what its end waits for.
+
+    Their ids by key, from the top down.
+    """
+    path = [top]
+    while len(path) < _PATH and (last := reader.rows("last_child", run=path[-1])):
+        path.append(last[0][0])
+    found = reader.runs.rows("r.id IN (SELECT value FROM json_each(:runs))", runs=codec.encode(path).decode())
+    ids = {row[_PK]: row[_RUN_ID] for row in found}
+    return {pk: ids[pk] for pk in path}
 
 
 def _activity(

@@ -39,24 +39,35 @@ def page(
 
 
 def level_order(
-    reader: Reader, run_id: str, *, depth: int | None, limit: int, cursor: str | None
+    reader: Reader,
+    run_id: str,
+    *,
+    depth: int | None,
+    limit: int,
+    cursor: str | None,
+    since: int | None = None,
 ) -> tuple[list[Row], str | None]:
-    """Rows of the run and those below it, and the cursor behind them. `depth` is how many levels below it."""
+    """Rows of the run and those below it, and the cursor behind them. `depth` is how many levels below it.
+
+    With `since` those alone that have events behind that position.
+    """
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit is a whole number from 1 to {MAX_PAGE}, not {codec.shown(limit)}")
     if depth is not None and (type(depth) is not int or depth < 0):
         raise InvalidInput(f"depth is a number of levels from 0, not {codec.shown(depth)}")
     top = reader.runs.pk(run_id)
-    form = f"{top}/{depth}"
+    form = f"{top}/{depth}" if since is None else f"{top}/{depth}/{since}"
     level, pk = (-1, 0) if cursor is None else _read(cursor, form)
-    keys = reader.rows(
-        "level_order",
-        run=top,
-        depth=_DEEP if depth is None else min(depth, _DEEP),
-        level=level,
-        pk=pk,
-        limit=limit + 1,
-    )
+    place = {
+        "depth": _DEEP if depth is None else min(depth, _DEEP),
+        "level": level,
+        "pk": pk,
+        "limit": limit + 1,
+    }
+    if since is None:
+        keys = reader.rows("level_order", run=top, **place)
+    else:
+        keys = reader.rows("changed_below", run=top, since=since, **place)
     chosen = codec.encode([one for one, _ in keys[:limit]]).decode()
     found = reader.runs.rows("r.id IN {given_keys}", keys=chosen)
     ranks = {one: rank for rank, (one, _) in enumerate(keys)}

@@ -217,6 +217,7 @@ def test_a_long_payload_is_told_by_its_reference(running: Running, follow: Any) 
     assert short["payload"] == {"text": "x" * 10_000}
     assert long["payload"] is None
     assert running.ledger.reader.values.json(long["payload_ref"]) == {"text": "y" * 100_000}
+    assert long["payload_bytes"] == running.ledger.reader.values.size(long["payload_ref"])
 
 
 def test_the_server_ends_in_time_and_tells_its_streams_to_come_again(tmp_path: Path) -> None:

@@ -2844,6 +2844,10 @@ export interface components {
             timestamp: string;
             attempt: number;
             event_key: string | null;
+            /** @description Where a long payload was left out: the blob that has it. */
+            payload_ref?: string;
+            /** @description Where it was left out: how many it has. */
+            payload_bytes?: number;
         };
         /**
          * RunTotals
@@ -3135,7 +3139,10 @@ export interface components {
             end: string | null;
             items: components["schemas"]["TimelineRow"][];
             next_cursor: string | null;
+            /** @description What a later request takes as `since`, to be told only what changed meanwhile. */
             as_of: string;
+            /** @description The runs that the end waits for, from the top down, on this page or not. */
+            critical: string[];
         };
         /**
          * TimelineRow
@@ -9286,6 +9293,8 @@ export interface operations {
                 type?: string[];
                 min_importance?: number;
                 limit?: number;
+                /** @description Longer payloads are told by `payload_ref` alone. */
+                max_bytes?: number;
             };
             header?: never;
             path: {
@@ -10131,6 +10140,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Parts of each run's time. */
                 buckets?: number;
+                /** @description The `as_of` of an earlier look: only what changed since then. */
+                since?: string;
             };
             header?: never;
             path: {

@@ -51,11 +51,15 @@ async def get_events(
     ] = None,
     min_importance: Annotated[int | None, QueryParameter(ge=0, le=2)] = None,
     limit: Limit = 100,
+    max_bytes: Annotated[
+        int | None,
+        QueryParameter(ge=0, le=2**53, description="Longer payloads are told by `payload_ref` alone."),
+    ] = None,
 ) -> Events:
     """Events by `seq`, from the oldest or from the newest."""
     page = await reads(
         ledger.events, run_id, after=after, before=before, order=order, types=type, min_importance=min_importance,
-        limit=limit,
+        limit=limit, max_bytes=max_bytes,
     )  # fmt: skip
     return Events(items=page.items, next_seq=page.next_cursor)
 
@@ -70,10 +74,14 @@ async def get_timeline(
     limit: Limit = 200,
     cursor: Cursor = None,
     buckets: Annotated[int, QueryParameter(ge=0, le=100, description="Parts of each run's time.")] = 20,
+    since: Annotated[
+        str | None,
+        QueryParameter(description="The `as_of` of an earlier look: only what changed since then."),
+    ] = None,
 ) -> Timeline:
     """What is drawn of the run and those below it, level by level, before any event is read."""
     found: Timeline = await reads(
-        ledger.timeline, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets
+        ledger.timeline, run_id, depth=depth, limit=limit, cursor=cursor, buckets=buckets, since=since
     )
     return found
 

@@ -22,7 +22,7 @@ _encoder: Final = msgspec.json.Encoder()
 class StreamEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An event as the stream tells it: a `RunEvent`, and what it makes of its run.
 
-    A payload of more than 64 KiB is null, and `payload_ref` names the blob that has it.
+    A payload of more than 64 KiB is null: `payload_ref` names the blob that has it, `payload_bytes` its length.
     """
 
     run_id: str
@@ -37,6 +37,7 @@ class StreamEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: str | msgspec.UnsetType = msgspec.UNSET
     """The run's status after this event, where the event changes it."""
     payload_ref: str | msgspec.UnsetType = msgspec.UNSET
+    payload_bytes: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ def event(epoch: str, told: ToldEvent) -> bytes:
             timestamp=at(told.at), attempt=told.attempt, event_key=told.event_key,
             status=msgspec.UNSET if move is None else move[1],
             payload_ref=msgspec.UNSET if told.payload_ref is None else told.payload_ref,
+            payload_bytes=msgspec.UNSET if told.payload_bytes is None else told.payload_bytes,
         )
     )  # fmt: skip
     return b"id: %b-%d\ndata: %b\n\n" % (epoch.encode(), told.position, body)

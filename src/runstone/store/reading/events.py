@@ -74,11 +74,15 @@ class Events:
         """The cursor of the newest position; in a snapshot, that of its moment."""
         return f"{self.epoch()}-{self.last_position()}"
 
-    def record(self, run_id: str, row: Row) -> RunEvent:
-        """The event of a row."""
+    def record(self, run_id: str, row: Row, most: int | None = None) -> RunEvent:
+        """The event of a row. A payload in a blob of more than `most` bytes is left out: its reference tells of it."""
         seq, position, kind, version, text, ref, importance, when, attempt, key = row[:10]
-        payload = codec.upcast(kind, version, codec.decode(self._reader.values.text(text, ref)))
+        left_out: dict[str, Any] = {}
+        if most is not None and ref is not None and (size := self._reader.values.size(ref)) > most:
+            payload, left_out = None, {"payload_ref": ref, "payload_bytes": size}
+        else:
+            payload = codec.upcast(kind, version, codec.decode(self._reader.values.text(text, ref)))
         return RunEvent(
             run_id=run_id, seq=seq, position=position, type=kind, payload=payload, importance=importance,
-            timestamp=at(when), attempt=attempt, event_key=key,
+            timestamp=at(when), attempt=attempt, event_key=key, **left_out,
         )  # fmt: skip

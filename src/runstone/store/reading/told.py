@@ -17,7 +17,8 @@ _BUCKETS: Final = {status: bucket for bucket, statuses in runs.BUCKETS.items() f
 
 
 class ToldEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event as it is handed on. `payload` is JSON; None where it is long, and `payload_ref` names its blob."""
+    """An event as it is handed on. `payload` is JSON; None where it is long: `payload_ref` names its blob then, and
+    `payload_bytes` says how long."""
 
     run: int
     run_id: str
@@ -26,6 +27,7 @@ class ToldEvent(msgspec.Struct, frozen=True, gc=False):
     type: str
     payload: bytes | None
     payload_ref: str | None
+    payload_bytes: int | None
     importance: int
     at: int
     attempt: int
@@ -49,7 +51,8 @@ class Told:
             payload, ref = self._reader.values.blob(ref), None
         if payload is not None:
             payload = codec.upcast_json(kind, version, payload)
-        return ToldEvent(run, run_id, seq, position, kind, payload, ref, importance, when, attempt, key)
+        told = None if ref is None else size
+        return ToldEvent(run, run_id, seq, position, kind, payload, ref, told, importance, when, attempt, key)
 
     def lines(self, keys: Iterable[int]) -> dict[int, frozenset[str]]:
         """The ids of each run and of all above it, by the run's integer key."""

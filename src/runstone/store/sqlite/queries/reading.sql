@@ -183,6 +183,13 @@ WITH RECURSIVE below (id, level) AS (
   ORDER BY 2, 1)
 SELECT id, level FROM below WHERE (level, id) > (:level, :pk) LIMIT :limit
 
+-- name: changed_below
+-- The run and those below it that have events behind a position, level by level, from behind a place on.
+WITH RECURSIVE up (id, at, level) AS (
+  SELECT DISTINCT run, run, 0 FROM events WHERE position > :since
+  UNION ALL SELECT u.id, r.parent, u.level + 1 FROM up u JOIN runs r ON r.id = u.at WHERE u.at <> :run AND r.parent IS NOT NULL)
+SELECT id, level FROM up WHERE at = :run AND level <= :depth AND (level, id) > (:level, :pk) ORDER BY level, id LIMIT :limit
+
 -- name: children_by_key
 -- How many children each run of a JSON list of keys has, superseded ones among them.
 SELECT parent, count(*) FROM runs WHERE parent IN (SELECT value FROM json_each(:runs)) GROUP BY parent
