@@ -1,14 +1,9 @@
-import type { Checkpoint, StateDiff } from "../wire/records.ts";
+import type { Checkpoint, Schemas, StateDiff } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
 /** A checkpoint with its state; a state with more bytes than were asked for is left out. */
-export interface CheckpointState {
-  checkpoint: Checkpoint;
-  state: unknown;
-  bytes?: number;
-  cut?: boolean;
-}
+export type CheckpointState = Schemas["CheckpointWithState"];
 
 export const checkpointsApi = runstoneApi.injectEndpoints({
   endpoints: (build) => ({

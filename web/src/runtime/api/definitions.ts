@@ -1,11 +1,8 @@
-import type { Definition, Run } from "../wire/records.ts";
+import type { Definition, Run, Schemas, With } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 
 /** What can be started here; where the workspace's own code is not trusted there is nothing. */
-export interface Definitions {
-  items: Definition[];
-  trusted: boolean;
-}
+export type Definitions = With<Schemas["Definitions"], { items: Definition[] }>;
 
 export interface Start {
   name: string;

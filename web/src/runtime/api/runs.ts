@@ -1,4 +1,4 @@
-import type { Bucket, Meta, Page, Run, RunStatus, Telemetry, Totals } from "../wire/records.ts";
+import type { Bucket, Meta, Page, Run, RunStatus, Schemas, Telemetry, With } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { type Parameter, queryOf, segment } from "./queries.ts";
 
@@ -96,12 +96,7 @@ function countsOf({ counts }: { counts: RunCounts }): RunCounts {
 }
 
 /** A run of a tree, with its sums beside it. */
-interface TreeNode {
-  run: Run;
-  own: Totals;
-  subtree: Totals;
-  reused: boolean;
-}
+type TreeNode = With<Schemas["Node"], { run: Run }>;
 
 function runsOf({ items }: { items: TreeNode[] }): Run[] {
   return items.map(({ run, own, subtree, reused }) => ({

@@ -1,12 +1,9 @@
-import type { Message, Page, Thread } from "../wire/records.ts";
+import type { Page, Schemas, Thread } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
 /** A part of a thread; `next_after` is where the next one begins. */
-export interface Messages {
-  items: Message[];
-  next_after: number | null;
-}
+export type Messages = Schemas["Messages"];
 
 export const threadsApi = runstoneApi.injectEndpoints({
   endpoints: (build) => ({

@@ -1,4 +1,4 @@
-import type { Message, StoredValue } from "../wire/records.ts";
+import type { Schemas, StoredValue, With } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
@@ -10,11 +10,7 @@ export interface ValueQuery {
 }
 
 /** The content of a declarative definition; null for code, which runs as it is registered. */
-export interface RunDefinition {
-  hash: string | null;
-  definition: Record<string, unknown> | null;
-  pinned: boolean;
-}
+export type RunDefinition = With<Schemas["PinnedDefinition"], { definition: Record<string, unknown> | null }>;
 
 export const valuesApi = runstoneApi.injectEndpoints({
   endpoints: (build) => ({
@@ -27,7 +23,7 @@ export const valuesApi = runstoneApi.injectEndpoints({
       query: (runId) => `/runs/${segment(runId)}/definition`,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
     }),
-    getLogs: build.infiniteQuery<{ items: Message[]; next_after: number | null }, string, number>({
+    getLogs: build.infiniteQuery<Schemas["Log"], string, number>({
       infiniteQueryOptions: {
         initialPageParam: 0,
         getNextPageParam: (page) => page.next_after ?? undefined,

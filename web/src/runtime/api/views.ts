@@ -1,17 +1,12 @@
+import type { Schemas, With } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
 /** A saved view of a list, kept in the ledger. `filters` are as the API's lists take them. */
-export interface SavedView {
-  id: string;
-  name: string;
-  filters: Record<string, unknown>;
-  sort: string;
-  order: string;
-  grouping: string | null;
-  default: boolean;
-  revision: number;
-}
+export type SavedView = With<
+  Omit<Schemas["View"], "created_at" | "updated_at">,
+  { filters: Record<string, unknown> }
+>;
 
 /** A view to be saved: a new one without an id, else the one that was read at that revision. */
 export type ViewToSave = Omit<SavedView, "id" | "revision"> & { id?: string; revision?: number };

@@ -1,69 +1,16 @@
-import type { Totals } from "./records.ts";
+import type { Schemas } from "./records.ts";
 
 /** A part of a run's life: `pending`, `attempt`, or what lay between attempts. Without an end it lasts. */
-export interface RunSpan {
-  kind: string;
-  start: string;
-  end: string | null;
-  attempt: number | null;
-  outcome: string | null;
-  reason: string | null;
-}
+export type RunSpan = Schemas["Span"];
 
 /** What a run did in a part of its time. */
-export interface Activity {
-  start: string;
-  end: string;
-  tool_calls: number;
-  tool_failures: number;
-  steps: number;
-}
+export type Activity = Schemas["Activity"];
 
 /** What a timeline draws of a run. */
-export interface TimelineRow {
-  run_id: string;
-  parent_run_id: string | null;
-  depth: number;
-  kind: string;
-  agent_id: string | null;
-  title: string | null;
-  phase: string | null;
-  status: string;
-  superseded: boolean;
-  start: string;
-  end: string | null;
-  spans: RunSpan[];
-  activity: Activity[];
-  children: number;
-  /** The end of the run at the top waited for it, or waits. */
-  critical: boolean;
-  /** Its first attempts or events are left out. */
-  partial: boolean;
-}
+export type TimelineRow = Schemas["TimelineRow"];
 
 /** A page of a timeline, level by level. */
-export interface TimelinePage {
-  run_id: string;
-  start: string;
-  end: string | null;
-  items: TimelineRow[];
-  next_cursor: string | null;
-  as_of: string;
-}
+export type TimelinePage = Schemas["Timeline"];
 
 /** A phase of a workflow run; planned ones are `pending`. */
-export interface WorkflowPhase {
-  name: string;
-  status: string;
-  planned: number | null;
-  /** By shown status. */
-  children: Record<string, number>;
-  reused: number;
-  started_at: string | null;
-  completed_at: string | null;
-  reason: string | null;
-  concurrency: number | null;
-  /** The phases that must end before it starts. */
-  after: string[];
-  totals: Totals;
-}
+export type WorkflowPhase = Schemas["Phase"];

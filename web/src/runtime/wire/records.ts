@@ -1,4 +1,12 @@
-/** What the API answers, as far as this package reads it; names are the ledger's. Unknown fields are let through. */
+/** What the API answers: the generated types, with what a schema can't say (which words a field may hold, what JSON a
+ * value is), and with what only some answers have. Unknown fields are let through.
+ */
+import type { components } from "./schema.ts";
+
+export type Schemas = components["schemas"];
+
+/** The type with some of its fields told more exactly. */
+export type With<T, More> = Omit<T, keyof More> & More;
 
 export type RunStatus =
   | "pending"
@@ -14,28 +22,16 @@ export type RunStatus =
 export type Bucket = "needs_input" | "working" | "completed" | "failed" | "stopped";
 
 /** Whether a process is alive behind a run: told apart from its status, as the two may differ for a while. */
-export interface Liveness {
-  state: "live" | "silent" | "gone" | "none";
-  last_seen_at: string | null;
-  expires_at: string | null;
-}
+export type Liveness = Schemas["Liveness"];
 
-/** Sums of requests. A cost is decimal text in USD; null is unknown, never 0. */
-export interface Totals {
-  requests?: number;
-  tokens?: number;
-  input_tokens: number;
-  cache_read_tokens: number;
-  cache_write_tokens: number;
-  output_tokens: number;
-  reasoning_tokens: number;
-  cost_usd: string | null;
-  cost_source: string | null;
-  complete: boolean;
-  elapsed_ms?: number | null;
-  active_ms?: number | null;
-  tool_counts?: Record<string, number>;
-}
+/** Sums of requests. A cost is decimal text in USD; null is unknown, never 0. Times are told of a run's own only. */
+export type Totals = With<
+  Schemas["TotalsShape"],
+  {
+    elapsed_ms?: number | null;
+    active_ms?: number | null;
+  }
+>;
 
 export interface RunError {
   type?: string;
@@ -44,107 +40,38 @@ export interface RunError {
   [more: string]: unknown;
 }
 
-export interface Run {
-  id: string;
-  kind: string;
-  parent_run_id: string | null;
-  root_run_id: string;
-  depth: number;
-  forked_from: string | null;
-  parent_thread_id: string | null;
-  agent_id: string | null;
-  agent_version: string | null;
-  title: string | null;
-  status: RunStatus;
-  status_reason: string | null;
-  wake_at: string | null;
-  phase: string | null;
-  worker_thread_id: string | null;
-  labels: Record<string, string>;
-  attempt: number;
-  owner: string | null;
-  created_at: string;
-  started_at: string | null;
-  updated_at: string;
-  completed_at: string | null;
-  summary: string | null;
-  prompt_ref: string | null;
-  input_ref: string | null;
-  result_ref: string | null;
-  error: RunError | null;
-  superseded: boolean;
-  detached: boolean;
-  definition_id: string | null;
-  definition_hash: string | null;
-  bucket?: Bucket;
-  shown?: Liveness;
-  totals?: { own: Totals; subtree: Totals };
-  open_inputs?: number;
-  pinned?: boolean;
-  archived?: boolean;
-  /** In a tree: its parent's current attempt used its stored result. */
-  reused?: boolean;
-  as_of?: string;
-}
+/** What lists tell of a run, and a plain look at it does not. */
+type Shown = With<
+  Pick<Schemas["ShownRun"], "bucket" | "shown" | "totals" | "open_inputs">,
+  { bucket: Bucket; totals: { own: Totals; subtree: Totals } }
+>;
+
+export type Run = With<
+  Schemas["Run"],
+  { status: RunStatus; error: RunError | null; options: Record<string, unknown> }
+> &
+  Partial<Shown> & {
+    /** In a tree: its parent's current attempt used its stored result. */
+    reused?: boolean;
+    /** In a tree: how many it started, whether they were fetched or not. */
+    children?: number;
+    as_of?: string;
+  };
 
 /** An immutable record of a run. `seq` orders it in its run and has no gaps; `position` across the workspace. */
-export interface RunEvent {
-  run_id: string;
-  seq: number;
-  position: number;
-  type: string;
-  payload: unknown;
-  importance: number;
-  timestamp: string;
-  attempt: number;
-  event_key: string | null;
-}
+export type RunEvent = Schemas["RunEvent"];
 
-export interface Message {
-  id: string;
-  thread_id: string;
-  seq: number;
-  role: string;
-  text: string;
-  run_id: string | null;
-  attempt: number | null;
-  timestamp: string;
-  extra: unknown;
-}
+export type Message = Schemas["Message"];
 
-export interface InputRequest {
-  id: string;
-  run_id: string;
-  attempt: number;
-  key: string | null;
-  reason: string | null;
-  message: string;
-  response_schema: unknown;
-  /** Any JSON values. */
-  choices: unknown[] | null;
-  /** What it is taken as when it expires; absent where there is nothing. */
-  default?: unknown;
-  expires_at: string | null;
-  status: "open" | "answered" | "expired" | "withdrawn";
-  response: unknown;
-  answered_by: string | null;
-  answered_at: string | null;
-  asked_at: string;
-  closed_at: string | null;
-}
+export type InputRequest = With<
+  Schemas["InputRequest"],
+  { response_schema: unknown; status: "open" | "answered" | "expired" | "withdrawn" }
+>;
 
-export interface Command {
-  id: string;
-  run_id: string;
-  verb: string;
-  payload: Record<string, unknown>;
-  status: "requested" | "acknowledged" | "applied" | "rejected";
-  requested_by: string | null;
-  reason: string | null;
-  requested_at: string;
-  acknowledged_at: string | null;
-  ended_at: string | null;
-}
+export type Command = With<
+  Schemas["Command"],
+  { payload: Record<string, unknown>; status: "requested" | "acknowledged" | "applied" | "rejected" }
+>;
 
 /** A part of a list. `as_of` is where the stream goes on after it. */
 export interface Page<T> {
@@ -154,48 +81,18 @@ export interface Page<T> {
 }
 
 /** A part of a run's events; `next_seq` is where the next one begins, in the order that was asked for. */
-export interface EventsPage {
-  items: RunEvent[];
-  next_seq: number | null;
-}
+export type EventsPage = Schemas["Events"];
 
 /** What a run cost, by itself and with all below it. */
-export interface Telemetry {
-  run_id: string;
-  own: Totals;
-  subtree: Totals;
-  tool_counts: Record<string, number>;
-  tool_failures: Record<string, number>;
-  elapsed_ms: number;
-  active_ms: number;
-  reused_children: number;
-  reused_tokens: number;
-  reused_cost_usd: string | null;
-}
+export type Telemetry = Schemas["TelemetryShape"];
 
-export interface Meta {
-  name: string;
-  version: string;
-  api: string;
-  capabilities: string[];
-  trusted?: boolean;
-  as_of: string;
-  oldest?: string;
-}
+export type Meta = Schemas["Meta"];
 
 /** A registered agent or workflow. */
-export interface Definition {
-  name: string;
-  version: string;
-  kind: "agent" | "workflow";
-  form: string;
-  about: string;
-  /** A JSON Schema; null: any JSON. */
-  input_schema: unknown;
-  input_fields: Record<string, string> | null;
-  secret_fields: string[];
-  phases: PlannedPhase[] | null;
-}
+export type Definition = With<
+  Schemas["Definition"],
+  { kind: "agent" | "workflow"; input_schema: unknown; phases: PlannedPhase[] | null }
+>;
 
 export interface PlannedPhase {
   name: string;
@@ -207,86 +104,26 @@ export interface PlannedPhase {
 }
 
 /** A saved state of a run. */
-export interface Checkpoint {
-  run_id: string;
-  number: number;
-  attempt: number;
-  label: string | null;
-  state_ref: string;
-  definition_hash: string | null;
-  parent: number | null;
-  created_at: string;
-  stored_bytes: number;
-}
+export type Checkpoint = Schemas["Checkpoint"];
 
 /** A value that may be large: with `cut` it was left out, and `ref` says where its bytes are. */
-export interface StoredValue {
-  value: unknown;
-  bytes?: number;
-  ref?: string;
-  cut?: boolean;
-}
+export type StoredValue = Pick<Schemas["Value"], "value"> & Partial<Schemas["Value"]>;
 
-export interface StateChange {
-  action: "added" | "removed" | "changed" | "moved";
-  path: string;
-  moved_to?: string;
-  before?: unknown;
-  after?: unknown;
-  before_bytes?: number;
-  after_bytes?: number;
-  text?: string[];
-}
+type ChangeAction = "added" | "removed" | "changed" | "moved";
 
-export interface StateDiff {
-  changes: StateChange[];
-  more?: boolean;
-}
+export type StateChange = With<Schemas["ShownChange"], { action: ChangeAction }>;
 
-export interface PlanEntry {
-  kind: string;
-  name: string;
-  key: string | null;
-  phase: string | null;
-  child_run_id: string | null;
-  status: string | null;
-  tokens: number;
-  cost_usd: string;
-  parent_run_id: string | null;
-}
+export type StateDiff = With<Schemas["ShownDiff"], { changes: StateChange[] }>;
+
+export type PlanEntry = Schemas["PlanEntryShape"];
 
 /** What a resume or a fork would reuse, run again and start. */
-export interface Plan {
-  run_id: string;
-  status: string;
-  reuse: PlanEntry[];
-  rerun: PlanEntry[];
-  start: PlanEntry[];
-  raised: PlanEntry[];
-  superseded: PlanEntry[];
-  exact: boolean;
-  warnings: string[];
-  reused_tokens: number;
-  reused_cost_usd: string;
-}
+export type Plan = Schemas["PlanShape"];
 
-export interface Thread {
-  id: string;
-  title: string | null;
-  /** The run whose worker thread it is. */
-  run_id: string | null;
-  messages: number;
-  created_at: string;
-  updated_at: string;
-}
+export type Thread = Schemas["Thread"];
 
 /** A refusal, as in RFC 9457; `code` is stable and `hint` says what to do next. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: string;
+export type Problem = Pick<Schemas["Problem"], "type" | "title" | "status" | "detail" | "code"> & {
   hint?: string | null;
   [more: string]: unknown;
-}
+};

@@ -57,7 +57,7 @@ function Change({ change }: { change: StateChange }) {
           {change.action}
         </span>
         <code>{visible(change.path) || "(all of it)"}</code>
-        {change.moved_to === undefined ? null : <code>→ {visible(change.moved_to)}</code>}
+        {change.moved_to == null ? null : <code>→ {visible(change.moved_to)}</code>}
         <Button look="bare" onClick={() => void navigator.clipboard.writeText(change.path)}>
           Copy path
         </Button>
@@ -78,12 +78,12 @@ interface SideProps {
   sign: string;
   name: "before" | "after";
   value: unknown;
-  bytes: number | undefined;
+  bytes: number | null | undefined;
 }
 
 function Side({ sign, name, value, bytes }: SideProps) {
-  if (value === undefined && bytes === undefined) return null;
-  const text = bytes === undefined ? visible(JSON.stringify(value)) : `a value of ${formatBytes(bytes)}`;
+  if (value === undefined && bytes == null) return null;
+  const text = bytes == null ? visible(JSON.stringify(value)) : `a value of ${formatBytes(bytes)}`;
   return (
     <code className={styles.text} data-side={name}>
       {sign} <span className="visually-hidden">{name}: </span>
