@@ -56,10 +56,13 @@
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
     ├── ClientMissing           the extra `client` is not installed
     ├── ServerMissing           the extra `server` is not installed
+    ├── PostgresMissing         the extra `postgres` is not installed
     ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
         ├── StoreBusy, StoreFull, StoreCorrupt, StoreReadOnly, StoreIO
+        ├── StoreUnreachable        the database server does not answer, or the connection was lost
+        ├── DatabaseRefused, RightsMissing, PoolerMode, DatabaseTooOld
         ├── SchemaTooNew, SchemaTooOld, UnknownCodec
         ├── LedgerInUse             it may be replaced only while nobody uses it
         ├── ServerUnreachable       no server answers at the address
@@ -609,6 +612,13 @@ class ServerMissing(RunstoneError):
     hint = "install it: pip install 'runstone[server]'"
 
 
+class PostgresMissing(RunstoneError):
+    """The driver for PostgreSQL is not installed."""
+
+    code = "postgres_missing"
+    hint = "install it: pip install 'runstone[postgres]'"
+
+
 class PricesMissing(RunstoneError):
     """There is no price list to compute costs with."""
 
@@ -663,6 +673,41 @@ class StoreIO(StoreError):
 
     code = "store_io"
     hint = "check the disk and its cable, mount and quota; then run: runstone verify"
+
+
+class StoreUnreachable(StoreError):
+    """The database server does not answer, or the connection to it was lost."""
+
+    code = "store_unreachable"
+    hint = "check the DSN's host and port and that the server runs: pg_isready -d DSN"
+
+
+class DatabaseRefused(StoreError):
+    """The database server does not know this user, password or database."""
+
+    code = "database_refused"
+    hint = "check user, password and database name in the DSN: psql DSN"
+
+
+class RightsMissing(StoreError):
+    """The database user may not do that."""
+
+    code = "rights_missing"
+    hint = "let the owner of the schema open it first, or grant the rights: see docs/how-to/postgresql.md"
+
+
+class PoolerMode(StoreError):
+    """The connection pooler before the database does not keep a transaction on one connection."""
+
+    code = "pooler_mode"
+    hint = "set pool_mode = transaction (or session) in the pooler, or connect to the server itself"
+
+
+class DatabaseTooOld(StoreError):
+    """The database server is older than what Runstone needs, or is set up with another encoding than UTF-8."""
+
+    code = "database_too_old"
+    hint = "use PostgreSQL 14 or newer, and a database with the encoding UTF8"
 
 
 class SchemaTooNew(StoreError):

@@ -1,0 +1,334 @@
+"""One connection to a shared ledger: transactions under the ledger's lock, statements by name, and connections lost.
+
+Whoever writes takes one lock first, and holds it to its commit, as a write transaction of SQLite does. So all writers
+decide one after the other, numbers and positions rise in the order of commits, and a commit of somebody else is
+noticed by a number that is read with the lock.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
+from typing import Any, Final
+
+import psycopg
+
+from runstone import errors
+from runstone.store import statements
+from runstone.store.base import Row
+from runstone.store.postgres import dialect
+from runstone.store.postgres.connect import open_connection
+from runstone.store.postgres.faults import typed
+
+BUSY_MAX_S: Final = 60
+"""So long a writer waits for the others' lock; then `StoreBusy`."""
+
+STOPPED_MAX_S: Final = 5
+"""So long a writer may hold the lock and do nothing: a stopped process must not hold up all others."""
+
+RECONNECT_S: Final = 60.0
+"""So long a server that is away is waited for; then `StoreUnreachable`, or `WriteUncertain` after a commit."""
+
+_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 1.0
+
+LOCK: Final = 0x52756E53746F6E65
+"""The number of the ledger's lock in its database ("Runstone")."""
+
+CHANNEL: Final = "runstone"
+"""What is notified at each commit; a hint only."""
+
+# The lock is of the transaction, not of the session, and so are the settings: a pooler may lend the connection on.
+_BEGIN: Final = f"""BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL lock_timeout = '{BUSY_MAX_S}s';
+SET LOCAL idle_in_transaction_session_timeout = '{STOPPED_MAX_S}s';
+SELECT pg_advisory_xact_lock({LOCK})"""
+
+_STANDING: Final = (
+    "SELECT (SELECT last FROM numbers WHERE name = 'batches'), (SELECT max(number) FROM migrations)"
+)
+
+_COLUMNS: Final = """SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"""
+
+
+class PostgresDatabase:
+    """A `Database` over one connection, which is opened again when it is lost. Use from one thread at a time."""
+
+    def __init__(self, dsn: str, *, readonly: bool = False) -> None:
+        """Raises `StoreError` subclasses; a server that is away is not waited for."""
+        self.dsn = dsn
+        self.readonly = readonly
+        self.writer = uuid.uuid4()
+        self.on_change: Callable[[PostgresDatabase], Any] | None = None
+        """Told when another connection has committed: it may have brought the schema further than ours."""
+        self._sql = statements.load("runstone.store.postgres")
+        self._types: dict[str, dict[str, str]] = {}
+        self._bulk: dict[str, dialect.Bulk | None] = {}
+        self._standing: tuple[int, int] | None = None
+        self._seen: tuple[int, int] | None = None
+        self._numbers: dict[str, int] = {}
+        self._open = False
+        self._within = False
+        self._closed = False
+        self.raw = open_connection(dsn)
+        self._cursor = self.raw.cursor()
+
+    # --- the connection ------------------------------------------------------------------------------------------
+
+    def _lost(self) -> bool:
+        return bool(self.raw.closed)
+
+    def _reconnect(self, deadline: float) -> None:
+        """Connects again until `deadline`. Raises `StoreUnreachable`, or at once what waiting does not change."""
+        pause = _PAUSE_S
+        while self._lost():
+            if self._closed:
+                raise errors.LedgerClosed
+            try:
+                self.raw = open_connection(self.dsn)
+                self._cursor = self.raw.cursor()
+                self._seen = None
+            except errors.StoreUnreachable:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _drop(self) -> None:
+        """Gives up a connection that is of no use any more."""
+        self._open = self._within = False
+        with suppress(psycopg.Error):
+            self.raw.close()
+
+    def _execute(
+        self, text: str, params: Sequence[Any] | None = None, *, prepare: bool | None = None
+    ) -> None:
+        try:
+            self._cursor.execute(text, params, prepare=prepare)
+        except psycopg.Error as error:
+            mine = typed(error, broken=self._lost())
+            if isinstance(mine, errors.StoreUnreachable):
+                self._drop()
+            raise mine from error
+
+    def _fetch(self, text: str, params: Sequence[Any] | None = None) -> list[Row]:
+        """Rows of a statement. Outside of a transaction a lost connection is opened again, and asked once more."""
+        if self._lost() and not self._within:
+            self._reconnect(time.monotonic() + RECONNECT_S)
+        try:
+            self._execute(text, params)
+        except errors.StoreUnreachable:
+            if self._open or self._within or self._closed:
+                raise
+            self._reconnect(time.monotonic() + RECONNECT_S)
+            self._execute(text, params)
+        return self._cursor.fetchall() if self._cursor.description is not None else []
+
+    def _last(self, *texts: str) -> list[Row]:
+        """Rows of the last of several statements, which are sent together."""
+        self._execute(";\n".join(texts), prepare=False)
+        while self._cursor.nextset():
+            continue
+        return self._cursor.fetchall() if self._cursor.description is not None else []
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        if self.readonly:
+            raise errors.StoreReadOnly("this connection was opened for reading")
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            self._reconnect(deadline)
+            try:
+                self._open = True
+                self._standing = self._last(_BEGIN, _STANDING)[0]
+                self._numbers = {}
+                return
+            except errors.StoreUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+            except BaseException:
+                self.rollback()
+                raise
+
+    def commit(self) -> None:
+        batch = uuid.uuid4()
+        assert self._standing is not None
+        batches, schema = self._standing
+        try:
+            self._last(*self._ending(batch), "COMMIT")
+            self._open = False
+        except errors.StoreUnreachable:
+            # The connection was lost before the server's answer came: it may have committed, or not.
+            if not self._was_committed(batch):
+                raise
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C, which may have come before the commit or after it
+            self._open = not self._was_committed(batch)
+            raise
+        self._seen = (batches + 1, schema)
+
+    def _ending(self, batch: uuid.UUID) -> list[str]:
+        """The statements before COMMIT: which numbers are taken, and the batch's own id. All values are our own."""
+        numbers = {**self._numbers, "batches": (self._standing or (0, 0))[0] + 1}
+        taken = ", ".join(f"('{name}', {last:d})" for name, last in numbers.items())
+        count = (
+            f"UPDATE numbers n SET last = greatest(n.last, t.last) FROM (VALUES {taken}) t (name, last) "  # noqa: S608
+            "WHERE n.name = t.name"
+        )
+        note = (
+            f"INSERT INTO writers VALUES ('{self.writer}', '{batch}', now()) "  # noqa: S608
+            "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+        )
+        return [count, note, f"NOTIFY {CHANNEL}"]
+
+    def _was_committed(self, batch: uuid.UUID) -> bool:
+        """Whether the server has the batch: asked under the lock, which the lost connection holds until it is over.
+
+        Raises `WriteUncertain` if the server does not come back in time.
+        """
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                self._drop()
+                self._reconnect(deadline)
+                rows = self._last(_BEGIN, f"SELECT batch FROM writers WHERE writer = '{self.writer}'")  # noqa: S608
+                self._last("ROLLBACK")
+                return rows == [(batch,)]
+            except errors.StoreError as error:
+                if time.monotonic() > deadline or not isinstance(error, errors.StoreUnreachable):
+                    raise errors.WriteUncertain(
+                        "the connection was lost in a commit, and the database server did not come back to say whether "
+                        f"it was stored ({error})"
+                    ) from error
+
+    def rollback(self) -> None:
+        if self._open:
+            self._open = False
+            if not self._lost():
+                self._last("ROLLBACK")
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._open
+
+    def changed_elsewhere(self) -> bool:
+        if not self._open:
+            self._standing = self._fetch(_STANDING)[0]
+        assert self._standing is not None
+        schema = self._standing[1]
+        if self.on_change is not None and (self._seen is None or schema != self._seen[1]):
+            self.on_change(self)  # raises each time that it is asked, until it has nothing against the change
+        changed = self._standing != self._seen
+        self._seen = self._standing
+        return changed
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A transaction under the ledger's lock in which nothing is taken for granted: for a change of the schema."""
+        self._reconnect(time.monotonic() + RECONNECT_S)
+        try:
+            self._open = True
+            self._last(_BEGIN)
+            yield
+            self._last("COMMIT")
+            self._open = False
+        finally:
+            self.rollback()
+
+    def run(self, text: str) -> list[Row]:
+        """Runs statements of ours that take no parameters, and gives the rows of the last one."""
+        return self._last(text)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads as of one moment; for a reader, and short."""
+        self._reconnect(time.monotonic() + RECONNECT_S)
+        self._last("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._within = True
+        try:
+            yield
+        finally:
+            if self._within and not self._lost():
+                self._within = False
+                self._last("ROLLBACK")
+            self._within = False
+
+    # --- statements ----------------------------------------------------------------------------------------------
+
+    def rows(self, name: str, params: dict[str, Any] | None = None, /, **more: Any) -> list[Row]:
+        return self.query(self._sql[name], {**params, **more} if params else more)
+
+    def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
+        named = self._sql
+        # All parts are texts of ours (queries/, store/lists.py); what callers give is in `params`.
+        return self.query(f"SELECT {named[columns]} FROM {named[tables]} WHERE {where} {tail}", params)  # noqa: S608
+
+    def query(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
+        """Rows of a statement's text; for the reader, which puts filters together from named parts."""
+        statement = _named(sql)
+        return self._fetch(statement.text, statement.values(params or {}))
+
+    def each(self, name: str, **params: Any) -> Iterator[Row]:
+        """Rows of a statement one after the other, for a connection of one's own: they are not held in memory."""
+        statement = _named(self._sql[name])
+        try:
+            with self.raw.cursor() as cursor:
+                yield from cursor.stream(statement.text, statement.values(params), size=100)
+        except psycopg.Error as error:
+            raise typed(error, broken=self._lost()) from error
+
+    def insert(self, name: str, rows: list[Row]) -> None:
+        statement = self._many(name)
+        if statement is None:
+            text = _positional(self._sql[name])
+            for row in rows:
+                self._execute(text, row)
+            return
+        if statement.counted is not None:
+            last = max(row[0] for row in rows)
+            self._numbers[statement.counted] = max(last, self._numbers.get(statement.counted, 0))
+        self._execute(statement.text, statement.values(rows))
+
+    def _many(self, name: str) -> dialect.Bulk | None:
+        try:
+            return self._bulk[name]
+        except KeyError:
+            self._bulk[name] = made = dialect.bulk(self._sql[name], self._types_of)
+            return made
+
+    def _types_of(self, table: str) -> dict[str, str]:
+        if not self._types:
+            for relation, column, kind in self._fetch(_COLUMNS):
+                self._types.setdefault(relation, {})[column] = kind
+        return self._types[table]
+
+    def sql(self, name: str) -> str:
+        """The text of a named statement."""
+        return self._sql[name]
+
+    def close(self) -> None:
+        self._closed = True
+        self._drop()
+
+    def abandon(self) -> None:
+        # The socket is the parent's, too: a goodbye on it would end the parent's session. One reference too many keeps
+        # even the interpreter's end from saying it.
+        import ctypes
+
+        for kept in (self.raw, self.raw.pgconn, self._cursor):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+@lru_cache(maxsize=2_000)
+def _named(text: str) -> dialect.Named:
+    return dialect.named(text)
+
+
+@cache
+def _positional(text: str) -> str:
+    return dialect.positional(text)

@@ -1,0 +1,41 @@
+"""Opens a shared ledger: creates or upgrades its schema for writers, checks it for readers."""
+
+from collections.abc import Callable
+
+from runstone.store.postgres import migrate
+from runstone.store.postgres.database import PostgresDatabase
+
+
+def prepare(dsn: str) -> None:
+    """Creates or upgrades the schema; several processes may do so at once. Raises `StoreError` subclasses.
+
+    A database of another program or of a later version is refused before anything is changed in it.
+    """
+    db = PostgresDatabase(dsn)
+    try:
+        migrate.upgrade(db)
+    finally:
+        db.close()
+
+
+def writer(dsn: str) -> Callable[[], PostgresDatabase]:
+    """Opens the write connection."""
+
+    def connect() -> PostgresDatabase:
+        db = PostgresDatabase(dsn)
+        db.on_change = migrate.check
+        return db
+
+    return connect
+
+
+def reader(dsn: str, *, check: bool = False) -> Callable[[], PostgresDatabase]:
+    """Opens a read connection; with `check` the schema is looked at each time (nobody writes it here)."""
+
+    def connect() -> PostgresDatabase:
+        db = PostgresDatabase(dsn, readonly=True)
+        if check:
+            migrate.require_current(db)
+        return db
+
+    return connect

@@ -1,0 +1,106 @@
+"""One connection: transactions under one lock, numbers, and rows for many at once."""
+
+from typing import Any
+
+import pytest
+
+from runstone.errors import StoreError, StoreReadOnly
+from runstone.store.postgres import open as postgres
+from runstone.store.postgres.database import PostgresDatabase
+
+BLOB = ("a" * 64, 0, 1, b"x")
+
+
+@pytest.fixture
+def db(dsn: str) -> Any:
+    db = postgres.writer(dsn)()
+    yield db
+    db.close()
+
+
+def blobs(db: PostgresDatabase) -> list[Any]:
+    return db.query("SELECT digest, codec, size, data FROM blobs ORDER BY id")
+
+
+def test_a_transaction_is_seen_whole_or_not_at_all(db: PostgresDatabase, dsn: str) -> None:
+    other = postgres.reader(dsn)()
+    db.begin()
+    db.insert("insert_blob", [BLOB, ("b" * 64, 1, 2, b"\x00\\\xff")])
+    assert blobs(other) == []
+    assert len(blobs(db)) == 2
+    db.rollback()
+    assert blobs(db) == []
+    db.begin()
+    db.insert("insert_blob", [BLOB, BLOB])
+    db.commit()
+    assert blobs(other) == [BLOB]
+    other.close()
+
+
+def test_a_connection_is_told_of_the_commits_of_others_only(db: PostgresDatabase, dsn: str) -> None:
+    other = postgres.writer(dsn)()
+    for number, (writes, told) in enumerate([(db, False), (other, True), (db, False)]):
+        writes.begin()
+        writes.changed_elsewhere()
+        writes.insert("insert_blob", [(f"{number}" * 64, 0, 1, b"x")])
+        writes.commit()
+        db.begin()
+        assert db.changed_elsewhere() is told
+        db.rollback()
+    other.close()
+
+
+def test_a_number_that_was_given_out_is_not_given_again(db: PostgresDatabase) -> None:
+    def given() -> dict[str, int]:
+        return dict(db.rows("sequences"))
+
+    assert given()["events"] == 0
+    event = (7, 1, 1, 1, 0, "work.done", 1, 1, "{}", None, None)
+    db.begin()
+    db.insert("insert_event", [event, (8, 1, 2, *event[3:])])
+    db.rollback()
+    assert given()["events"] == 0
+    db.begin()
+    db.insert("insert_event", [event, (8, 1, 2, *event[3:])])
+    db.commit()
+    db.run("DELETE FROM events")
+    assert given()["events"] == 8
+    db.begin()
+    db.insert("insert_event", [event])
+    db.commit()
+    assert given()["events"] == 8
+
+
+def test_a_row_that_breaks_the_schema_is_a_typed_error(db: PostgresDatabase) -> None:
+    db.begin()
+    with pytest.raises(StoreError, match="refused the statement"):
+        db.insert("insert_blob", [("short", 0, 1, b"x")])
+    db.rollback()
+    assert not db.in_transaction
+
+
+def test_a_connection_for_reading_writes_nothing(dsn: str) -> None:
+    db = postgres.reader(dsn)()
+    with pytest.raises(StoreReadOnly):
+        db.begin()
+    db.close()
+
+
+@pytest.mark.parametrize("text", ["", "NULL", '"', "\\", "a,b}{", "ä\n\t", "\\N"])
+def test_a_text_comes_back_as_it_went_in(db: PostgresDatabase, text: str) -> None:
+    db.begin()
+    db.insert("insert_owner", [(text, text, 1), (text + ".", "x", 1)])
+    db.commit()
+    assert db.query("SELECT owner, identity_json FROM owners ORDER BY identity_json = 'x'")[0] == (text, text)
+
+
+def test_of_rows_for_one_key_the_last_counts_and_the_first_brought_what_stays(db: PostgresDatabase) -> None:
+    db.begin()
+    db.insert("save_thread", [(1, "t", "title", None, 5, 5, 1), (1, "t", None, None, 6, 6, 2)])
+    db.commit()
+    thread = "SELECT title, created_at, updated_at, last_seq FROM threads"
+    assert db.query(thread) == [("title", 5, 6, 2)]
+    db.begin()
+    db.insert("save_thread", [(1, "t", "other", None, 7, 7, 3), (1, "t", None, None, 8, 8, 4)])
+    db.commit()
+    assert db.query(thread) == [("other", 5, 8, 4)]
