@@ -23,7 +23,19 @@ LIST = f"""() => ({{
   chips: [...document.querySelectorAll('main button[aria-pressed]')].map(one => one.ariaPressed + one.innerText),
   scroll: document.querySelector('main [role=grid]')?.scrollTop, rows: {_ROWS}}})"""
 
-TREE = f"() => ({{url: {_URL}, tab: {_TAB}, rows: {_ROWS}}})"
+TREE = f"""() => ({{
+  url: {_URL}, tab: {_TAB}, scroll: document.querySelector('main [role=treegrid]')?.scrollTop, rows: {_ROWS}}})"""
+
+TIMELINE = f"""() => ({{
+  url: {_URL}, tab: {_TAB}, scroll: document.querySelector('main [role=treegrid]')?.scrollTop,
+  pressed: [...document.querySelectorAll('main [role=tabpanel] button[aria-pressed]')]
+    .map(one => one.ariaPressed + one.innerText),
+  detail: document.querySelector('section[aria-label^="Times of"]')?.ariaLabel,
+  rows: {_ROWS}.map(({{cells, ...row}}) => ({{...row, name: cells[0]}})),
+  bars: [...document.querySelectorAll('main [role=row][data-key]')]
+    .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+    .map(row => [...row.querySelectorAll('button[data-kind]')].map(bar => bar.dataset.kind))}})"""
+"""How long the bars are moves on by itself."""
 
 OVERVIEW = f"""() => ({{
   url: {_URL}, tab: {_TAB}, head: document.querySelector('h1')?.parentElement.innerText,
@@ -36,6 +48,7 @@ EVENTS = f"""() => ({{
   url: {_URL}, tab: {_TAB}, filter: document.querySelector('main input[type=search]')?.value,
   level: document.querySelector('main select')?.value,
   chosen: document.querySelector('[aria-label=Event] h2')?.innerText,
+  scroll: document.querySelector('[role=log]')?.scrollTop,
   rows: [...document.querySelectorAll('[role=log] button')].map(row => row.ariaPressed + row.innerText)}})"""
 
 

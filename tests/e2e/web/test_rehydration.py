@@ -1,6 +1,5 @@
 """Who comes back sees what was there, and what has happened since: after a reload, and in a new window."""
 
-import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -10,24 +9,55 @@ from tests.e2e.web.conftest import Browsers, Served
 
 PLACES = 6
 LIST = "/runs?agent_id=scout&agent_id=mapper&sort=created&order=asc"
-NAMES = re.compile("expedition|scout|Runs")
 LOW = {"width": 1200, "height": 360}
+AFAR = 96
+"""So far each list is scrolled."""
+SCROLLED = {seeing.TREE: "treegrid", seeing.TIMELINE: "treegrid", seeing.EVENTS: "log", seeing.LIST: "grid"}
+
+Seen = dict[str, tuple[str, Any]]
+"""What was looked at and seen, by path."""
 
 
-def prepared(page: Page, served: Served, run_id: str) -> dict[str, tuple[str, Any]]:
-    """Looks at each screen and leaves something on it: by path, what to look at there and what was seen."""
-    seen: dict[str, tuple[str, Any]] = {}
+def scroll_afar(page: Page, what: str) -> None:
+    """Scrolls the list there; its rows are those of that place when this is back."""
+    page.locator(f"main [role={SCROLLED[what]}]").last.evaluate(
+        """async (box, top) => {
+          box.scrollTo(0, top);
+          for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+        }""",
+        AFAR,
+    )
+    assert seeing.see(page, what)["scroll"] == AFAR
+
+
+def prepared(page: Page, served: Served, run_id: str) -> Seen:
+    """Looks at each screen and leaves something on it."""
+    seen: Seen = {}
+    row, event = page.get_by_role("row"), page.get_by_role("log").get_by_role("button")
 
     def note(what: str) -> None:
+        if what in SCROLLED:
+            scroll_afar(page, what)
         seen[page.url.removeprefix(served.url)] = (what, seeing.see(page, what))
 
     page.goto(f"{served.url}/runs/{run_id}?tab=tree")
-    scouts = page.get_by_role("row").filter(has_text="scout")
-    expect(page.get_by_role("row").filter(has_text="mapper").filter(has_text="Running")).to_have_count(PLACES)
-    scouts.nth(1).get_by_role("button", name="Fold").click()
-    scouts.nth(3).get_by_role("button", name="Fold").click()
-    expect(page.get_by_role("row").filter(has_text="mapper")).to_have_count(PLACES - 2)
+    expect(row.filter(has_text="mapper").filter(has_text="Running")).to_have_count(PLACES)
+    row.filter(has_text="scout").nth(1).get_by_role("button", name="Fold").click()
+    row.filter(has_text="scout").nth(3).get_by_role("button", name="Fold").click()
+    expect(row.filter(has_text="mapper")).to_have_count(PLACES - 2)
     note(seeing.TREE)
+
+    page.get_by_role("tab", name="Timeline").click()
+    expect(row.filter(has_text="mapper").first).to_be_visible()
+    row.filter(has_text="scout").first.get_by_role("button", name="Fold").click()
+    page.get_by_role("button", name="Fold idle time").click()
+    note(seeing.TIMELINE)
+
+    page.goto(f"{served.url}/runs/{run_id}?tab=events&level=all")
+    expect(event.filter(has_text="input.requested")).to_be_attached()
+    expect(event.filter(has_text="child.started")).to_have_count(PLACES)
+    event.nth(3).click()
+    note(seeing.EVENTS)
 
     page.goto(f"{served.url}/runs/{run_id}")
     page.get_by_role("textbox", name="Your answer").fill("to the sea, but")
@@ -35,26 +65,17 @@ def prepared(page: Page, served: Served, run_id: str) -> dict[str, tuple[str, An
 
     scout_id = served.api("GET", "/api/v1/runs?agent_id=scout")["items"][0]["id"]
     page.goto(f"{served.url}/runs/{scout_id}")
-    expect(page.get_by_role("row").filter(has_text="draw")).to_contain_text("running")
-    expect(page.get_by_role("row").filter(has_text="look")).to_contain_text("completed")
+    expect(row.filter(has_text="draw")).to_contain_text("running")
+    expect(row.filter(has_text="look")).to_contain_text("completed")
     note(seeing.OVERVIEW)
 
-    page.get_by_role("tab", name="Events").click()
-    page.get_by_role("combobox", name="Show").select_option("all")
-    page.get_by_role("searchbox").fill("tool")
-    page.get_by_role("log").get_by_role("button").first.click()
-    expect(page.get_by_role("log").get_by_role("button")).to_have_count(3)
-    note(seeing.EVENTS)
-
     page.goto(f"{served.url}{LIST}")
-    expect(page.get_by_role("row").filter(has_text="scout")).not_to_have_count(0)
-    page.get_by_role("grid", name="Runs").evaluate("grid => grid.scrollTo(0, 96)")
-    page.wait_for_function("() => JSON.stringify(Object.entries(localStorage)).includes('96')")
+    expect(row.filter(has_text="scout")).not_to_have_count(0)
     note(seeing.LIST)
     return seen
 
 
-def assert_as_before(page: Page, served: Served, seen: dict[str, tuple[str, Any]]) -> None:
+def assert_as_before(page: Page, served: Served, seen: Seen) -> None:
     for path, (what, wanted) in seen.items():
         page.goto(f"{served.url}{path}")
         seeing.assert_seen(page, what, wanted)
@@ -66,35 +87,53 @@ def test_what_was_looked_at_is_as_before_after_leaving_reloading_and_closing(
     run_id = served.begin("expedition", {"places": PLACES})
     page = browsers.open(served, "/", viewport=LOW)
     seen = prepared(page, served, run_id)
-    assert seen[LIST][1]["scroll"] == 96
-    assert len(seen[LIST][1]["rows"]) == 2 * PLACES
-    assert list(seen.values())[1][1]["drafts"] == ["to the sea, but"]
+    found = [fields for _, fields in seen.values()]
+    tree, timeline, events, overview, scout, runs = found
+    assert [one["scroll"] for one in (tree, timeline, events, runs)] == [AFAR] * 4
+    assert [row["level"] for row in tree["rows"]] == list("12322322323")
+    assert [row["expanded"] for row in timeline["rows"][:4]] == ["true", "false", "false", "true"]
+    assert events["chosen"] == "4 command.applied"
+    assert overview["drafts"] == ["to the sea, but"]
+    assert [call[:2] for call in scout["calls"]] == [["draw", "running"], ["look", "completed"]]
+    assert len(runs["rows"]) == 2 * PLACES
 
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_role("heading", name="Needs input")).to_be_visible()
     page.go_back()
     seeing.assert_seen(page, *seen[LIST])
+    page.goto(f"{served.url}{next(iter(seen))}")
+    for tab in ("Timeline", "Events", "Tree"):  # within the page, without loading it anew
+        page.get_by_role("tab", name=tab).click()
+    seeing.assert_seen(page, seeing.TREE, {**tree, "url": see_url(page)})
+    assert_as_before(page, served, seen)
     page.reload()
     seeing.assert_seen(page, *seen[LIST])
-    assert_as_before(page, served, seen)
 
     browsers.close()
     assert_as_before(browsers.open(served, "/settings", viewport=LOW), served, seen)
 
 
-def arrived(page: Page, what: str) -> Any:
-    """What is seen where the agents are done; a browser that was never here keeps no draft, and is scrolled as well."""
-    if what == seeing.LIST:  # rows that lie beside what is in view are not in the page
-        grid = page.get_by_role("grid", name="Runs")
-        expect(grid.get_by_role("row").nth(1)).to_be_attached()
-        grid.evaluate("grid => grid.scrollTo(0, 96)")
+def see_url(page: Page) -> str:
+    return str(seeing.see(page, "() => location.pathname + location.search"))
+
+
+def arrived(page: Page, served: Served, run_id: str, what: str) -> Any:
+    """What is seen where the agents are done, by a browser that was never here: it keeps no draft and no place."""
+    row = page.get_by_role("row")
     states = {seeing.TREE: 2 * PLACES - 2, seeing.LIST: 2 * PLACES}
+    if what in SCROLLED:
+        expect(row.or_(page.get_by_role("log").get_by_role("button")).nth(4)).to_be_attached()
+        scroll_afar(page, what)
     if what in states:
-        expect(page.get_by_role("row").filter(has_text="Completed")).to_have_count(states[what])
+        expect(row.filter(has_text="Completed")).to_have_count(states[what])
     elif what == seeing.EVENTS:
-        expect(page.get_by_role("log").get_by_role("button")).to_have_count(4)
+        count = len(served.api("GET", f"/api/v1/runs/{run_id}/events?limit=1000")["items"])
+        expect(page.locator("main").get_by_text(f"{count} of {count}")).to_be_visible()
+    elif what == seeing.TIMELINE:
+        expect(row.filter(has_text="mapper").first).to_be_visible()
+        expect(row.filter(has_text="mapper").locator("button[data-kind=running]")).to_have_count(0)
     elif page.get_by_role("heading", level=1).inner_text() == "scout":
-        expect(page.get_by_role("row").filter(has_text="draw")).to_contain_text("completed")
+        expect(row.filter(has_text="draw")).to_contain_text("completed")
     else:
         expect(page.locator("main header")).to_contain_text("needs input")
         expect(page.get_by_role("textbox", name="Your answer")).to_be_visible()
@@ -111,10 +150,9 @@ def test_what_happened_while_the_page_was_away_is_there_on_return(served: Served
     for path, (what, old) in before.items():
         fresh.goto(f"{served.url}{path}")
         page.goto(f"{served.url}{path}")
-        expect(fresh.get_by_role("heading", level=1, name=NAMES)).to_be_attached()
-        there = arrived(fresh, what)
+        there = arrived(fresh, served, run_id, what)
         if old.get("drafts"):
             assert there["drafts"] == [""]
             there["drafts"] = old["drafts"]
         seeing.assert_seen(page, what, there)
-        assert {**there, "scroll": 0} != {**old, "scroll": 0}
+        assert there != old

@@ -1,4 +1,4 @@
-import { Suspense, useEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { Button } from "../design/Button.tsx";
 import { Notice } from "../design/Notice.tsx";
@@ -8,6 +8,7 @@ import { ConnectionBanner, ConnectionState } from "./ConnectionState.tsx";
 import { KeyList } from "./KeyList.tsx";
 import { useNotifications } from "./notifications.ts";
 import { Palette } from "./Palette.tsx";
+import { useKeptElement } from "./places.ts";
 import styles from "./Shell.module.css";
 import { listenToOtherTabs } from "./settings.ts";
 import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
@@ -16,7 +17,7 @@ import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
 export function Shell() {
   const [path, navigate] = useLocation();
   const [open, setOpen] = useState<"palette" | "keys" | null>(null);
-  const main = useRef<HTMLElement>(null);
+  const main = useKeptElement<HTMLElement>(`main:${path}`);
   useEffect(listenToKeys, []);
   useEffect(listenToOtherTabs, []);
   useAttention();

@@ -17,6 +17,7 @@ import { formatCost, formatCount } from "../../format/numbers.ts";
 import { shortId } from "../../format/runs.ts";
 import { flag, text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { useKeptElement } from "../../shell/places.ts";
 import styles from "./Compare.module.css";
 import { costChange, durationChange, valueText } from "./differences.ts";
 
@@ -26,9 +27,10 @@ const PAIRS_SHOWN = 300;
 /** Two runs side by side: what differs in input, result, tokens, cost and time, by phase and by child. */
 export default function Compare() {
   const [{ a, b, all }, set] = useUrlState(SCHEMA);
+  const scroller = useKeptElement<HTMLDivElement>(`compare:${a} ${b}`);
   const { data, error } = useGetComparisonQuery({ a, ...(b !== "" && { b }) }, { skip: a === "" });
   return (
-    <div className={styles.screen}>
+    <div ref={scroller} className={styles.screen}>
       <h1 className={styles.title}>Compare two runs</h1>
       <Which a={data?.a.run_id ?? a} b={data?.b.run_id ?? b} onChange={(pair) => set(pair, { push: true })} />
       {a === "" ? (

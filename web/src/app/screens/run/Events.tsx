@@ -7,8 +7,9 @@ import { formatWhole } from "../../format/numbers.ts";
 import { formatClock } from "../../format/times.ts";
 import { choice, text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { keepPlace, placeOf } from "../../shell/places.ts";
 import styles from "./Events.module.css";
-import { eventLine, hasWord, indexOfSeq, shownEvents } from "./eventLines.ts";
+import { countAfter, eventLine, hasWord, indexOfSeq, shownEvents } from "./eventLines.ts";
 
 const SCHEMA = { type: text, level: choice(["normal", "all", "high"]), event: text };
 const HEIGHT = 26;
@@ -51,6 +52,7 @@ export default function Events({ run }: { run: Run }) {
       </div>
       <div className={styles.body}>
         <EventList
+          place={`events:${run.id}:${state.level}:${state.type}`}
           events={events}
           selected={state.event === "" ? null : Number(state.event)}
           onSelect={(seq) => set({ event: String(seq) })}
@@ -70,18 +72,32 @@ function countText(log: RunLog, shown: number): string {
   return parts.join(", ");
 }
 
+/** Where the list was left: at an event, or at the end; what was chosen, and the newest that had been seen. */
+interface Place {
+  at: { seq: number; offset: number } | null;
+  selected: number | null;
+  seen: number;
+}
+
 interface ListProps {
+  place: string;
   events: readonly RunEvent[];
   selected: number | null;
   onSelect: (seq: number) => void;
 }
 
-function EventList({ events, selected, onSelect }: ListProps) {
+function EventList({ place, events, selected, onSelect }: ListProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const follows = useRef(true);
-  const top = useRef<{ seq: number; offset: number } | null>(null);
+  // A link to an event goes there; who comes back with the same one chosen goes to where the list was left.
+  const [left] = useState(() => {
+    const kept = placeOf<Place | null>(place, null);
+    return kept?.selected === selected ? kept : null;
+  });
+  const follows = useRef(left === null || left.at === null);
+  const top = useRef(left?.at ?? null);
+  const seen = useRef(left?.seen ?? 0);
+  const filtered = useRef(place);
   const [unseen, setUnseen] = useState(0);
-  const lengthSeen = useRef(0);
   const virtual = useVirtualizer({
     count: events.length,
     getScrollElement: () => scroller.current,
@@ -93,8 +109,11 @@ function EventList({ events, selected, onSelect }: ListProps) {
     follows.current = true;
     virtual.scrollToIndex(events.length - 1, { align: "end" });
   };
-  // A link to an event goes there once it is known.
-  const wanted = useRef(selected);
+  const wanted = useRef(left === null ? selected : null);
+  const keep = () => {
+    const at = follows.current ? null : top.current;
+    keepPlace(place, at === null && selected === null ? undefined : { at, selected, seen: seen.current });
+  };
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is about what came, not about the list's own object
   useEffect(() => {
     const at = wanted.current === null ? -1 : indexOfSeq(events, wanted.current);
@@ -107,18 +126,29 @@ function EventList({ events, selected, onSelect }: ListProps) {
       // What came before what is looked at must not move it.
       const index = indexOfSeq(events, top.current.seq);
       if (index >= 0) virtual.scrollToOffset(index * HEIGHT + top.current.offset);
-      setUnseen((count) => count + Math.max(0, events.length - lengthSeen.current));
     }
-    lengthSeen.current = events.length;
+    const newest = events.at(-1)?.seq ?? 0;
+    // Of what another filter lets through, nothing is news.
+    if (follows.current || seen.current === 0 || filtered.current !== place) seen.current = newest;
+    filtered.current = place;
+    setUnseen(follows.current ? 0 : countAfter(events, seen.current));
   }, [events]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is about what is chosen now
+  useEffect(() => {
+    if (wanted.current === null) keep();
+  }, [selected, place]);
   const onScroll = () => {
     const box = scroller.current;
     if (box === null) return;
     follows.current = box.scrollHeight - box.scrollTop - box.clientHeight <= NEAR_PX;
-    if (follows.current) setUnseen(0);
+    if (follows.current) {
+      seen.current = events.at(-1)?.seq ?? 0;
+      setUnseen(0);
+    }
     const index = Math.floor(box.scrollTop / HEIGHT);
     const event = events[index];
     top.current = event === undefined ? null : { seq: event.seq, offset: box.scrollTop - index * HEIGHT };
+    keep();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];

@@ -12,6 +12,7 @@ import { formatDuration } from "../../format/durations.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { visible } from "../../format/visible.ts";
 import { Question } from "../../questions/Question.tsx";
+import { useKeptElement } from "../../shell/places.ts";
 import { Facts, RunLink } from "./Facts.tsx";
 import styles from "./Overview.module.css";
 
@@ -22,6 +23,7 @@ const CALLS_SHOWN = 50;
 export default function Overview({ run }: { run: Run }) {
   const { data: inputs } = useGetRunInputsQuery(run.id);
   const calls = useToolCalls(run.id, run.status);
+  const scroller = useKeptElement<HTMLDivElement>(`overview:${run.id}`);
   // What was open when the page was opened stays in its place: it says who answered, and what was not sent.
   const seen = useRef<Set<string>>(new Set());
   for (const input of inputs?.items ?? []) if (input.status === "open") seen.current.add(input.id);
@@ -29,7 +31,7 @@ export default function Overview({ run }: { run: Run }) {
   const settled = (inputs?.items ?? []).filter((input) => !seen.current.has(input.id));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the page is low, and keys must reach it
-    <div className={styles.overview} tabIndex={0}>
+    <div ref={scroller} className={styles.overview} tabIndex={0}>
       <div className={styles.main}>
         {open.map((input, index) => (
           <Question

@@ -5,6 +5,7 @@ import { Grid, type Row } from "../../design/Grid.tsx";
 import { Notice, ProblemNotice } from "../../design/Notice.tsx";
 import { text, texts } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { useKeptScroll } from "../../shell/places.ts";
 import { RUN_COLUMNS } from "../runs/columns.tsx";
 import styles from "./Tree.module.css";
 
@@ -15,6 +16,7 @@ export default function Tree({ run }: { run: Run }) {
   const { data, error } = useGetTreeQuery(run.id);
   const [state, set] = useUrlState(SCHEMA);
   const [, navigate] = useLocation();
+  const scroll = useKeptScroll(`tree:${run.id}`);
   const tops = useMemo(() => lineageOf(data ?? []), [data]);
   const rows = useMemo(() => rowsOf(tops, new Set(state.folded)), [tops, state.folded]);
   if (rows.length === 0)
@@ -27,6 +29,7 @@ export default function Tree({ run }: { run: Run }) {
         columns={RUN_COLUMNS}
         rows={rows}
         selected={state.row || null}
+        scroll={scroll}
         onSelect={(row) => set({ row })}
         onOpen={(id) => (id === run.id ? undefined : navigate(`/runs/${encodeURIComponent(id)}?tab=tree`))}
         onToggle={(id, expanded) =>

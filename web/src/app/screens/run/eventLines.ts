@@ -36,6 +36,17 @@ export function indexOfSeq(events: readonly RunEvent[], seq: number): number {
   return -1;
 }
 
+/** How many of them come after that seq. */
+export function countAfter(events: readonly RunEvent[], seq: number): number {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((events[middle]?.seq ?? 0) <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return events.length - low;
+}
+
 /** A call's end names no tool, as its start has: what it says is how it went. */
 function callLine(fields: Record<string, unknown>): string {
   const error = hasWord(fields.error) ? String(fields.error) : "failed";

@@ -6,7 +6,7 @@ import {
   useGetRunsInfiniteQuery,
   useLazyGetRunsPageQuery,
 } from "@runstone/react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Column, Grid } from "../../design/Grid.tsx";
 import { Notice, ProblemNotice } from "../../design/Notice.tsx";
@@ -23,7 +23,7 @@ import {
   toRunsQuery,
 } from "../../location/filters.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
-import { store, stored } from "../../shell/settings.ts";
+import { useKeptPages } from "../../shell/places.ts";
 import { useShortcuts } from "../../shell/shortcuts.ts";
 import { BulkBar } from "./BulkBar.tsx";
 import { FEW_RUN_COLUMNS, RUN_COLUMNS } from "./columns.tsx";
@@ -75,15 +75,13 @@ export default function Runs() {
     return all;
   }, [filters, readPage]);
   const total = totalOf(counts.data);
-  const scrollKey = `runstone.scroll:${window.location.search.replace(/([?&])(peek|row)=[^&]*/g, "$1")}`;
-  // Who comes back to a place far down sees it once what is above it is there.
-  const [back, setBack] = useState(() => stored(scrollKey, 0));
-  const reaches = !hasNextPage || found.error !== undefined || rows.length * LOWEST_ROW_PX >= back;
-  useEffect(() => {
-    if (rows.length === 0 || back === 0) return;
-    if (reaches) setBack(0);
-    else onEnd();
-  }, [rows.length, back, reaches, onEnd]);
+  const place = `runs:${JSON.stringify(filters)}`;
+  const { scroll, reaches } = useKeptPages(place, {
+    rows: rows.length,
+    height: LOWEST_ROW_PX,
+    hasMore: hasNextPage && found.error === undefined,
+    more: onEnd,
+  });
   return (
     <div className={styles.screen}>
       <h1 className="visually-hidden">Runs</h1>
@@ -137,6 +135,7 @@ export default function Runs() {
           />
         ) : (
           <Grid
+            key={place}
             label="Runs"
             columns={columns}
             rows={rows}
@@ -146,7 +145,7 @@ export default function Runs() {
             onOpen={(id) => navigate(`/runs/${encodeURIComponent(id)}`)}
             onPeek={(id) => set({ peek: state.peek === id ? "" : id })}
             onEnd={onEnd}
-            scroll={{ top: stored(scrollKey, 0), onScroll: (top) => store(scrollKey, top || undefined) }}
+            scroll={scroll}
           />
         )}
         {state.peek === "" ? null : <Peek runId={state.peek} onClose={() => set({ peek: "" })} />}

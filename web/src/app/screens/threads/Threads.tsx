@@ -1,4 +1,5 @@
 import { type Thread, useGetThreadsInfiniteQuery } from "@runstone/react";
+import { useCallback, useMemo } from "react";
 import { useLocation } from "wouter";
 import { Age } from "../../design/Age.tsx";
 import { type Column, Grid } from "../../design/Grid.tsx";
@@ -8,10 +9,13 @@ import { shortId } from "../../format/runs.ts";
 import { visible } from "../../format/visible.ts";
 import { text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { useKeptPages } from "../../shell/places.ts";
 import { RunLink } from "../run/Facts.tsx";
 import styles from "./Threads.module.css";
 
 const SCHEMA = { row: text };
+/** No row is lower, on a wide or a narrow page. */
+const LOWEST_ROW_PX = 32;
 
 const COLUMNS: readonly Column<Thread>[] = [
   {
@@ -53,9 +57,18 @@ export default function Threads() {
   const { data, error, hasNextPage, isFetching, fetchNextPage } = useGetThreadsInfiniteQuery();
   const [{ row }, set] = useUrlState(SCHEMA);
   const [, navigate] = useLocation();
-  if (data === undefined)
+  const threads = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
+  const onEnd = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage]);
+  const { scroll, reaches } = useKeptPages("threads", {
+    rows: threads.length,
+    height: LOWEST_ROW_PX,
+    hasMore: hasNextPage && error === undefined,
+    more: onEnd,
+  });
+  if (data === undefined || !reaches)
     return error === undefined ? <p className={styles.loading}>Loading…</p> : <ProblemNotice error={error} />;
-  const threads = data.pages.flatMap((page) => page.items);
   if (threads.length === 0)
     return (
       <Notice title="There are no threads yet">
@@ -75,9 +88,8 @@ export default function Threads() {
         selected={row || null}
         onSelect={(key) => set({ row: key })}
         onOpen={(key) => navigate(`/threads/${encodeURIComponent(key)}`)}
-        onEnd={() => {
-          if (hasNextPage && !isFetching) void fetchNextPage();
-        }}
+        onEnd={onEnd}
+        scroll={scroll}
       />
     </div>
   );

@@ -7,6 +7,7 @@ import { formatCost, formatCount, formatWhole } from "../../format/numbers.ts";
 import { tokensOf } from "../../format/runs.ts";
 import { choice, texts } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
+import { useKeptElement } from "../../shell/places.ts";
 import { barsOf, csvOf, partOf, RANGES, type Range, sinceOf } from "./buckets.ts";
 import { Chart } from "./Chart.tsx";
 import styles from "./Usage.module.css";
@@ -33,6 +34,7 @@ const RANGE_NAMES: Record<Range, string> = {
 /** What was spent: over time, and by model, agent, workflow or provider. */
 export default function Usage() {
   const [state, set] = useUrlState(SCHEMA);
+  const scroller = useKeptElement<HTMLDivElement>("usage");
   const now = Math.floor(useNow() / 60_000) * 60_000;
   const since = sinceOf(state.range, now);
   const filters = {
@@ -51,7 +53,7 @@ export default function Usage() {
   const lines = by.data ?? [];
   const error = by.error ?? overTime.error;
   return (
-    <div className={styles.screen}>
+    <div ref={scroller} className={styles.screen}>
       <h1 className="visually-hidden">Usage</h1>
       <div className={styles.bar}>
         <Choice

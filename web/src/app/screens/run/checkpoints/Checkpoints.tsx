@@ -14,6 +14,7 @@ import { formatTime } from "../../../format/times.ts";
 import { visible } from "../../../format/visible.ts";
 import { text } from "../../../location/codecs.ts";
 import { useUrlState } from "../../../location/useUrlState.ts";
+import { useKeptScroll } from "../../../shell/places.ts";
 import { SHOWN_BYTES, ValueView } from "../values/StoredValueView.tsx";
 import styles from "./Checkpoints.module.css";
 import { Difference } from "./Difference.tsx";
@@ -53,6 +54,7 @@ export default function Checkpoints({ run }: { run: Run }) {
   const { data, error } = useGetCheckpointsQuery(run.id);
   const [state, set] = useUrlState(SCHEMA);
   const [forking, setForking] = useState(false);
+  const scroll = useKeptScroll(`checkpoints:${run.id}`);
   if (data === undefined)
     return error === undefined ? <p className={styles.quiet}>Loading…</p> : <ProblemNotice error={error} />;
   const newest = data.items.at(-1);
@@ -77,6 +79,7 @@ export default function Checkpoints({ run }: { run: Run }) {
           columns={COLUMNS}
           rows={rows}
           selected={String(chosen.number)}
+          scroll={scroll}
           onSelect={choose}
         />
       </div>

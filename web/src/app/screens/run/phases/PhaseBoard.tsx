@@ -16,6 +16,7 @@ import { formatCost, formatCount } from "../../../format/numbers.ts";
 import { tokensOf } from "../../../format/runs.ts";
 import { text } from "../../../location/codecs.ts";
 import { useUrlState } from "../../../location/useUrlState.ts";
+import { useKeptScroll } from "../../../shell/places.ts";
 import { RUN_COLUMNS } from "../../runs/columns.tsx";
 import styles from "./PhaseBoard.module.css";
 import { countsLine, elapsedOf, reasonOf, totalOf } from "./phaseLines.ts";
@@ -102,6 +103,7 @@ function costOf(usd: string | null, complete: boolean): string {
 function Agents({ run, phase, onClose }: { run: Run; phase: WorkflowPhase; onClose: () => void }) {
   const [{ agent }, set] = useUrlState(ROWS);
   const [, navigate] = useLocation();
+  const scroll = useKeptScroll(`phase:${run.id}:${phase.name}`);
   const found = useGetRunsInfiniteQuery({
     parent_id: run.id,
     phase: phase.name,
@@ -127,6 +129,7 @@ function Agents({ run, phase, onClose }: { run: Run; phase: WorkflowPhase; onClo
             columns={RUN_COLUMNS}
             rows={runs.map((one) => ({ key: one.id, value: one }))}
             selected={agent || null}
+            scroll={scroll}
             onSelect={(id) => set({ agent: id })}
             onOpen={(id) => navigate(`/runs/${encodeURIComponent(id)}`)}
             onEnd={() => {

@@ -17,13 +17,16 @@ interface Props {
   onSelect: (id: string) => void;
   onToggle: (id: string, expanded: boolean) => void;
   onEnd: () => void;
+  /** Where it was scrolled to, and is told when that changes. */
+  scroll: { top: number; onScroll: (top: number) => void };
 }
 
 const HEIGHT = { wide: 28, narrow: 48 };
+export const LOWEST_ROW_PX = HEIGHT.wide;
 const OVERSCAN = 6;
 
 /** The lines; only those in view are in the page. Arrows move along them, Enter opens the run, Tab goes to its bars. */
-export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd }: Props) {
+export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, scroll }: Props) {
   const narrow = useNarrow();
   const [, navigate] = useLocation();
   const scroller = useRef<HTMLDivElement>(null);
@@ -34,6 +37,7 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd }: 
     estimateSize: () => height,
     getItemKey: (index) => lines[index]?.row.run_id ?? index,
     overscan: OVERSCAN,
+    initialOffset: scroll.top,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known anew only when the height changes
   useEffect(() => virtual.measure(), [height]);
@@ -88,6 +92,7 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd }: 
       aria-rowcount={lines.length + 1}
       aria-colcount={2}
       onKeyDown={onKeyDown}
+      onScroll={(event) => scroll.onScroll(event.currentTarget.scrollTop)}
     >
       <div role="row" aria-rowindex={1} className={styles.head}>
         <div role="columnheader">Run</div>

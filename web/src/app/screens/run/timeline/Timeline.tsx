@@ -6,9 +6,10 @@ import { Notice, ProblemNotice } from "../../../design/Notice.tsx";
 import { formatDuration } from "../../../format/durations.ts";
 import { flag, text, texts } from "../../../location/codecs.ts";
 import { useUrlState } from "../../../location/useUrlState.ts";
+import { useKeptPages } from "../../../shell/places.ts";
 import { axisOf } from "./axis.ts";
 import { Brush } from "./Brush.tsx";
-import { Rows } from "./Rows.tsx";
+import { LOWEST_ROW_PX, Rows } from "./Rows.tsx";
 import { RunSpans } from "./RunSpans.tsx";
 import { busyTimes, linesOf } from "./rows.ts";
 import styles from "./Timeline.module.css";
@@ -41,7 +42,13 @@ export default function Timeline({ run }: { run: Run }) {
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
-  if (top === undefined)
+  const { scroll, reaches } = useKeptPages(`timeline:${run.id}`, {
+    rows: lines.length,
+    height: LOWEST_ROW_PX,
+    hasMore: hasNextPage && found.error === undefined,
+    more: onEnd,
+  });
+  if (top === undefined || !reaches)
     return found.error === undefined ? <Notice title="Loading…" /> : <ProblemNotice error={found.error} />;
   const folds = axis.pieces.filter((piece) => piece.folded);
   const chosen = rows.find((row) => row.run_id === state.row);
@@ -98,6 +105,7 @@ export default function Timeline({ run }: { run: Run }) {
           set({ folded: expanded ? state.folded.filter((one) => one !== id) : [...state.folded, id] })
         }
         onEnd={onEnd}
+        scroll={scroll}
       />
       {chosen === undefined ? null : (
         <RunSpans key={chosen.run_id} row={chosen} now={now} onClose={() => set({ row: "" })} />
