@@ -24,6 +24,7 @@ from runstone.errors import (
 from runstone.execution import plan, resumable, resume, run
 from runstone.forking import fork
 from runstone.ledger import Ledger, open
+from runstone.queueing import enqueue
 
 __all__ = [
     "AwaitingInput",
@@ -49,6 +50,7 @@ __all__ = [
     "connect",
     "current_run",
     "default_registry",
+    "enqueue",
     "fork",
     "open",
     "plan",

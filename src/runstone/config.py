@@ -15,6 +15,7 @@ import msgspec
 
 from runstone import redacting
 from runstone.domain import workflows
+from runstone.domain.dispatches import QueueSettings
 from runstone.domain.retention import Retention
 from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.command_spec import CommandSpec
@@ -44,6 +45,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     agents: dict[str, dict[str, Any]] = {}
     workflows: dict[str, dict[str, Any]] = {}
     settings: Settings = Settings()
+    queues: dict[str, QueueSettings] = {}
+    """Of workers: see domain/dispatches.py."""
     redaction: redacting.Table = redacting.Table()
     """Read by every writer of the workspace, not only by what runs things: see redacting.py."""
     retention: Retention = Retention()
@@ -59,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
     settings: Settings = Settings()
+    queues: dict[str, QueueSettings] = {}
 
 
 def load(root: Path, registry: Registry | None = None, *, trusted: bool = False) -> Config:
@@ -93,6 +97,7 @@ def load(root: Path, registry: Registry | None = None, *, trusted: bool = False)
         agents=tuple(agents),
         workflows=tuple(definition.name for definition in definitions),
         settings=tables.settings,
+        queues=tables.queues,
     )
 
 
@@ -110,6 +115,8 @@ def _tables(file: Path, data: bytes) -> _File:
     slots = tables.settings.slots
     if slots is not None and not 1 <= slots <= _MAX_SLOTS:
         raise InvalidDefinition(f"{_place(file, 'settings.slots')} is {slots}; it must be 1 to {_MAX_SLOTS}")
+    for name, queue in tables.queues.items():
+        queue.check(_place(file, f"queues.{name}"))
     return tables
 
 

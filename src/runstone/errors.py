@@ -20,6 +20,7 @@
     │   ├── IllegalTransition   the status table has no such move
     │   ├── Fenced              a newer attempt owns the run
     │   ├── NotObserved         the run's own process says how it stands; reports from elsewhere do not
+    │   ├── DispatchOver        the run has gone on since it was handed to this worker
     │   ├── RunIsLive           another owner holds a live lease
     │   ├── NotAChild           the run was not started by the one that wants to continue it
     │   ├── OrphanAlive         processes of the last attempt still live on another host
@@ -56,7 +57,11 @@
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
     ├── ClientMissing           the extra `client` is not installed
     ├── ServerMissing           the extra `server` is not installed
+<<<<<<< HEAD
     ├── PostgresMissing         the extra `postgres` is not installed
+=======
+    ├── DistributedMissing      the extra `distributed` is not installed
+>>>>>>> 080333a (Runs stand in line for workers: dispatches are rows of the ledger, carried by DBOS, and what a worker loses goes on in another)
     ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
@@ -240,6 +245,13 @@ class Fenced(Refused):
 
     code = "fenced"
     hint = "stop working on this run: it was taken over or ended; see runstone runs show RUN"
+
+
+class DispatchOver(Refused):
+    """The dispatch is not the run's any more: another worker has it, or it was paused, stopped or dispatched again."""
+
+    code = "dispatch_over"
+    hint = "nothing to do: whoever has the run goes on with it"
 
 
 class RunIsLive(Refused):
@@ -612,11 +624,19 @@ class ServerMissing(RunstoneError):
     hint = "install it: pip install 'runstone[server]'"
 
 
+<<<<<<< HEAD
 class PostgresMissing(RunstoneError):
     """The driver for PostgreSQL is not installed."""
 
     code = "postgres_missing"
     hint = "install it: pip install 'runstone[postgres]'"
+=======
+class DistributedMissing(RunstoneError):
+    """The extra `distributed` is not installed."""
+
+    code = "distributed_missing"
+    hint = "pip install 'runstone[distributed]'"
+>>>>>>> 080333a (Runs stand in line for workers: dispatches are rows of the ledger, carried by DBOS, and what a worker loses goes on in another)
 
 
 class PricesMissing(RunstoneError):

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runstone.domain import codec
+from runstone.domain.dispatches import DEFAULT_QUEUE, OPTION, Placement
+from runstone.domain.records import AgentRun
 from runstone.domain.secrets import hidden, names_in
 from runstone.engine.accepting import require_fit
-from runstone.engine.registry import Registry
+from runstone.engine.registry import Registry, default_registry
 from runstone.errors import InvalidInput
 from runstone.execution import find_entry, identity_of
 from runstone.ledger import Ledger, new_run
-from runstone.store.writes.lifecycle import Claimed, QueueRun
+from runstone.store.writes.lifecycle import Claimed, CreateRun, QueueRun
 
 
 class Queued(NamedTuple):
@@ -54,6 +56,46 @@ def queue(
         told(new.run_id, secrets)
     claimed: Claimed = ledger.core.submit(QueueRun(new, ledger.core.new_id(), by), []).result()
     return Queued(new.run_id, claimed.created)
+
+
+def enqueue(
+    name: str,
+    input: Any = None,
+    *,
+    ledger: Ledger,
+    queue: str = DEFAULT_QUEUE,
+    priority: int = 0,
+    delay_s: float = 0.0,
+    run_id: str | None = None,
+    title: str | None = None,
+    labels: dict[str, str] | None = None,
+    thread_id: str | None = None,
+    budget: dict[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> AgentRun:
+    """Puts a run of a workflow or an agent in line for workers of a queue, and gives it; `ledger.wait` waits for it.
+
+    What it starts stands in line, too. Lower priorities are first; `delay_s` keeps it from beginning before. With the
+    `run_id` of a run that exists it is that run, if it is the same. Secrets are for the workers' environment to give,
+    so an input refers to them (`Secret`). Raises `AgentNotFound`, `InputRefused`, `InvalidInput`, `RunMismatch`.
+    """
+    entry = find_entry(registry or default_registry(), name)
+    require_fit(entry, input)
+    shown, values = hidden(input, entry.secrets, entry.name)
+    if values:
+        raise InvalidInput(
+            f"a secret's value is not stored, and the worker that takes the run of {name} would not have it",
+            hint="refer to it with runstone.Secret(NAME), and set the variable NAME where the workers run",
+        )
+    identity, kind, options = identity_of(entry, budget)
+    begins = ledger.core.now() + int(delay_s * 1e6) if delay_s > 0 else 0
+    placement = Placement(queue=queue, priority=priority, not_before=begins)
+    new = new_run(
+        ledger.core, kind=kind, run_id=run_id, parent=None, title=title or entry.name, input=shown, labels=labels,
+        thread_id=thread_id, options={**(options or {}), OPTION: placement.option()}, **identity,
+    )  # fmt: skip
+    ledger.core.submit(CreateRun(new), []).result()
+    return ledger.get_run(new.run_id)
 
 
 def refuse_references(input: Any) -> None:

@@ -44,7 +44,7 @@ ORDER = (
         "trust",
         "views",
     ),
-    ("execution", "forking", "queueing", "watching"),
+    ("execution", "forking", "queueing", "watching", "worker"),
     ("server", "client"),
     ("cli",),
 )
@@ -64,6 +64,7 @@ OWNERS = {
     "httpx": "client/",
     "starlette": "server/",
     "dbos": "engine/dbos.py",
+    "sqlalchemy": "engine/dbos.py",  # it comes with dbos, and makes the connections that dbos works on
     "genai_prices": "engine/prices.py",
     "click": "cli/",
     "rich": "cli/",

@@ -23,6 +23,7 @@ from runstone.cli.threads import threads
 from runstone.cli.token import token
 from runstone.cli.up import down, open_, up
 from runstone.cli.usage import usage
+from runstone.cli.worker import enqueue, worker
 
 _EXIT_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
 
@@ -77,6 +78,8 @@ _NOUNS: tuple[click.Command, ...] = (
         threads,
         boards,
         usage,
+        worker,
+        enqueue,
         up,
         open_,
         down,

@@ -42,7 +42,11 @@ CATALOGUE: Final[dict[str, EventType]] = {
     ),
     "run.awaited": _own("Parked for an answer of a person.", HIGH, reason=str),
     "run.paused": _own("Paused, with what going on needs saved.", HIGH, reason=str),
-    "run.resumed": _own("Ready to go on; the next attempt has not begun.", reason=str),
+    "run.resumed": _own(
+        "Ready to go on; the next attempt has not begun. Workers begin none before `not_before`.",
+        reason=str,
+        not_before=int,
+    ),
     "run.reopened": _own("Its parent continues the run after it had completed.", reason=str),
     "run.continued": _own(
         "Somebody goes on with the run, and said so in a message.", thread_id=str, message_id=str, by=str
@@ -77,6 +81,9 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "run.repaired": _own(
         "Rows of the run were written again from its events; `changed` names what they had wrong.",
         changed=list,
+    ),
+    "dispatch.returned": _own(
+        "A worker took the run and could not begin it; it is dispatched again a little later.", reason=str
     ),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(

@@ -153,6 +153,8 @@ def _new_run(ctx: "Context", item: Item) -> NewRun:
     prompt = identity.pop("prompt", None)
     if item.options:
         identity["options"] = options_of(core.redactor.value(item.options))
+    if placed := ctx.engine.place(ctx, entry.name, item.hint.phase):
+        identity["options"] = {**(identity["options"] or {}), **placed}
     if prompt is not None:
         prompt = core.redactor.message(prompt)
         blobs.append(pack(prompt.encode()))

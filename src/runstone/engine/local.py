@@ -170,6 +170,10 @@ class LocalEngine:
         content = entry.definition.hash if entry.definition is not None else None
         return keys.definition_hash([entry.name, entry.version, content])
 
+    def place(self, ctx: Context, name: str, phase: str | None) -> dict[str, Any]:
+        """What options tell that a child of the run is for workers; nothing here, where its parent's engine has it."""
+        return {}
+
     async def drive(self, run_id: str, tree: Tree) -> AgentRun:
         """Brings the run to an end, a pause or a question. One task does it, whoever asks. Raises `BudgetReached`."""
         return await asyncio.shield(self.begin(run_id, tree))
@@ -295,11 +299,15 @@ class LocalEngine:
         finally:
             seat.give_up()
 
-    async def _claim(self, run: AgentRun, tree: Tree, entry: Entry, limit: int | None) -> Claimed:
+    async def _claim(
+        self, run: AgentRun, tree: Tree, entry: Entry, limit: int | None, **asked: Any
+    ) -> Claimed:
         hash_ = self.definition_hash(entry) if entry.kind == "workflow" else None
         payload = {"definition_hash": hash_} if hash_ is not None else {}
         tree.ended[run.id] = frozenset((run.error or {}).get("caused_by", ()))
-        receipt = self.core.submit(ClaimRun(run.id, self.supervisor.owner, limit=limit, payload=payload), [])
+        receipt = self.core.submit(
+            ClaimRun(run.id, self.supervisor.owner, limit=limit, payload=payload, **asked), []
+        )
         try:
             claimed: Claimed = await receipt
         except asyncio.CancelledError:

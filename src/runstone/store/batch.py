@@ -14,6 +14,7 @@ from runstone.domain.events import CATALOGUE
 from runstone.domain.runs import Head
 from runstone.errors import NotFound, StoreError
 from runstone.store.base import Database, Row, Write
+from runstone.store.writes import dispatching
 
 HEADS_KEPT = 20_000
 """Cached heads; about 1 KB each. Beyond it the cache starts anew."""
@@ -43,6 +44,10 @@ _ORDER = (
     "save_input",
     "insert_wait",
     "delete_waits",
+    "insert_dispatch",
+    "take_dispatches",
+    "end_dispatches",
+    "release_dispatches",
     "insert_usage",
     "rewrite_totals",
     "rewrite_tool",
@@ -296,7 +301,10 @@ class Batch:
         if event_type in runs.MOVES or event_type in _TOLD:
             self.changed.add(head.run_id)
         body = self.text_or_blob(codec.encode(payload))
-        return self.event_row(head, at, event_type, importance, body, attempt=attempt, event_key=event_key)
+        given = self.event_row(head, at, event_type, importance, body, attempt=attempt, event_key=event_key)
+        if event_type in runs.MOVES and '"dispatch"' in head.options_json:
+            dispatching.follow(self, head, payload.get("not_before") or 0)
+        return given
 
     def event_row(
         self,

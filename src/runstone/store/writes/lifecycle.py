@@ -10,7 +10,7 @@ from runstone.domain.runs import Head
 from runstone.errors import IllegalTransition, InvalidInput, OrphanAlive, RunIsLive, RunMismatch
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
-from runstone.store.writes import inputs, limits, lineage, orders, texts, waits
+from runstone.store.writes import dispatching, inputs, limits, lineage, orders, texts, waits
 
 
 class NewRun(msgspec.Struct, kw_only=True):
@@ -176,10 +176,11 @@ class ClaimRun(Write):
 
     `expect` names the statuses that the claimer decided on; another one is refused with `RunIsLive` or
     `IllegalTransition`, so that of two claimers one wins. `limit` is the phase's concurrency. With `adopts` the claimer
-    goes on with the living process of an earlier attempt, in the same try. The value is `Claimed`.
+    goes on with the living process of an earlier attempt, in the same try. `dispatch` is the number under which a
+    worker was handed the run; one that is over is refused with `DispatchOver`. The value is `Claimed`.
     """
 
-    __slots__ = ("adopts", "expect", "limit", "options", "owner", "payload", "reason", "run_id")
+    __slots__ = ("adopts", "dispatch", "expect", "limit", "options", "owner", "payload", "reason", "run_id")
 
     def __init__(
         self,
@@ -192,10 +193,12 @@ class ClaimRun(Write):
         limit: int | None = None,
         payload: dict[str, Any] | None = None,
         adopts: bool = False,
+        dispatch: int | None = None,
     ) -> None:
         self.run_id = run_id
         self.owner = owner
         self.adopts = adopts
+        self.dispatch = dispatch
         self.expect = expect
         self.reason = reason
         self.options = options
@@ -204,6 +207,8 @@ class ClaimRun(Write):
 
     def decide(self, batch: Batch) -> Claimed:
         head = batch.head(self.run_id)
+        if self.dispatch is not None:
+            dispatching.check(batch, head, self.dispatch)
         if head.status == "running":
             raise is_live(batch, head)
         if head.status not in self.expect:
@@ -465,7 +470,8 @@ class InterruptRun(Write):
     `attempt` is the one that the observer judged; a newer one is left alone. `lease_expired` asks again inside the
     transaction, so that a renewal in the last moment counts. The attempt's time ends when its owner was last heard of:
     `last_seen_at`, or its last event after that. `living` are process groups of the run that outlived him. A run of
-    another `status` than `running` is one that nobody is left to bring on.
+    another `status` than `running` is one that nobody is left to bring on. One that is for workers is dispatched again
+    in the same transaction, unless it lost its owner too often or has orders; then nothing that hangs on it is touched.
     """
 
     __slots__ = ("at", "attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id", "status")
@@ -499,10 +505,12 @@ class InterruptRun(Write):
             lease = batch.read("lease_of", run=head.pk)
             if lease and lease[0][2] >= batch.now:
                 return []
-        above = waits.stranded(batch, head)
-        below = waits.never_begun(batch, above[-1] if above else head)
-        cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]
         ordered = orders.open_of(batch, head)
+        held_back = any(values[3] in ("stop", "pause") for values in ordered)
+        again = None if held_back else dispatching.again(batch, head)
+        above = waits.stranded(batch, head) if again is None else []
+        below = waits.never_begun(batch, above[-1] if above else head) if again is None else []
+        cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]
         payload: dict[str, Any] = {"reason": self.reason}
         if self.last_seen_at is not None:
             last = batch.read("last_sign", run=head.pk)[0][0]
@@ -518,6 +526,9 @@ class InterruptRun(Write):
             batch.record(parent, "run.interrupted", {"reason": "what it waited for was interrupted"})
         if not any(values[3] == "stop" for values in ordered):  # that outweighs a pause
             orders.pause_unheld(batch, head, ordered)
+        if again is not None:
+            resumed = {"reason": "its owner is gone", "from": head.status, "not_before": again}
+            batch.record(head, "run.resumed", resumed)
         return [head.run_id, *(run.run_id for run in (*below, *above))]
 
 

@@ -40,7 +40,8 @@ _MANY = {
 
 _ALL = (
     "delete_journal_of_child", "keep_journal_of_child", "delete_totals", "delete_tools", "delete_attempts",
-    "delete_outputs", "delete_acknowledgements", "leave_thread", "delete_thread", "delete_run",
+    "delete_outputs", "delete_acknowledgements", "leave_thread", "delete_thread", "delete_dispatches",
+    "delete_run",
 )  # fmt: skip
 """What goes with the row of a run, in the order that its references ask for."""
 

@@ -61,7 +61,7 @@ FROM awaited a JOIN runs r ON r.id = a.id
 SELECT run_id FROM (
   SELECT DISTINCT top.id, top.run_id FROM runs r JOIN runs top ON top.id = r.root
 WHERE r.status = 'pending' AND r.attempt > 0 AND r.status_reason IN ('answered', 'a question expired')
-  AND top.status IN ('pending', 'waiting', 'awaiting_user')) t
+  AND r.options_json::json ->> 'dispatch' IS NULL AND top.status IN ('pending', 'waiting', 'awaiting_user')) t
 ORDER BY id LIMIT 1000
 
 -- name: ordered_roots
@@ -69,7 +69,7 @@ ORDER BY id LIMIT 1000
 SELECT run_id FROM (
   SELECT DISTINCT top.id, top.run_id FROM commands c JOIN runs r ON r.id = c.run JOIN runs top ON top.id = r.root
 WHERE c.status IN ('requested', 'acknowledged') AND c.verb IN ('resume', 'retry', 'start') AND r.status = 'pending'
-  AND top.status IN ('pending', 'waiting')) t
+  AND r.options_json::json ->> 'dispatch' IS NULL AND top.status IN ('pending', 'waiting')) t
 ORDER BY id LIMIT 1000
 
 -- name: left_to_go_on
@@ -79,6 +79,7 @@ SELECT r.run_id FROM runs r
 WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
     AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
   AND r.options_json::json ->> 'exec' IS NULL AND r.options_json::json ->> 'observed' IS NULL
+  AND r.options_json::json ->> 'dispatch' IS NULL
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
   AND r.run_id NOT IN (SELECT jsonb_array_elements_text(:but::jsonb))
 ORDER BY r.id LIMIT 100
@@ -90,6 +91,7 @@ SELECT run_id FROM (
 WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
     AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
   AND r.options_json::json ->> 'exec' IS NULL AND r.options_json::json ->> 'observed' IS NULL
+  AND r.options_json::json ->> 'dispatch' IS NULL
   AND top.status IN ('pending', 'waiting', 'awaiting_user')
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)) t
 ORDER BY id LIMIT 1000

@@ -59,13 +59,13 @@ FROM awaited a JOIN runs r ON r.id = a.id
 -- Top-level runs with something below (or themselves) that was woken by an answer and that nobody has claimed.
 SELECT DISTINCT top.run_id FROM runs r JOIN runs top ON top.id = r.root
 WHERE r.status = 'pending' AND r.attempt > 0 AND r.status_reason IN ('answered', 'a question expired')
-  AND top.status IN ('pending', 'waiting', 'awaiting_user') ORDER BY top.id LIMIT 1000
+  AND r.options_json ->> '$.dispatch' IS NULL AND top.status IN ('pending', 'waiting', 'awaiting_user') ORDER BY top.id LIMIT 1000
 
 -- name: ordered_roots
 -- Top-level runs with something below (or themselves) that a person let go on and that nobody has claimed.
 SELECT DISTINCT top.run_id FROM commands c JOIN runs r ON r.id = c.run JOIN runs top ON top.id = r.root
 WHERE c.status IN ('requested', 'acknowledged') AND c.verb IN ('resume', 'retry', 'start') AND r.status = 'pending'
-  AND top.status IN ('pending', 'waiting') ORDER BY top.id LIMIT 1000
+  AND r.options_json ->> '$.dispatch' IS NULL AND top.status IN ('pending', 'waiting') ORDER BY top.id LIMIT 1000
 
 -- name: left_to_go_on
 -- Runs whose time has come, or that were woken and that nobody has claimed, in trees in which nobody works. A command in
@@ -74,6 +74,7 @@ SELECT r.run_id FROM runs r
 WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
     AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
   AND r.options_json ->> '$.exec' IS NULL AND r.options_json ->> '$.observed' IS NULL
+  AND r.options_json ->> '$.dispatch' IS NULL
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
   AND r.run_id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY r.id LIMIT 100
@@ -84,6 +85,7 @@ SELECT DISTINCT top.run_id FROM runs r JOIN runs top ON top.id = r.root
 WHERE ((r.status = 'waiting' AND r.wake_at <= :now) OR (r.status = 'pending' AND r.attempt > 0
     AND r.status_reason IN ('children ended', 'the time has come', 'answered', 'a question expired')))
   AND r.options_json ->> '$.exec' IS NULL AND r.options_json ->> '$.observed' IS NULL
+  AND r.options_json ->> '$.dispatch' IS NULL
   AND top.status IN ('pending', 'waiting', 'awaiting_user')
   AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run WHERE o.root = r.root AND l.expires_at >= :now)
 ORDER BY top.id LIMIT 1000
