@@ -57,11 +57,8 @@
     │   └── CommandFailed, CommandTimedOut, CommandResultInvalid
     ├── ClientMissing           the extra `client` is not installed
     ├── ServerMissing           the extra `server` is not installed
-<<<<<<< HEAD
     ├── PostgresMissing         the extra `postgres` is not installed
-=======
     ├── DistributedMissing      the extra `distributed` is not installed
->>>>>>> 080333a (Runs stand in line for workers: dispatches are rows of the ledger, carried by DBOS, and what a worker loses goes on in another)
     ├── PricesMissing           the extra `prices` is not installed, so that no cost can be computed
     ├── ProcessesUnreadable     the operating system does not show the processes here
     └── StoreError              the ledger itself
@@ -624,19 +621,18 @@ class ServerMissing(RunstoneError):
     hint = "install it: pip install 'runstone[server]'"
 
 
-<<<<<<< HEAD
 class PostgresMissing(RunstoneError):
     """The driver for PostgreSQL is not installed."""
 
     code = "postgres_missing"
     hint = "install it: pip install 'runstone[postgres]'"
-=======
+
+
 class DistributedMissing(RunstoneError):
-    """The extra `distributed` is not installed."""
+    """What carries runs to workers is not installed."""
 
     code = "distributed_missing"
-    hint = "pip install 'runstone[distributed]'"
->>>>>>> 080333a (Runs stand in line for workers: dispatches are rows of the ledger, carried by DBOS, and what a worker loses goes on in another)
+    hint = "install it: pip install 'runstone[distributed]'"
 
 
 class PricesMissing(RunstoneError):

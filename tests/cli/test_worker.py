@@ -1,5 +1,6 @@
 """Runs that stand in line are taken by a worker; what it loses, or leaves, goes on in the next one."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -101,7 +102,7 @@ def test_a_tree_of_depth_5_completes_with_one_slot_in_the_whole_system(line: She
         attempts = [(one.started_at, one.ended_at) for run in runs for one in of(run.id)]
     assert len(runs) == 6 + 5 + 3
     attempts.sort()
-    overlapping = [(a, b) for a, b in zip(attempts, attempts[1:], strict=False) if b[0] < a[1]]
+    overlapping = [(a, b) for a, b in itertools.pairwise(attempts) if b[0] < a[1]]
     assert overlapping == [], "never two runs at work at a time"
     assert len(calls(line)) == 8, "no finished work is done again"
 
@@ -148,12 +149,21 @@ def test_a_run_that_no_worker_has_the_code_of_waits_for_one_that_has(line: Shell
 def test_an_agent_that_computes_does_not_starve_its_lease(line: Shell) -> None:
     """It holds the interpreter as much as Python code can, in the event loop itself, for two leases."""
     line("enqueue", "pair", '--input={"items": ["spin"]}', "--id", "p", "--trust")
-    command = [sys.executable, "-m", "tests.workers.program", str(line.folder), "--slots", "1", "--lease", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.workers.program",
+        str(line.folder),
+        "--slots",
+        "1",
+        "--lease",
+        "2",
+    ]
     env = line.env | {"PYTHONPATH": str(Path(__file__).parents[2])}
     worker = subprocess.Popen(command, cwd=line.folder, env=env, text=True)
     line.started.append(worker)
     with runstone.open(line.folder, heartbeat_s=0.2, lease_s=2) as ledger:
-        until(lambda: (line.folder / "spinning").exists(), worker)
+        until((line.folder / "spinning").exists, worker)
         while not (run := ledger.get_run((line.folder / "spinning").read_text().strip())).completed_at:
             ledger.supervisor.reconcile()
             assert run.status == "running"

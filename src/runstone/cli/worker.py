@@ -81,7 +81,9 @@ def place_of(ledger: Ledger) -> str:
 @click.option(
     "--input", "given", metavar="JSON|@FILE|-", help="The whole input as JSON, from a file, or from stdin."
 )
-@click.option("--queue", default=DEFAULT_QUEUE, show_default=True, metavar="NAME", help="Whose workers take it.")
+@click.option(
+    "--queue", default=DEFAULT_QUEUE, show_default=True, metavar="NAME", help="Whose workers take it."
+)
 @click.option(
     "--priority", type=click.IntRange(0, MAX_PRIORITY), default=0, metavar="N", help="Lower ones are first."
 )
