@@ -23,6 +23,7 @@ from runstone.errors import (
     StoreError,
     StoreFull,
     StoreIO,
+    StoreUnreachable,
     WriteUncertain,
 )
 from runstone.store import crashpoints
@@ -49,7 +50,10 @@ _CLOSE_S = 5.0
 _FORK_S = 1.0
 """How long a waiting caller sleeps at a time, and `close` and `fork` wait for a commit that is under way."""
 
-_NEVER_REPLAYED = (StoreFull, StoreIO, StoreBusy, SchemaTooNew)
+AWAY_S = 60.0
+"""So long a batch is sent again whose connection was lost before it was stored."""
+
+_NEVER_REPLAYED = (StoreFull, StoreIO, StoreBusy, SchemaTooNew, StoreUnreachable, WriteUncertain)
 _PENDING = Outcome()
 
 
@@ -445,6 +449,16 @@ class Writer:
         return outcomes
 
     def _attempt(self, writes: Sequence[Write], changed: set[str]) -> list[Outcome]:
+        """One transaction; again while connections are lost in it, as nothing of it is stored then."""
+        deadline = time.monotonic() + AWAY_S
+        while True:
+            try:
+                return self._transaction(writes, changed)
+            except StoreUnreachable:
+                if time.monotonic() >= deadline:
+                    raise
+
+    def _transaction(self, writes: Sequence[Write], changed: set[str]) -> list[Outcome]:
         db, outcomes, decided = self._db, [], False
         try:
             db.begin()

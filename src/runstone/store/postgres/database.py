@@ -98,8 +98,7 @@ class PostgresDatabase:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _drop(self) -> None:
-        """Gives up a connection that is of no use any more."""
-        self._open = self._within = False
+        """Gives up a connection that is of no use any more; a transaction on it is over when its caller says so."""
         with suppress(psycopg.Error):
             self.raw.close()
 
@@ -116,12 +115,13 @@ class PostgresDatabase:
 
     def _fetch(self, text: str, params: Sequence[Any] | None = None) -> list[Row]:
         """Rows of a statement. Outside of a transaction a lost connection is opened again, and asked once more."""
-        if self._lost() and not self._within:
+        alone = not (self._open or self._within)
+        if alone and self._lost():
             self._reconnect(time.monotonic() + RECONNECT_S)
         try:
             self._execute(text, params)
         except errors.StoreUnreachable:
-            if self._open or self._within or self._closed:
+            if not alone or self._closed:
                 raise
             self._reconnect(time.monotonic() + RECONNECT_S)
             self._execute(text, params)
@@ -148,6 +148,7 @@ class PostgresDatabase:
                 self._numbers = {}
                 return
             except errors.StoreUnreachable:
+                self._open = False
                 if time.monotonic() > deadline:
                     raise
             except BaseException:
@@ -165,6 +166,7 @@ class PostgresDatabase:
             # The connection was lost before the server's answer came: it may have committed, or not.
             if not self._was_committed(batch):
                 raise
+            self._open = False
         except Exception:
             raise
         except BaseException:  # Ctrl-C, which may have come before the commit or after it
@@ -248,15 +250,14 @@ class PostgresDatabase:
     def snapshot(self) -> Iterator[None]:
         """Several reads as of one moment; for a reader, and short."""
         self._reconnect(time.monotonic() + RECONNECT_S)
-        self._last("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._within = True
         try:
+            self._last("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield
         finally:
-            if self._within and not self._lost():
-                self._within = False
-                self._last("ROLLBACK")
             self._within = False
+            if not self._lost():
+                self._last("ROLLBACK")
 
     # --- statements ----------------------------------------------------------------------------------------------
 
