@@ -6,7 +6,7 @@ import pytest
 
 from runstone.errors import StoreError, StoreReadOnly
 from runstone.store.postgres import open as postgres
-from runstone.store.postgres.database import PostgresDatabase
+from runstone.store.postgres.database import COPIED_ROWS, PostgresDatabase
 
 BLOB = ("a" * 64, 0, 1, b"x")
 
@@ -86,12 +86,25 @@ def test_a_connection_for_reading_writes_nothing(dsn: str) -> None:
     db.close()
 
 
-@pytest.mark.parametrize("text", ["", "NULL", '"', "\\", "a,b}{", "ä\n\t", "\\N"])
-def test_a_text_comes_back_as_it_went_in(db: PostgresDatabase, text: str) -> None:
-    db.begin()
-    db.insert("insert_owner", [(text, text, 1), (text + ".", "x", 1)])
-    db.commit()
-    assert db.query("SELECT owner, identity_json FROM owners ORDER BY identity_json = 'x'")[0] == (text, text)
+TEXTS = ["", "NULL", '"', "\\", "a,b}{", "ä\n\t", "\\N", "\r", "\\n", None]
+
+
+@pytest.mark.parametrize("count", [1, 2, COPIED_ROWS])
+def test_a_text_comes_back_as_it_went_in_however_many_rows_there_are(db: PostgresDatabase, count: int) -> None:
+    rows = [
+        (number * count + part + 1, 1, number * count + part + 1, 1, -5, "t", 1, 0, text, None, None)
+        for number, text in enumerate(TEXTS)
+        for part in range(count)
+    ]
+    for start in range(0, len(rows), count):
+        db.begin()
+        db.insert("insert_event", rows[start : start + count])
+        db.commit()
+    found = db.query(
+        "SELECT position, run, seq, attempt, at, type, version, importance, payload, payload_ref, event_key FROM events "
+        "ORDER BY position"
+    )
+    assert found == rows
 
 
 def test_of_rows_for_one_key_the_last_counts_and_the_first_brought_what_stays(db: PostgresDatabase) -> None:

@@ -13,6 +13,8 @@ _NAMED = re.compile(r"'(?:[^']|'')*'|::|:([a-z_]\w*)")
 _GIVEN = re.compile(r"\?(?:::(\w+))?")
 _INSERT = re.compile(r"INSERT INTO (\w+) \(([^)]*)\)")
 _UPSERT = re.compile(r"ON CONFLICT \(([^)]*)\) DO UPDATE")
+_SPECIAL = re.compile(r"[\\\n\r\t]")
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _NUMBERED = ("id", "position")
 """First columns that hold a number which is never given again."""
 
@@ -44,6 +46,9 @@ class Bulk(NamedTuple):
 
     counted: str | None
     """The table whose numbers its first column gives out."""
+
+    copied: str | None
+    """The COPY that does the same, where it is nothing but new rows."""
 
     def values(self, rows: Sequence[Row]) -> list[Any]:
         """The rows as arrays; of an upsert those with the same key as the one row that they add up to."""
@@ -118,7 +123,28 @@ def bulk(text: str, types: Types) -> Bulk | None:
         renewed=_mentioned(r"excluded\.{}\b", renewed, columns, given),
         filled=_mentioned(r"coalesce\(excluded\.{}\b", renewed, columns, given),
         counted=insert[1] if insert and columns[0] in _NUMBERED and 0 in given else None,
+        copied=_copy_of(insert, items, text[end + 1 :], kinds) if insert else None,
     )
+
+
+def _copy_of(insert: re.Match[str], items: list[str], rest: str, kinds: list[str]) -> str | None:
+    """COPY takes values only as they are, knows no conflicts, and would need bytes in another form."""
+    if rest.strip() or "bytea" in kinds or any(item != "?" for item in items):
+        return None
+    return f"COPY {insert[1]} ({insert[2]}) FROM STDIN"
+
+
+def lines(rows: Iterable[Row]) -> bytes:
+    """Rows as COPY takes them: a line each, with tabs between the values."""
+    return "\n".join(["\t".join([_field(value) for value in row]) for row in rows]).encode()
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if value.__class__ is not str:
+        return f"{value:d}"
+    return value.translate(_ESCAPES) if _SPECIAL.search(value) else value
 
 
 def _mentioned(pattern: str, text: str, columns: Sequence[str], given: Sequence[int]) -> tuple[int, ...]:
