@@ -41,7 +41,8 @@ class Tail(threading.Thread):
         while True:
             done = self.done.is_set()
             rows = self._db.query(
-                "SELECT position, run, seq FROM events WHERE position > :after ORDER BY position", {"after": cursor}
+                "SELECT position, run, seq FROM events WHERE position > :after ORDER BY position",
+                {"after": cursor},
             )
             self.seen += rows
             if rows:

@@ -90,7 +90,9 @@ TEXTS = ["", "NULL", '"', "\\", "a,b}{", "ä\n\t", "\\N", "\r", "\\n", None]
 
 
 @pytest.mark.parametrize("count", [1, 2, COPIED_ROWS])
-def test_a_text_comes_back_as_it_went_in_however_many_rows_there_are(db: PostgresDatabase, count: int) -> None:
+def test_a_text_comes_back_as_it_went_in_however_many_rows_there_are(
+    db: PostgresDatabase, count: int
+) -> None:
     rows = [
         (number * count + part + 1, 1, number * count + part + 1, 1, -5, "t", 1, 0, text, None, None)
         for number, text in enumerate(TEXTS)
