@@ -103,8 +103,8 @@ def test_a_text_comes_back_as_it_went_in_however_many_rows_there_are(
         db.insert("insert_event", rows[start : start + count])
         db.commit()
     found = db.query(
-        "SELECT position, run, seq, attempt, at, type, version, importance, payload, payload_ref, event_key FROM events "
-        "ORDER BY position"
+        "SELECT position, run, seq, attempt, at, type, version, importance, payload, payload_ref, event_key "
+        "FROM events ORDER BY position"
     )
     assert found == rows
 
