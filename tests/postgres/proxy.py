@@ -1,6 +1,7 @@
 """A wire between a client and the tests' PostgreSQL that can be cut at a commit."""
 
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,11 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 COMMIT = b"COMMIT"
+_KEY = b"K\0\0\0\x0c"
+"""How the message begins that tells a session's process and the key to cancel it."""
+
+_SAID = b"SERROR\0VERROR\0C08P01\0Mtransaction blocks not allowed in statement pooling mode\0\0"
+_REFUSAL = b"E" + struct.pack("!i", 4 + len(_SAID)) + _SAID + b"Z\0\0\0\x05I"
 
 
 class Proxy:
@@ -26,6 +32,10 @@ class Proxy:
         self.cuts = 0
         self.refuse = 0
         """So many connections are refused next."""
+        self.statement_pooling = False
+        """Answers as a pooler does that does not keep a transaction on one connection."""
+        self.own_pid = False
+        """Gives sessions a process number of its own, as poolers do."""
         self._open: set[socket.socket] = set()
         self._run(self._accept)
 
@@ -52,6 +62,9 @@ class Proxy:
     def _upwards(self, client: socket.socket, server: socket.socket, answered: threading.Event) -> None:
         try:
             while data := client.recv(65_536):
+                if self.statement_pooling and b"BEGIN" in data:
+                    client.sendall(_REFUSAL)
+                    continue
                 kind = self.cut if COMMIT in data else None
                 if kind is None:
                     server.sendall(data)
@@ -75,6 +88,8 @@ class Proxy:
             while data := server.recv(65_536):
                 if COMMIT in data:
                     answered.set()
+                if self.own_pid and (at := data.find(_KEY)) >= 0:
+                    data = data[: at + len(_KEY)] + struct.pack("!i", 1) + data[at + len(_KEY) + 4 :]
                 client.sendall(data)
         except OSError:
             answered.set()

@@ -26,7 +26,7 @@ VARIABLE = "RUNSTONE_TEST_POSTGRES"
 UNPRIVILEGED = "nobody"
 """PostgreSQL does not run as root; as root the tests start it as this user."""
 
-_SETTINGS = (
+SETTINGS = (
     "fsync=off",  # what is tested is what becomes of killed processes, not of a machine without power
     "full_page_writes=off",
     "max_connections=200",
@@ -124,7 +124,7 @@ def dsn_of(name: str) -> str:
 class Server:
     """One PostgreSQL server of the tests' own, which can be stopped and started again."""
 
-    def __init__(self, folder: Path, *, port: int, settings: tuple[str, ...] = _SETTINGS) -> None:
+    def __init__(self, folder: Path, *, port: int, settings: tuple[str, ...] = SETTINGS) -> None:
         self.data = folder / "data"
         self.port = port
         self.settings = settings
@@ -136,6 +136,10 @@ class Server:
     def dsn(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None
+
     def create(self) -> None:
         """Makes its files."""
         self.data.mkdir(mode=0o700)
@@ -144,6 +148,28 @@ class Server:
             "initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
             "--locale=C.UTF-8", "--no-sync",
         )  # fmt: skip
+
+    def copy_of(self, primary: "Server") -> None:
+        """Makes its files as a standby of a running server."""
+        self.data.mkdir(mode=0o700)
+        _give(self.data)
+        self._run(
+            "pg_basebackup",
+            "-D",
+            str(self.data),
+            "-d",
+            primary.dsn,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+        )
+
+    def promote(self) -> None:
+        """Makes a standby the primary."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "-w")
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""

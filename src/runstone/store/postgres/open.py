@@ -34,8 +34,12 @@ def reader(dsn: str, *, check: bool = False) -> Callable[[], PostgresDatabase]:
 
     def connect() -> PostgresDatabase:
         db = PostgresDatabase(dsn, readonly=True)
-        if check:
-            migrate.require_current(db)
+        try:
+            if check:
+                migrate.require_current(db)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     return connect
