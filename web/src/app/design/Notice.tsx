@@ -1,5 +1,6 @@
 import type { ApiError } from "@runstone/react";
 import type { ReactNode } from "react";
+import { visible } from "../format/visible.ts";
 import styles from "./Notice.module.css";
 
 /** What stands where there is nothing to show, and why. */
@@ -19,8 +20,8 @@ export function ProblemNotice({ error }: { error: unknown }) {
   if (problem.status === 401) return <Notice title="Not signed in" />;
   return (
     <div className={styles.notice} role="alert">
-      <h1 className={styles.title}>{problem.detail ?? "The server's answer could not be read."}</h1>
-      {problem.hint ? <p className={styles.hint}>{problem.hint}</p> : null}
+      <h1 className={styles.title}>{visible(problem.detail ?? "The server's answer could not be read.")}</h1>
+      {problem.hint ? <p className={styles.hint}>{visible(problem.hint)}</p> : null}
     </div>
   );
 }

@@ -34,7 +34,7 @@ export function linesOf(
     const size = children?.length;
     const small = depth < UNFOLDED_DEPTH && (size ?? 0) <= UNFOLDED_SIZE;
     const unfolded = size !== undefined && size > 0 && (forced.has(path) || (folds.get(path) ?? small));
-    const line: JsonLine = { path, depth, name, ...textOf(one, size), value: one, unfolded };
+    const line: JsonLine = { path, depth, name: visible(name), ...textOf(one, size), value: one, unfolded };
     if (size !== undefined && size > 0) line.size = size;
     lines.push(line);
     if (!unfolded) return;

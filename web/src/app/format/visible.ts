@@ -10,3 +10,11 @@ export function visible(text: string): string {
       : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
   });
 }
+
+/** More of a text is not for a line among others. */
+const LINE_CHARS = 300;
+
+/** A text for a line: its beginning, with such characters as signs. */
+export function lineText(text: string): string {
+  return visible(text.length > LINE_CHARS ? `${text.slice(0, LINE_CHARS)}…` : text);
+}

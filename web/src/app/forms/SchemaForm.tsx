@@ -137,7 +137,7 @@ function OneOf(props: PlaceProps) {
         ))}
       </select>
       <About {...props} id={id} />
-      <span className="visually-hidden">{name}</span>
+      <span className="visually-hidden">{visible(name)}</span>
     </div>
   );
 }

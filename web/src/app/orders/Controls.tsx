@@ -1,10 +1,11 @@
-import { type ApiError, type Run, useChangeRunMutation, useGetCommandsQuery } from "@runstone/react";
+import { type Run, useChangeRunMutation, useGetCommandsQuery } from "@runstone/react";
 import { lazy, Suspense, useState } from "react";
 import { Button } from "../design/Button.tsx";
 import { useShortcuts } from "../shell/shortcuts.ts";
 import styles from "./Controls.module.css";
 import { type Act, actsFor } from "./fitting.ts";
 import { OrderState } from "./OrderState.tsx";
+import { Problem } from "./Problem.tsx";
 
 /** Dialogs come when they are first opened: most looks at a run open none. */
 const HaltDialog = lazy(() => import("./HaltDialog.tsx"));
@@ -72,11 +73,7 @@ export function Controls({ run }: { run: Run }) {
         {run.archived ? "Unarchive" : "Archive"}
       </Button>
       <OrderState orders={data?.items ?? []} />
-      {error === undefined ? null : (
-        <p role="alert" className={styles.error}>
-          {(error as ApiError).detail} {(error as ApiError).hint}
-        </p>
-      )}
+      <Problem error={error} />
       <Suspense fallback={null}>
         {opened === "stop" || opened === "pause" || opened === "archive" ? (
           <HaltDialog run={run} verb={opened} onClose={close} />

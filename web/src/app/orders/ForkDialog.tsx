@@ -11,6 +11,7 @@ import { useLocation } from "wouter";
 import { Button } from "../design/Button.tsx";
 import { Dialog } from "../design/Dialog.tsx";
 import { formatCount } from "../format/numbers.ts";
+import { visible } from "../format/visible.ts";
 import { useDraft } from "../forms/drafts.ts";
 import { JsonField, readJson } from "../forms/JsonField.tsx";
 import styles from "./Controls.module.css";
@@ -60,7 +61,7 @@ export default function ForkDialog({ run, checkpoint, onClose }: Props) {
             {[...(saved.data?.items ?? [])].reverse().map((one) => (
               <option key={one.number} value={one.number}>
                 checkpoint {one.number}
-                {one.label === null ? "" : `: ${one.label.slice(0, 80)}`}
+                {one.label === null ? "" : `: ${visible(one.label.slice(0, 80))}`}
               </option>
             ))}
           </select>

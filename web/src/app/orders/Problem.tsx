@@ -1,4 +1,5 @@
 import type { ApiError } from "@runstone/react";
+import { visible } from "../format/visible.ts";
 import styles from "./Controls.module.css";
 
 /** Why the server said no, and what to do instead. */
@@ -7,7 +8,7 @@ export function Problem({ error }: { error: unknown }) {
   const { detail, hint } = error as Partial<ApiError>;
   return (
     <p role="alert" className={styles.error}>
-      {detail ?? "The server's answer could not be read."} {hint}
+      {visible(`${detail ?? "The server's answer could not be read."} ${hint ?? ""}`)}
     </p>
   );
 }

@@ -62,7 +62,7 @@ export function Question({ input, asker, keys = false }: Props) {
       )}
       {error === undefined ? null : (
         <p role="alert" className={styles.error}>
-          {(error as ApiError).detail} {(error as ApiError).hint}
+          {visible(`${(error as ApiError).detail} ${(error as ApiError).hint}`)}
         </p>
       )}
     </article>

@@ -15,6 +15,7 @@ import { StatusBadge } from "../../design/StatusBadge.tsx";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCost, formatCount } from "../../format/numbers.ts";
 import { shortId } from "../../format/runs.ts";
+import { lineText, visible } from "../../format/visible.ts";
 import { flag, text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
 import { useKeptElement } from "../../shell/places.ts";
@@ -136,7 +137,8 @@ function Facts({ a, b }: { a: ComparedRun; b: ComparedRun }) {
     ],
     ["Attempts", a.attempts, b.attempts, countChange(a.attempts, b.attempts)],
   ];
-  if (a.error !== null || b.error !== null) rows.push(["Error", a.error ?? "", b.error ?? "", ""]);
+  if (a.error !== null || b.error !== null)
+    rows.push(["Error", lineText(a.error ?? ""), lineText(b.error ?? ""), ""]);
   return (
     <div className={styles.tableBox}>
       <table className={styles.table}>
@@ -213,10 +215,10 @@ function Changes({ diff }: { diff: ValueDiff }) {
           <span className={styles.action} data-action={change.action}>
             {change.action}
           </span>{" "}
-          <code>{change.path === "" ? "all of it" : change.path}</code>
-          {change.moved_to == null ? null : <code> → {change.moved_to}</code>}
+          <code>{change.path === "" ? "all of it" : visible(change.path)}</code>
+          {change.moved_to == null ? null : <code> → {visible(change.moved_to)}</code>}
           {change.text !== undefined && change.text.length > 0 ? (
-            <pre className={styles.text}>{change.text.join("\n")}</pre>
+            <pre className={styles.text}>{visible(change.text.join("\n"))}</pre>
           ) : (
             <div className={styles.values}>
               {"before" in change ? <del>{valueText(change.before)}</del> : null}
@@ -247,9 +249,9 @@ function PhaseParts({
   const differs = own.length > 0 || phase.a?.status !== phase.b?.status;
   if (!all && !differs) return null;
   return (
-    <section className={styles.part} aria-label={phase.name ?? "no phase"}>
+    <section className={styles.part} aria-label={visible(phase.name ?? "no phase")}>
       <h3>
-        {phase.name ?? "In no phase"}{" "}
+        {visible(phase.name ?? "In no phase")}{" "}
         <span className={styles.quiet}>
           {sideText(phase.a)} → {sideText(phase.b)}
         </span>
@@ -293,7 +295,7 @@ function PairLine({ pair }: { pair: ComparedPair }) {
         <span className={styles.action} data-action={pair.standing}>
           {WORDS[pair.standing]}
         </span>
-        <b>{part.title ?? part.name}</b>
+        <b>{lineText(part.title ?? part.name)}</b>
         <PartText part={pair.a} />
         <span aria-hidden="true">→</span>
         <PartText part={pair.b} />

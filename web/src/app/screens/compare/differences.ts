@@ -1,5 +1,6 @@
 import { formatDuration } from "../../format/durations.ts";
 import { formatCost } from "../../format/numbers.ts";
+import { visible } from "../../format/visible.ts";
 
 const SHOWN_CHARS = 500;
 
@@ -18,5 +19,5 @@ export function costChange(a: string | null, b: string | null): string {
 /** A value in a line, cut where it is long. */
 export function valueText(value: unknown): string {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
-  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+  return visible(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text);
 }

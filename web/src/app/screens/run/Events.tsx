@@ -5,6 +5,7 @@ import { Button } from "../../design/Button.tsx";
 import { JsonViewer } from "../../design/JsonViewer.tsx";
 import { formatWhole } from "../../format/numbers.ts";
 import { formatClock } from "../../format/times.ts";
+import { lineText } from "../../format/visible.ts";
 import { choice, text } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
 import { keepPlace, placeOf } from "../../shell/places.ts";
@@ -219,7 +220,9 @@ function EventDetail({ event, onClose }: { event: RunEvent; onClose: () => void 
       </div>
       <p className={styles.count}>
         attempt {event.attempt} · position {event.position}
-        {hasWord(fieldsOf(event.payload).call_id) ? ` · call ${String(fieldsOf(event.payload).call_id)}` : ""}
+        {hasWord(fieldsOf(event.payload).call_id)
+          ? ` · call ${lineText(String(fieldsOf(event.payload).call_id))}`
+          : ""}
       </p>
       <JsonViewer value={event.payload} label="Payload" />
     </aside>

@@ -10,7 +10,7 @@ import { useRef } from "react";
 import { LongText } from "../../design/LongText.tsx";
 import { formatDuration } from "../../format/durations.ts";
 import { formatCount } from "../../format/numbers.ts";
-import { visible } from "../../format/visible.ts";
+import { lineText } from "../../format/visible.ts";
 import { Question } from "../../questions/Question.tsx";
 import { useKeptElement } from "../../shell/places.ts";
 import { Facts, RunLink } from "./Facts.tsx";
@@ -44,7 +44,7 @@ export default function Overview({ run }: { run: Run }) {
         {settled.length === 0 ? null : <Answered inputs={settled} />}
         {run.error === null ? null : (
           <section className={styles.error} aria-label="Error">
-            <h2>{String(run.error.type ?? run.error.code ?? "Error")}</h2>
+            <h2>{lineText(String(run.error.type ?? run.error.code ?? "Error"))}</h2>
             <LongText
               text={String(run.error.message ?? JSON.stringify(run.error, null, 2))}
               label="all of it"
@@ -124,9 +124,9 @@ function Tools({ calls }: { calls: readonly ToolCall[] }) {
           {shown.map((call) => (
             <tr key={`${call.attempt} ${call.callId}`} data-status={call.status}>
               <td className={styles.tool}>
-                {visible(call.toolName)}
+                {lineText(call.toolName)}
                 {call.error === undefined ? null : (
-                  <span className={styles.quiet}> {visible(call.error).slice(0, 300)}</span>
+                  <span className={styles.quiet}> {lineText(call.error)}</span>
                 )}
               </td>
               <td>{call.status}</td>

@@ -8,6 +8,7 @@ import {
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Button } from "../../design/Button.tsx";
 import { Dialog } from "../../design/Dialog.tsx";
+import { visible } from "../../format/visible.ts";
 import type { RunsState } from "../../location/filters.ts";
 import styles from "./Views.module.css";
 import { fromView, SYSTEM_VIEWS, sameState, toView } from "./views.ts";
@@ -102,7 +103,7 @@ function SaveView({ state, standard, onDone }: SaveProps) {
         Show it first when the runs are opened{standard === undefined ? "" : `, instead of ${standard.name}`}
       </label>
       <p className={styles.quiet}>It is kept in the ledger: everybody who uses this workspace has it.</p>
-      {error === undefined ? null : <p role="alert">{(error as ApiError).detail}</p>}
+      {error === undefined ? null : <p role="alert">{visible((error as ApiError).detail)}</p>}
       <Button look="primary" type="submit" disabled={isLoading}>
         Save
       </Button>

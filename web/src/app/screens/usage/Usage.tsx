@@ -5,6 +5,7 @@ import { useNow } from "../../design/Clock.tsx";
 import { Notice, ProblemNotice } from "../../design/Notice.tsx";
 import { formatCost, formatCount, formatWhole } from "../../format/numbers.ts";
 import { tokensOf } from "../../format/runs.ts";
+import { lineText, visible } from "../../format/visible.ts";
 import { choice, texts } from "../../location/codecs.ts";
 import { useUrlState } from "../../location/useUrlState.ts";
 import { useKeptElement } from "../../shell/places.ts";
@@ -79,10 +80,10 @@ export default function Usage() {
           state[name].map((value) => (
             <Button
               key={`${name} ${value}`}
-              aria-label={`Remove the filter ${name} ${value}`}
+              aria-label={`Remove the filter ${name} ${visible(value)}`}
               onClick={() => set({ [name]: state[name].filter((one) => one !== value) }, { push: true })}
             >
-              {name}: {value} ✕
+              {name}: {lineText(value)} ✕
             </Button>
           )),
         )}
@@ -195,10 +196,10 @@ function Table({ lines, by, onFilter }: TableProps) {
                     <button
                       type="button"
                       className={styles.name}
-                      title={`Only ${name}`}
+                      title={`Only ${visible(name)}`}
                       onClick={() => onFilter(name)}
                     >
-                      {name}
+                      {visible(name)}
                     </button>
                   )}
                 </th>

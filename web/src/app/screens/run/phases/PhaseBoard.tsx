@@ -14,6 +14,7 @@ import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { formatDuration } from "../../../format/durations.ts";
 import { formatCost, formatCount } from "../../../format/numbers.ts";
 import { tokensOf } from "../../../format/runs.ts";
+import { visible } from "../../../format/visible.ts";
 import { text } from "../../../location/codecs.ts";
 import { useUrlState } from "../../../location/useUrlState.ts";
 import { useKeptScroll } from "../../../shell/places.ts";
@@ -80,7 +81,7 @@ function PhaseCard({ phase, phases, runStatus, isOpen, onToggle }: CardProps) {
       <div className={styles.title}>
         <StatusBadge status={phase.status} compact />
         <button type="button" className={styles.name} aria-expanded={isOpen} onClick={onToggle}>
-          {phase.name}
+          {visible(phase.name)}
         </button>
         <span className={styles.done}>{total === null ? "" : `${done} of ${total}`}</span>
       </div>
@@ -115,7 +116,7 @@ function Agents({ run, phase, onClose }: { run: Run; phase: WorkflowPhase; onClo
   return (
     <div className={styles.agents}>
       <div className={styles.agentsHead}>
-        <h2>Agents of {phase.name}</h2>
+        <h2>Agents of {visible(phase.name)}</h2>
         <Button look="bare" aria-label="Close the agents" onClick={onClose}>
           ✕
         </Button>
@@ -125,7 +126,7 @@ function Agents({ run, phase, onClose }: { run: Run; phase: WorkflowPhase; onClo
       ) : (
         <div className={styles.grid}>
           <Grid
-            label={`Agents of ${phase.name}`}
+            label={`Agents of ${visible(phase.name)}`}
             columns={RUN_COLUMNS}
             rows={runs.map((one) => ({ key: one.id, value: one }))}
             selected={agent || null}

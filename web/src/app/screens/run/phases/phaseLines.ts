@@ -1,5 +1,6 @@
 import { canResume, type WorkflowPhase } from "@runstone/react";
 import { statusWord } from "../../../design/StatusBadge.tsx";
+import { visible } from "../../../format/visible.ts";
 
 /** Children in the order in which people ask: who needs somebody, what went wrong, what works, what is done. */
 const ORDER = [
@@ -30,6 +31,10 @@ export function countsLine(phase: WorkflowPhase): string {
 
 /** Why a phase does not go on: what it waits for, or what it was skipped or failed for. */
 export function reasonOf(phase: WorkflowPhase, phases: readonly WorkflowPhase[], runStatus: string): string {
+  return visible(ownReason(phase, phases, runStatus));
+}
+
+function ownReason(phase: WorkflowPhase, phases: readonly WorkflowPhase[], runStatus: string): string {
   if (phase.reason !== null && phase.reason !== "") return phase.reason;
   if (phase.status !== "pending") return "";
   const left = phase.after.filter((name) => {

@@ -5,6 +5,7 @@ import { useLocation } from "wouter";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { useNarrow } from "../../../design/useNarrow.ts";
 import { formatDuration } from "../../../format/durations.ts";
+import { visible } from "../../../format/visible.ts";
 import { type Axis, placeOf, ticksOf } from "./axis.ts";
 import { activityLabel, type Line, rowName, spanLabel, spanLook } from "./rows.ts";
 import styles from "./Timeline.module.css";
@@ -161,7 +162,7 @@ function Name({ line, onToggle }: { line: Line; onToggle: Props["onToggle"] }) {
       )}
       <StatusBadge status={row.status} compact />
       <span className={styles.text}>{rowName(row)}</span>
-      {row.phase === null ? null : <span className={styles.quiet}>{row.phase}</span>}
+      {row.phase === null ? null : <span className={styles.quiet}>{visible(row.phase)}</span>}
       {row.critical && line.level > 1 ? (
         <span className={styles.critical} title="The end of the whole run waited for this one">
           critical

@@ -4,6 +4,7 @@ import { Button } from "../../../design/Button.tsx";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { formatDuration } from "../../../format/durations.ts";
 import { formatClock } from "../../../format/times.ts";
+import { lineText } from "../../../format/visible.ts";
 import { rowName, spanLabel } from "./rows.ts";
 import styles from "./Timeline.module.css";
 
@@ -46,6 +47,6 @@ export function RunSpans({ row, now, onClose }: { row: TimelineRow; now: number;
 /** `tool search, 1.2 s, failed: connection reset`. */
 export function callLabel(call: ToolCall): string {
   const took = call.elapsedMs === undefined ? "" : `, ${formatDuration(call.elapsedMs)}`;
-  const why = call.error === undefined ? "" : `: ${call.error}`;
-  return `tool ${call.toolName}${took}, ${call.status}${why}`;
+  const why = call.error === undefined ? "" : `: ${lineText(call.error)}`;
+  return `tool ${lineText(call.toolName)}${took}, ${call.status}${why}`;
 }

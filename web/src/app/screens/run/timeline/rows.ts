@@ -1,5 +1,6 @@
 import { compareTimes, type RunSpan, type TimelineRow } from "@runstone/react";
 import { formatDuration } from "../../../format/durations.ts";
+import { visible } from "../../../format/visible.ts";
 import type { Interval } from "./axis.ts";
 
 /** A line of the timeline: a run, how deep it is, and whether what is below it is shown. */
@@ -48,7 +49,7 @@ export function busyTimes(rows: readonly TimelineRow[], now: number): Interval[]
 }
 
 export function rowName(row: Pick<TimelineRow, "title" | "agent_id" | "kind">): string {
-  return row.title ?? row.agent_id ?? row.kind.replaceAll("_", " ");
+  return visible(row.title ?? row.agent_id ?? row.kind.replaceAll("_", " "));
 }
 
 /** Outcomes of attempts that came to where nothing could be done for a while: until then they were at work. */
@@ -79,7 +80,7 @@ const OUTCOMES: Record<string, string> = {
 /** The name of a bar for who can't see it: `attempt 2, 1.2 s, failed: the network was away`. */
 export function spanLabel(span: RunSpan, isLast: boolean, status: string, now: number): string {
   const took = formatDuration((span.end === null ? now : Date.parse(span.end)) - Date.parse(span.start));
-  const reason = span.reason === null || span.reason === "" ? "" : `: ${span.reason}`;
+  const reason = span.reason === null || span.reason === "" ? "" : `: ${visible(span.reason)}`;
   if (span.kind !== "attempt") return `${WORDS[span.kind] ?? span.kind}, ${took}${reason}`;
   const outcome = span.end === null ? (isLast ? status : "running") : (span.outcome ?? "running");
   return `attempt ${span.attempt ?? 1}, ${took}, ${OUTCOMES[outcome] ?? outcome}${reason}`;
