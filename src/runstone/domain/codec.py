@@ -107,6 +107,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def fits_a_row(raw: bytes) -> bool:
+    """Whether a text may stand in a row: a long one does not, and NUL not in a row of every database."""
+    return len(raw) <= ROW_TEXT_BYTES and b"\0" not in raw
+
+
 def clip(text: str, limit: int = ROW_TEXT_BYTES) -> str:
     """`text`, or its beginning and an ellipsis where it is longer than `limit` bytes; the whole stays in the event."""
     raw = text.encode()

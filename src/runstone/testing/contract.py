@@ -296,6 +296,22 @@ class StoreContract:
         assert (message.text, message.extra) == (text, {"more": text})
         assert store.reader.values.json(store.reader.runs.get("r").result_ref) == [text]
 
+    @pytest.mark.parametrize(
+        "text", ["a\0b", "\0", '\\u0000"', "\t\n\r\\", "\ufeff\u2028😀", "NULL", "\\N", "{}", "%s :x $1 ?"]
+    )
+    def test_a_text_comes_back_as_it_went_in_whatever_is_in_it(self, store: Store, text: str) -> None:
+        store.start("r", title=f"title {text}", labels={"label": text})
+        store.do(Append("r", 1, [event(number, text=text, key=f"{text}{number}") for number in range(100)]))
+        store.do(AppendMessages("t", [NewMessage("user", text, 0, codec.encode({"more": text}))]))
+        store.do(EndRun("r", 1, "run.completed", {"summary": "done"}, blob=pack(codec.encode([text]))))
+        assert {
+            e.payload["text"] for e in store.reader.events.after("r", limit=200) if e.type == "work.done"
+        } == {text}
+        message = store.reader.threads.messages("t")[0]
+        assert (message.text, message.extra) == (text, {"more": text})
+        assert store.reader.values.json(store.reader.runs.get("r").result_ref) == [text]
+        assert store.reader.runs.get("r").labels == {"label": text}
+
     def test_a_request_counts_once_in_its_tree(self, store: Store) -> None:
         store.start("top")
         store.start("below", parent_run_id="top")

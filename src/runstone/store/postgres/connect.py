@@ -5,8 +5,10 @@ from typing import Any, Final
 import psycopg
 from psycopg import adapt
 from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import StrDumperUnknown
 
 from runstone import errors
+from runstone.store.postgres import dialect
 from runstone.store.postgres.faults import refused, typed
 
 OLDEST_SERVER: Final = 140_000
@@ -25,6 +27,13 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+
+class _Text(StrDumperUnknown):
+    """A text of a row. PostgreSQL has no NUL in texts: one is told by the sign for what cannot be shown."""
+
+    def dump(self, obj: Any) -> Any:
+        return super().dump(obj.replace("\0", dialect.NO_NUL))
 
 
 class _Truth(adapt.Dumper):
@@ -88,6 +97,7 @@ def _check(connection: "psycopg.Connection[Any]") -> None:
         int, Int8Dumper
     )  # of any size: else each size would be another prepared statement
     adapters.register_dumper(bool, _Truth)
+    adapters.register_dumper(str, _Text)
     adapters.register_loader("bool", _TruthLoader)
     adapters.register_loader("numeric", _SumLoader)
     (own,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from runstone.store.base import Row
 
 Types = Callable[[str], dict[str, str]]
 """The type of each column of a table."""
 
+NO_NUL: Final = "\ufffd"
+"""Stands in a row's text for NUL, which PostgreSQL's texts do not have. Messages and values with NUL are blobs."""
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _NAMED = re.compile(r"'(?:[^']|'')*'|::|:([a-z_]\w*)")
 _GIVEN = re.compile(r"\?(?:::(\w+))?")
 _INSERT = re.compile(r"INSERT INTO (\w+) \(([^)]*)\)")
@@ -24,10 +28,13 @@ class Named(NamedTuple):
 
     text: str
     names: tuple[str, ...]
+    lists: frozenset[str]
+    """Parameters that are read as JSON."""
 
     def values(self, params: dict[str, Any]) -> list[Any]:
         """The parameters in their order."""
-        return [params[name] for name in self.names]
+        lists = self.lists
+        return [without_nul(params[name]) if name in lists else params[name] for name in self.names]
 
 
 class Bulk(NamedTuple):
@@ -74,13 +81,21 @@ class Bulk(NamedTuple):
 def named(text: str) -> Named:
     """A statement with `:name` parameters."""
     names: dict[str, int] = {}
+    lists = frozenset(re.findall(r":([a-z_]\w*)::jsonb?\b", text))
 
     def numbered(found: re.Match[str]) -> str:
         if found[1] is None:
             return found[0]
         return f"${names.setdefault(found[1], len(names) + 1)}"
 
-    return Named(_NAMED.sub(numbered, text), tuple(names))
+    return Named(_NAMED.sub(numbered, text), tuple(names), lists)
+
+
+def without_nul(text: str | None) -> str | None:
+    """JSON text as PostgreSQL can read it: with the sign that stands for NUL in rows' texts."""
+    if text is None or "\\u0000" not in text:
+        return text
+    return _NUL.sub(r"\1" + NO_NUL, text)
 
 
 def positional(text: str) -> str:
@@ -136,7 +151,8 @@ def _copy_of(insert: re.Match[str], items: list[str], rest: str, kinds: list[str
 
 def lines(rows: Iterable[Row]) -> bytes:
     """Rows as COPY takes them: a line each, with tabs between the values."""
-    return "\n".join(["\t".join([_field(value) for value in row]) for row in rows]).encode()
+    text = "\n".join(["\t".join([_field(value) for value in row]) for row in rows])
+    return text.replace("\0", NO_NUL).encode()
 
 
 def _field(value: Any) -> str:
@@ -183,7 +199,8 @@ def array(values: Iterable[Any], kind: str) -> Any:
         return list(values)  # the driver sends bytes as they are
     if kind == "bigint":
         return "{" + ",".join(["NULL" if value is None else f"{value:d}" for value in values]) + "}"
-    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+    text = ",".join(["NULL" if value is None else _quoted(value) for value in values])
+    return "{" + text.replace("\0", NO_NUL) + "}"
 
 
 def _quoted(text: str) -> str:

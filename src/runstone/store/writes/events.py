@@ -131,7 +131,7 @@ class NewMessage:
 
     def __init__(self, role: str, text: str, at: int, extra: bytes | None = None) -> None:
         raw = codec.utf8(text, "a message's text")
-        short = len(raw) <= codec.ROW_TEXT_BYTES
+        short = codec.fits_a_row(raw)
         self.role = role
         self.at = at
         self.text = text if short else None

@@ -69,7 +69,7 @@ class AskInput(Write):
         self.size = 1500 + sum(len(blob[3]) for blob in self.blobs)
 
     def _text(self, data: bytes | None) -> tuple[str | None, str | None]:
-        if data is None or len(data) <= codec.ROW_TEXT_BYTES:
+        if data is None or codec.fits_a_row(data):
             return None if data is None else data.decode(), None
         self.blobs.append(pack(data))
         return None, self.blobs[-1][0]

@@ -555,7 +555,8 @@ CREATE INDEX search_by_word ON search USING gin (body);
 -- The labels of `labels_json` follow the rows of runs by themselves, as an index does.
 CREATE FUNCTION labels_in(run bigint, labels_json text) RETURNS TABLE (name text, value text, run bigint)
 LANGUAGE sql IMMUTABLE AS $$
-  SELECT l.key, l.value, $1 FROM json_each_text($2::json) l WHERE l.value IS NOT NULL
+  SELECT l.key, l.value, $1
+  FROM json_each_text(regexp_replace($2, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json) l WHERE l.value IS NOT NULL
 $$;
 
 CREATE FUNCTION follow_labels() RETURNS trigger LANGUAGE plpgsql AS $$
