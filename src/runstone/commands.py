@@ -1,7 +1,6 @@
 """Orders to runs: stop, pause, resume, retry and steer, from any process."""
 
 import builtins
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runstone.domain import codec, orders
@@ -12,10 +11,13 @@ from runstone.domain.runs import ENDED
 from runstone.engine.ambient import COMMAND
 from runstone.errors import IllegalTransition, InvalidInput, ValueTooLarge
 from runstone.store.writes.boards import MoveCommand, RequestStop
-from runstone.store.writes.verbs import GiveOrder
+from runstone.store.writes.verbs import GiveOrder, GiveOrders
 
 if TYPE_CHECKING:
     from runstone.ledger import Ledger
+
+_AT_ONCE = 256
+"""So many runs are told in one transaction, which others wait for."""
 
 
 class Commands:
@@ -62,15 +64,16 @@ class Commands:
             _check_background(run, verb)
         ledger.reconcile()
         if verb == "stop" and scope == "subtree":  # it must not be said to have stopped while they live
-            for below in self._below(run_id, verb):
-                ledger.end_orphans(below.id)
+            for child in self._below(run_id, verb):
+                ledger.end_orphans(child.id)
+        below = self._below(run_id, verb) if scope == "subtree" and verb in orders.CASCADE else []
         new_id = ledger.core.new_id()
-        first = self._request(run_id, new_id, verb, payload, by=by, key=idempotency_key)
+        order = self._order(run_id, new_id, verb, payload, by=by, key=idempotency_key)
+        if verb == "stop":
+            ledger.end_orphans(run_id)
+        first = self._hand_down(order, below, verb, by)
         if first != new_id:
             self.carry_down(run_id, first)
-        elif scope == "subtree" and verb in orders.CASCADE:
-            for below in self._below(run_id, verb):
-                self._cascade(below, verb, by)
         return next(c for c in ledger.reader.commands.of(run_id) if c.id == first)
 
     def _payload(self, verb: str, scope: str, reason: str | None, message: str | None) -> dict[str, Any]:
@@ -108,7 +111,7 @@ class Commands:
         done_at = order.ended_at
         return done_at is not None and any(attempt.started_at > done_at for attempt in attempts)
 
-    def _request(
+    def _order(
         self,
         run_id: str,
         command_id: str,
@@ -116,16 +119,29 @@ class Commands:
         payload: dict[str, Any],
         *,
         by: str | None,
-        key: str | None,
+        key: str | None = None,
+    ) -> RequestStop | GiveOrder:
+        if verb == "stop":
+            return RequestStop(run_id, command_id, payload, by=by, idempotency_key=key)
+        return GiveOrder(run_id, command_id, verb, payload, by=by, idempotency_key=key)
+
+    def _hand_down(
+        self,
+        first: RequestStop | GiveOrder,
+        below: builtins.list[AgentRun],
+        verb: str,
+        by: str | None,
     ) -> str:
+        """Gives an order to a run and to those below it, in one transaction where they are not very many."""
+        given = [self._below_order(run, verb, by) for run in below]
+        rest = [order for order in given if order is not None]
         core = self._ledger.core
-        if verb != "stop":
-            order = GiveOrder(run_id, command_id, verb, payload, by=by, idempotency_key=key)
-            return str(core.submit(order, []).result())
-        self._ledger.end_orphans(run_id)
-        write = RequestStop(run_id, command_id, payload, by=by, idempotency_key=key)
-        given, _status = core.submit(write, []).result()
-        return str(given)
+        command_id: str = core.submit(GiveOrders(first, rest[:_AT_ONCE]), []).result()
+        if command_id != first.command_id:
+            return command_id
+        for start in range(_AT_ONCE, len(rest), _AT_ONCE):
+            core.submit(GiveOrders(None, rest[start : start + _AT_ONCE]), []).result()
+        return command_id
 
     def _below(self, run_id: str, verb: str) -> builtins.list[AgentRun]:
         runs = [node.run for node in list(self._ledger.tree(run_id).walk())[1:] if not node.run.detached]
@@ -133,15 +149,22 @@ class Commands:
             return [run for run in runs if run.status_reason == orders.PAUSED_WITH_PARENT]
         return [run for run in runs if run.status not in ENDED]
 
-    def _cascade(self, run: AgentRun, verb: str, by: str | None) -> None:
+    def _below_order(self, run: AgentRun, verb: str, by: str | None) -> RequestStop | GiveOrder | None:
+        """What a run below is told; None where it cannot be: the order to its parent says so."""
+        if verb == "pause" and COMMAND in run.options:
+            return None
         reason = {"stop": "parent stopped", "pause": orders.PAUSED_WITH_PARENT, "resume": "parent resumed"}[
             verb
         ]
-        if verb == "pause" and COMMAND in run.options:
-            return  # it cannot be paused; the order to its parent says so
-        with suppress(IllegalTransition):  # it ended in this moment, or has nothing that could be paused
-            told = {"scope": "run", "reason": reason, "cascade": True}
-            self._request(run.id, self._ledger.core.new_id(), verb, told, by=by, key=None)
+        told = {"scope": "run", "reason": reason, "cascade": True}
+        return self._order(run.id, self._ledger.core.new_id(), verb, told, by=by)
+
+    def _cascade(self, run: AgentRun, verb: str, by: str | None) -> None:
+        if verb == "stop":
+            self._ledger.end_orphans(run.id)
+        order = self._below_order(run, verb, by)
+        if order is not None:
+            self._ledger.core.submit(GiveOrders(None, [order]), []).result()
 
     def stop_below(self, run_id: str, *, by: str | None = None) -> None:
         """Stops what is below a run that is being stopped."""

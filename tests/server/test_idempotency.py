@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 import runstone
+import runstone.commands
 from runstone.store.writes import once
 from runstone.store.writes.events import SaveThread
+from runstone.store.writes.verbs import GiveOrders
 from runstone.testing.clock import FakeClock
 from tests.server.conftest import Running
 
@@ -130,21 +132,24 @@ def test_a_repeat_stops_those_below_that_the_first_request_did_not_come_to(
 ) -> None:
     ledger = running.ledger
     parent = ledger.start_run(run_id="p")
-    child = ledger.start_run(run_id="c", parent="p")
-    for run in (child, parent):
+    children = [ledger.start_run(run_id=name, parent="p") for name in ("b", "c")]
+    for run in (*children, parent):
         run.pause(state={}, reason="for a while")
-    with monkeypatch.context() as dying:  # its server ends between the order and what it is to reach
+    with monkeypatch.context() as dying:  # its server ends between two transactions of a wide tree
 
-        def end(*_: Any) -> None:
-            raise KeyboardInterrupt
+        def end(first: Any, below: Any) -> Any:
+            if first is None:
+                raise KeyboardInterrupt
+            return GiveOrders(first, below)
 
-        dying.setattr(type(ledger.commands), "_cascade", end)
+        dying.setattr(runstone.commands, "_AT_ONCE", 1)
+        dying.setattr(runstone.commands, "GiveOrders", end)
         with pytest.raises(httpx.HTTPError):
             post(http, "/api/v1/runs/p/commands", {"verb": "stop"}).raise_for_status()
-    assert [ledger.get_run(name).status for name in ("p", "c")] == ["cancelled", "paused"]
+    assert [ledger.get_run(name).status for name in ("p", "b", "c")] == ["cancelled", "cancelled", "paused"]
     again = post(http, "/api/v1/runs/p/commands", {"verb": "stop"})
     assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
-    assert [ledger.get_run(name).status for name in ("p", "c")] == ["cancelled", "cancelled"]
+    assert [ledger.get_run(name).status for name in ("p", "b", "c")] == ["cancelled"] * 3
 
 
 def test_a_repeat_of_an_order_of_the_past_stops_nothing_that_was_begun_since(

@@ -12,8 +12,7 @@ from runstone.server.idempotency import REPLAYED, Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, LedgerPart, Parts
 from runstone.server.shapes import bodies
 from runstone.store.reads import Reader
-from runstone.store.writes.boards import RequestStop
-from runstone.store.writes.verbs import GiveOrder
+from runstone.store.writes.verbs import GiveOrders
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,20 +45,16 @@ def _give(
         parts.engine.look()
 
     effect = Effect(
-        (GiveOrder, RequestStop),
-        lambda reader, value: _command(reader, run_id, _id_of(value)),
+        GiveOrders,
+        lambda reader, value: _command(reader, run_id, value),
         status=202,
-        location=lambda value: f"/api/v1/runs/{run_id}/commands/{_id_of(value)}",
+        location=lambda value: f"/api/v1/runs/{run_id}/commands/{value}",
     )
     answer = once(request, parts.ledger, data, effect, act)
     if REPLAYED in answer.headers:  # whoever gave it may have died before those below were told
         order = msgspec.json.decode(answer.content, type=Command)
         parts.ledger.commands.carry_down(run_id, order.id)
     return answer
-
-
-def _id_of(value: Any) -> str:
-    return str(value[0] if isinstance(value, tuple) else value)
 
 
 def _command(reader: Reader, run_id: str, command_id: str) -> Command:

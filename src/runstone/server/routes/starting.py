@@ -21,7 +21,7 @@ from runstone.server.shapes.runs import Run, run_of
 from runstone.store.writes.continuing import QueueContinuation
 from runstone.store.writes.fork import ForkRun
 from runstone.store.writes.lifecycle import QueueRun
-from runstone.store.writes.verbs import GiveOrder
+from runstone.store.writes.verbs import GiveOrders
 
 _VERBS = {"paused": "resume", "failed": "retry", "cancelled": "retry", "interrupted": "retry"}
 """By which order a run of that status goes on."""
@@ -103,7 +103,7 @@ def _resume(
 
     parts.ledger.reconcile()
     effect = Effect(
-        GiveOrder, lambda reader, _: run_of(reader.runs.get(run_id)), status=202,
+        GiveOrders, lambda reader, _: run_of(reader.runs.get(run_id)), status=202,
         location=lambda _: f"/api/v1/runs/{run_id}",
     )  # fmt: skip
     try:

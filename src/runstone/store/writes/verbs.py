@@ -1,5 +1,6 @@
 """Orders beside stop: pause, resume, retry and steer, and the look at which a run takes what it was told."""
 
+from contextlib import suppress
 from typing import Any
 
 from runstone.domain import codec, runs
@@ -9,6 +10,7 @@ from runstone.errors import IllegalTransition
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
 from runstone.store.writes import lifecycle, orders
+from runstone.store.writes.boards import RequestStop
 from runstone.store.writes.events import AppendMessages, NewMessage
 
 
@@ -72,6 +74,33 @@ class GiveOrder(Write):
             reason = reason_of(self.verb, self.by, self.payload)
             batch.stage("delete_waits", head.pk)
             batch.record(head, "run.resumed", {"reason": reason, "from": head.status})
+
+
+class GiveOrders(Write):
+    """Gives an order to a run and to those below it in one transaction, so that no half of it is left by a death.
+
+    The value is the id of the first one's command, or of the same one that was given before: then nothing is handed
+    down. Below, a run that has ended meanwhile, or has nothing that could be paused, is left alone.
+    """
+
+    __slots__ = ("below", "first", "size")
+
+    def __init__(self, first: RequestStop | GiveOrder | None, below: list[RequestStop | GiveOrder]) -> None:
+        self.first = first
+        self.below = below
+        self.size = 6000 * (1 + len(below))
+
+    def decide(self, batch: Batch) -> str:
+        given = ""
+        if self.first is not None:
+            found = self.first.decide(batch)
+            given = found if isinstance(found, str) else found[0]
+            if given != self.first.command_id:
+                return given
+        for order in self.below:
+            with suppress(IllegalTransition):
+                order.decide(batch)
+        return given
 
 
 def _check_parents(batch: Batch, head: Head) -> None:
