@@ -251,7 +251,7 @@ class LocalEngine:
                     await self.until_changed(run_id, run)
                 finally:
                     self.idle.discard(run_id)
-            elif run.status == "interrupted" and elsewhere and tree.policy.interrupted == "retry":
+            elif run.status == "interrupted" and elsewhere and self._retries(tree):
                 elsewhere = False
                 await asyncio.to_thread(self.supervisor.settle, run_id)
                 expect = frozenset({"interrupted"})
@@ -260,6 +260,10 @@ class LocalEngine:
                 )
             else:
                 return run
+
+    def _retries(self, tree: Tree) -> bool:
+        """Whether a run that was left elsewhere goes on here; one that is left as the ledger closes does not."""
+        return tree.policy.interrupted == "retry" and not self.supervisor.closing
 
     def _due(self, run: AgentRun) -> bool:
         assert run.wake_at is not None

@@ -208,6 +208,11 @@ class Supervisor:
                 if one.lost is not None:
                     one.lost("another owner has the run")
 
+    @property
+    def closing(self) -> bool:
+        """Whether what is held here is being left, or was."""
+        return self._closing.is_set()
+
     def close(self, reason: str = "the ledger was closed", timeout: float | None = 60.0) -> None:
         """Leaves what is still held interrupted, with the reason, and ends the thread."""
         self._closing.set()
