@@ -211,7 +211,8 @@ def test_a_stop_that_was_ordered_before_its_run_was_left_is_carried_out(ledger: 
     row = ledger.get_run("r")
     assert (row.status, row.status_reason) == ("cancelled", "too dear")
     assert [order.status for order in ledger.commands.list("r")] == ["applied"]
-    assert [event.type for event in ledger.events("r")][-3:] == [
+    told = [event.type for event in ledger.events("r")]
+    assert [kind for kind in told if kind != "command.acknowledged"][-3:] == [  # a heartbeat may just have seen it
         "run.interrupted", "run.cancelled", "command.applied",
     ]  # fmt: skip
     ledger.core.submit(ResumeRun("r", "go on after all"), []).result()
