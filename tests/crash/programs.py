@@ -616,6 +616,12 @@ def telling(workspace: str, message: str) -> None:
         say(told=True)
 
 
+def ordering(workspace: str, verb: str) -> None:
+    """Orders a run and all below it."""
+    with runstone.open(workspace) as ledger:
+        say(done=ledger.command("r", verb, by="ana").status)
+
+
 def pausing(workspace: str) -> None:
     """Pauses a run with its state, and stays."""
     run = runstone.open(workspace).start_run(run_id="r", agent_id="loop")
@@ -693,6 +699,7 @@ PROGRAMS = {
     "asking": asking,
     "continuing": continuing,
     "telling": telling,
+    "ordering": ordering,
     "pausing": pausing,
     "crowd": crowd,
     "serve": serve,

@@ -18,12 +18,14 @@ DRIVEN = (
     "TakeEnds",
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
-    "EndRun", "GiveBack", "GiveOrder", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
-    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage", "RequestStop",
+    "EndRun", "GiveBack", "GiveOrders", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
+    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage",
     "ResumeRun", "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces",
     "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
+    "GiveOrder",
+    "RequestStop",
     "KeepAlive",
     "Once",
     "OpenHandle",
@@ -50,12 +52,12 @@ NOT_DRIVEN = {
     "StoreBlobs",
     "TakeOutput",
 }
-"""Those of budgets and continued children are crashed at in test_asking_kills.py, those of the reconciler are
-crashed at by the campaign, those of `restore` in tests/care/test_restore.py, those of `import` in
-tests/care/test_export.py,
-that of `reprice` in tests/test_reports.py, those of clients and their spools in tests/client, that of a request's key
-in tests/server, those of background commands in test_background_kills.py; the others
-change one row more than those above."""
+"""Single orders are parts of `GiveOrders`, and what the engine tells the children of a run that it ends. Those of
+budgets and continued children are crashed at in test_asking_kills.py, those of the reconciler are crashed at by the
+campaign, those of `restore` in tests/care/test_restore.py, those of `import` in tests/care/test_export.py, that of
+`reprice` in tests/test_reports.py, those of clients and their spools in tests/client, that of a request's key in
+tests/server, those of background commands in test_background_kills.py; the others change one row more than those
+above."""
 
 REPAIRS = {
     "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildListing", "RebuildRequests",

@@ -93,3 +93,21 @@ def require_story(ledger: Ledger) -> None:
             attempt.outcome in ("cancelled", "interrupted") for attempt in ledger.attempts(node.run.id)
         )
     assert ledger.care.verify() == []
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_whoever_dies_as_he_stops_a_tree_has_stopped_all_of_it_or_nothing(
+    tmp_path: Path, server: Server, side: str
+) -> None:
+    names = ("r", "a", "b")
+    with runstone.open(tmp_path) as ledger:
+        runs = [ledger.start_run(run_id=name, parent=None if name == "r" else "r") for name in names]
+        for run in reversed(runs):
+            run.pause(state={})
+        point = (f"GiveOrders.{side}_commit", 1)
+        victim = server.start(tmp_path, "ordering", str(tmp_path), "stop", crash=point)
+        assert victim.wait_gone(30)
+        assert victim.said() == [], "it was not killed"
+        status = "paused" if side == "before" else "cancelled"
+        assert {name: ledger.get_run(name).status for name in names} == dict.fromkeys(names, status)
+        assert ledger.care.verify() == []
