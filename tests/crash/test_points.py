@@ -18,8 +18,8 @@ DRIVEN = (
     "TakeEnds",
     "AnswerInput", "AskAndPark", "AskInput", "ContinueRun", "ExpireInputs", "TakeAnswer",
     "Append", "AppendMessages", "CarryOutStop", "ClaimRun", "CollectBlobs", "CreateRun", "DropRecords", "EndProcess",
-    "EndRun", "GiveBack", "GiveOrders", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents", "RecordHandled",
-    "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage",
+    "EndRun", "GiveBack", "GiveOrders", "MoveCommand", "OpenRun", "ParkRun", "PruneRun", "RecordEvents",
+    "RecordHandled", "RecordReuse", "RecordStep", "RemoveCheckpoints", "RemoveRun", "RenewLeases", "ReportUsage",
     "ResumeRun", "SaveBoard", "SaveCard", "SaveCheckpoint", "StartChildren", "StartProcess", "ThinPlaces",
     "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
