@@ -11,7 +11,8 @@ import pytest
 import runstone
 from runstone import Ledger, Registry
 from runstone.domain.inputs import InputRequest
-from runstone.errors import AlreadyAnswered, InvalidAnswer, InvalidInput
+from runstone.engine import children
+from runstone.errors import AlreadyAnswered, BudgetReached, InvalidAnswer, InvalidInput
 from tests.engine.counted import Calls, attempt, statuses, until
 
 
@@ -155,6 +156,47 @@ def test_a_budget_further_down_holds_for_what_is_below_it(
     (six,) = ledger.list_runs(parent_id="r").items
     assert (six.status, ledger.inputs.list().items[0].run_id) == ("awaiting_user", six.id)
     assert sum(calls.take().values()) == 3
+
+
+def test_a_run_that_parks_just_before_it_asks_about_a_child_that_is_tried_again_stands_still(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, spent = Registry(), asyncio.Event()
+
+    @names.agent("work")
+    async def work(ctx: Any, input: Any) -> Any:
+        await ctx.usage(provider="p", model="m", input_tokens=10, request_id=ctx.run_id)
+        spent.set()
+        await asyncio.Event().wait() if ctx.attempt == 1 else None
+
+    @names.workflow("flow")
+    async def flow(ctx: Any, input: Any) -> Any:
+        return await ctx.child("work")
+
+    async def killed() -> None:
+        run = runstone.run("flow", ledger=ledger, run_id="r", registry=names, budget={"max_tokens": 10})
+        task = asyncio.create_task(run)
+        await spent.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    ask = children.at_cap
+
+    async def late(ctx: Any, call: Any, reached: BudgetReached) -> None:
+        call.live -= 1  # its child is nobody's for a moment, in which the run parks
+        await asyncio.to_thread(until, ledger, lambda: ledger.get_run("r").status == "waiting")
+        call.live += 1
+        await ask(ctx, call, reached)
+
+    asyncio.run(killed())
+    assert statuses(ledger) == Counter(interrupted=1)
+    monkeypatch.setattr(children, "at_cap", late)
+    assert attempt(ledger, "flow", registry=names, park_after_s=0.0) == "awaiting_user"
+    monkeypatch.undo()
+    (asked,) = ledger.inputs.list().items
+    ledger.answer(asked.id, "raise")
+    assert attempt(ledger, "flow", registry=names) == "completed"
+    assert ledger.care.verify() == []
 
 
 def test_a_run_that_drains_at_the_cap_asks_too(ledger: Ledger, calls: Calls) -> None:

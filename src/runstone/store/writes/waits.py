@@ -72,8 +72,9 @@ def stuck(batch: Batch, head: Head) -> list[Head]:
 
 
 def _goes_on(child: Head) -> bool:
-    begun = child.status == "pending" and child.attempt > 0
-    return begun or child.status in ("running", "waiting", "awaiting_user")
+    """Whether it lives, or was woken and may finish; one that is tried again begins something new (`limits.check`)."""
+    woken = child.status == "pending" and child.attempt > 0 and child.status_reason in runs.WOKEN
+    return woken or child.status in ("running", "waiting", "awaiting_user")
 
 
 def stranded(batch: Batch, head: Head) -> list[Head]:
