@@ -18,6 +18,7 @@ export { rowsOf, type ThreadRecords, type ThreadRows, type ToolTimelineEntry } f
 export * from "./chat/slice.ts";
 export { RunLog, type Span } from "./events/log.ts";
 export { EventStore, type Gap } from "./events/store.ts";
+export { type EventChoice, EventWindow, indexOfSeq } from "./events/window.ts";
 export { byCreation, type LineageNode, lineageOf } from "./folds/lineage.ts";
 export { fieldsOf, numberOf, textOf } from "./folds/payloads.ts";
 export { iterationsOf, type ToolCall, type ToolStatus, toolCallsOf } from "./folds/toolCalls.ts";

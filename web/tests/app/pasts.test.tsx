@@ -88,6 +88,22 @@ test("events of unknown types and payloads of any shape are lines like others, a
   expect(document.querySelector("img")).toBeNull();
 });
 
+test("a long payload is a line with its size, and its bytes are fetched when somebody asks for them", async () => {
+  const { id, answers } = answersOf("unknown_types");
+  const page = answers[`/runs/${id}/events?limit=1000`] as { items: RunEvent[] };
+  const long = page.items.find((event) => event.type === "weather.observed") as RunEvent;
+  Object.assign(long, { payload: null, payload_ref: "b1", payload_bytes: 5_000_000 });
+  answers["/blobs/b1"] = { text: "all of it" };
+  const { asked } = renderAt(`/runs/${id}?tab=events&level=all`, answers);
+  const log = await screen.findByRole("log");
+  await userEvent.click(await within(log).findByText("a payload of 4.8 MB"));
+  const detail = await screen.findByRole("complementary", { name: "Event" });
+  expect(await within(detail).findByText("Payload has 4.8 MB")).toBeTruthy();
+  expect(asked.filter((one) => one.includes("/blobs/"))).toEqual([]);
+  await userEvent.click(within(detail).getByRole("button", { name: "Load 4.8 MB" }));
+  expect(await within(detail).findByText(/all of it/)).toBeTruthy();
+});
+
 test("a run three deep is a tree with levels, in the order of creation", async () => {
   const { id, answers } = answersOf("nested");
   renderAt(`/runs/${id}?tab=tree`, answers);

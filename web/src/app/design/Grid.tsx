@@ -1,6 +1,6 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
+import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
 import styles from "./Grid.module.css";
+import { useLines } from "./useLines.ts";
 import { useNarrow } from "./useNarrow.ts";
 
 export interface Column<T> {
@@ -53,22 +53,28 @@ export function Grid<T>(props: Props<T>) {
   const narrow = useNarrow() && !dense;
   const scroller = useRef<HTMLDivElement>(null);
   const height = dense ? HEIGHT.dense : narrow ? HEIGHT.narrow : HEIGHT.wide;
-  const virtual = useVirtualizer({
+  const lines = useLines({
     count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    getItemKey: (index) => rows[index]?.key ?? index,
+    height,
+    scroller,
     overscan: OVERSCAN,
-    initialOffset: props.scroll?.top ?? 0,
+    initialTop: props.scroll?.top ?? 0,
+    onScroll: (box) => props.scroll?.onScroll(box.scrollTop),
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known anew only when the height changes
-  useEffect(() => virtual.measure(), [height]);
-  const items = virtual.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
+  const items = rows.slice(lines.first, lines.last);
+  // Rows keep to the same functions, so that those whose content did not change are not drawn again.
+  const given = useRef(props);
+  given.current = props;
+  const onSelect = useCallback((key: string) => given.current.onSelect(key), []);
+  const onOpen = useCallback((key: string) => given.current.onOpen?.(key), []);
+  const onToggle = useCallback(
+    (key: string, expanded: boolean) => given.current.onToggle?.(key, expanded),
+    [],
+  );
   const { onEnd } = props;
   useEffect(() => {
-    if (rows.length > 0 && last >= rows.length - OVERSCAN) onEnd?.();
-  }, [last, rows.length, onEnd]);
+    if (rows.length > 0 && lines.last >= rows.length) onEnd?.();
+  }, [lines.last, rows.length, onEnd]);
   const at = rows.findIndex((row) => row.key === selected);
   const active = Math.max(0, at);
 
@@ -76,7 +82,7 @@ export function Grid<T>(props: Props<T>) {
     const row = rows[Math.max(0, Math.min(rows.length - 1, to))];
     if (row === undefined) return;
     props.onSelect(row.key);
-    virtual.scrollToIndex(rows.indexOf(row));
+    lines.scrollTo(rows.indexOf(row));
     requestAnimationFrame(() => {
       const node = scroller.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(row.key)}"]`);
       node?.focus({ preventScroll: true });
@@ -112,7 +118,10 @@ export function Grid<T>(props: Props<T>) {
     event.preventDefault();
   };
 
-  const shown = narrow ? columns.filter((column) => column.narrow !== undefined) : columns;
+  const shown = useMemo(
+    () => (narrow ? columns.filter((column) => column.narrow !== undefined) : columns),
+    [narrow, columns],
+  );
   const template = narrow ? undefined : columns.map((column) => column.width).join(" ");
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: it has a role, which one depends on the rows
@@ -121,7 +130,6 @@ export function Grid<T>(props: Props<T>) {
       ref={scroller}
       className={styles.scroller}
       onKeyDown={onKeyDown}
-      onScroll={(event) => props.scroll?.onScroll(event.currentTarget.scrollTop)}
       role={tree ? "treegrid" : "grid"}
       aria-label={label}
       aria-rowcount={(props.total ?? rows.length) + 1}
@@ -140,26 +148,25 @@ export function Grid<T>(props: Props<T>) {
           </div>
         ))}
       </div>
-      <div role="rowgroup" className={styles.rows} style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const row = rows[item.index];
-          if (row === undefined) return null;
+      <div role="rowgroup" className={styles.rows} style={{ height: lines.total }}>
+        {items.map((row, at) => {
+          const index = lines.first + at;
           return (
-            <GridRow
+            <KeptRow
               key={row.key}
               row={row}
-              index={item.index}
-              start={item.start}
+              index={index}
+              start={index * height}
               height={height}
               template={template}
               columns={shown}
               narrow={narrow}
               dense={dense}
-              isActive={item.index === active}
+              isActive={index === active}
               isSelected={row.key === selected}
-              onSelect={props.onSelect}
-              onOpen={props.onOpen}
-              onToggle={props.onToggle}
+              onSelect={onSelect}
+              onOpen={onOpen}
+              onToggle={onToggle}
             />
           );
         })}
@@ -169,9 +176,9 @@ export function Grid<T>(props: Props<T>) {
 }
 
 interface RowProps<T> {
-  onSelect: Props<T>["onSelect"];
-  onOpen: Props<T>["onOpen"] | undefined;
-  onToggle: Props<T>["onToggle"] | undefined;
+  onSelect: (key: string) => void;
+  onOpen: (key: string) => void;
+  onToggle: (key: string, expanded: boolean) => void;
   row: Row<T>;
   index: number;
   start: number;
@@ -193,7 +200,7 @@ function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }:
       style={index === 0 && row.level !== undefined ? { paddingInlineStart: indent(row.level) } : undefined}
     >
       {index === 0 && row.level !== undefined ? (
-        <Toggle expanded={row.expanded} onClick={() => onToggle?.(row.key, !row.expanded)} />
+        <Toggle expanded={row.expanded} onClick={() => onToggle(row.key, !row.expanded)} />
       ) : null}
       {column.cell(row.value)}
     </div>
@@ -219,13 +226,26 @@ function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }:
       onClick={(event) => {
         if (event.target instanceof Element && event.target.closest("a, button, input") !== null) return;
         onSelect(row.key);
-        onOpen?.(row.key);
+        onOpen(row.key);
       }}
     >
       {narrow ? line("first") : columns.map(cell)}
       {narrow ? line("second") : null}
     </div>
   );
+}
+
+/** A row that is drawn again only when something of it is another one; who gives rows makes them anew each time. */
+const KeptRow = memo(GridRow, (before, after) => {
+  const names = Object.keys(after) as (keyof typeof after)[];
+  return (
+    names.every((name) => name === "row" || Object.is(before[name], after[name])) &&
+    isSameRow(before.row, after.row)
+  );
+}) as typeof GridRow;
+
+function isSameRow(a: Row<unknown>, b: Row<unknown>): boolean {
+  return a.key === b.key && a.value === b.value && a.level === b.level && a.expanded === b.expanded;
 }
 
 function Toggle({ expanded, onClick }: { expanded: boolean | undefined; onClick: () => void }) {

@@ -3,6 +3,7 @@ import { Button } from "./Button.tsx";
 import { Grid } from "./Grid.tsx";
 import styles from "./JsonViewer.module.css";
 import { type JsonLine, linesOf, matchesOf } from "./jsonLines.ts";
+import viewer from "./viewer.module.css";
 
 const NOTHING: ReadonlySet<string> = new Set();
 /** A value is cut at that many characters in its line; copying gives all of it. */
@@ -22,13 +23,17 @@ export function JsonViewer({ value, label }: { value: unknown; label: string }) 
     level: line.depth + 1,
     ...(line.size !== undefined && { expanded: line.unfolded }),
   }));
+  const columns = useMemo(
+    () => [{ name: "Value", width: "1fr", cell: (one: JsonLine) => <Line line={one} find={wanted} /> }],
+    [wanted],
+  );
   const line = lines.find((one) => one.path === selected);
   return (
-    <div className={styles.viewer}>
-      <div className={styles.bar}>
+    <div className={viewer.viewer}>
+      <div className={viewer.bar}>
         <input
           type="search"
-          className={styles.find}
+          className={viewer.find}
           placeholder="Find in this value"
           aria-label={`Find in ${label}`}
           value={find}
@@ -44,7 +49,7 @@ export function JsonViewer({ value, label }: { value: unknown; label: string }) 
         tree
         dense
         label={label}
-        columns={[{ name: "Value", width: "1fr", cell: (one) => <Line line={one} find={wanted} /> }]}
+        columns={columns}
         rows={rows}
         selected={selected}
         onSelect={setSelected}
@@ -58,7 +63,7 @@ function Line({ line, find }: { line: JsonLine; find: string }) {
   const hit = find !== "" && `${line.name} ${line.text}`.toLowerCase().includes(find.toLowerCase());
   const cut = line.text.length > SHOWN_CHARS;
   return (
-    <code className={hit ? styles.hit : undefined}>
+    <code className={hit ? viewer.hit : undefined}>
       {line.name === "" ? null : <span className={styles.name}>{line.name}: </span>}
       <span className={styles[line.kind]}>{cut ? line.text.slice(0, SHOWN_CHARS) : line.text}</span>
       {cut ? <span className={styles.name}> … {line.text.length} characters</span> : null}

@@ -1,10 +1,11 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { formatWhole } from "../format/numbers.ts";
 import { visible } from "../format/visible.ts";
 import { Button } from "./Button.tsx";
 import styles from "./TextViewer.module.css";
 import { cutLines, hitsOf } from "./textLines.ts";
+import { useLines } from "./useLines.ts";
+import viewer from "./viewer.module.css";
 
 const HEIGHT = 20;
 
@@ -16,25 +17,20 @@ export function TextViewer({ text, label }: { text: string; label: string }) {
   const lines = useMemo(() => cutLines(text), [text]);
   const hits = useMemo(() => hitsOf(lines, wanted), [lines, wanted]);
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => HEIGHT,
-    overscan: 10,
-  });
+  const seen = useLines({ count: lines.length, height: HEIGHT, scroller, overscan: 10 });
   const goTo = (index: number) => {
     if (hits.length === 0) return;
     const next = (index + hits.length) % hits.length;
     setAt(next);
-    virtual.scrollToIndex(hits[next] ?? 0, { align: "center" });
+    seen.scrollTo(hits[next] ?? 0, "center");
   };
   const current = hits[Math.min(at, hits.length - 1)];
   return (
-    <div className={styles.viewer}>
-      <div className={styles.bar}>
+    <div className={viewer.viewer}>
+      <div className={viewer.bar}>
         <input
           type="search"
-          className={styles.find}
+          className={viewer.find}
           placeholder="Find in this text"
           aria-label={`Find in ${label}`}
           value={find}
@@ -63,16 +59,19 @@ export function TextViewer({ text, label }: { text: string; label: string }) {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard */}
       <section ref={scroller} className={styles.scroller} aria-label={label} tabIndex={0}>
-        <div className={styles.lines} style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => (
-            <bdi
-              key={item.key}
-              className={`${styles.line} ${item.index === current ? styles.hit : ""}`}
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              {visible(lines[item.index] ?? "")}
-            </bdi>
-          ))}
+        <div className={styles.lines} style={{ height: seen.total }}>
+          {lines.slice(seen.first, seen.last).map((line, at) => {
+            const index = seen.first + at;
+            return (
+              <bdi
+                key={index}
+                className={`${styles.line} ${index === current ? viewer.hit : ""}`}
+                style={{ transform: `translateY(${index * HEIGHT}px)` }}
+              >
+                {visible(line)}
+              </bdi>
+            );
+          })}
         </div>
       </section>
     </div>

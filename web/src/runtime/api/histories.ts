@@ -1,4 +1,5 @@
 import type { TimelinePage, WorkflowPhase } from "../wire/histories.ts";
+import type { EventsPage, RunEvent } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
@@ -19,6 +20,12 @@ export const historiesApi = runstoneApi.injectEndpoints({
         ...(found?.pages[0]?.items ?? []).map((row) => ({ type: "Run" as const, id: row.run_id })),
       ],
     }),
+    /** One event; null where there is none. It never changes: it is asked for once. */
+    getEvent: build.query<RunEvent | null, { runId: string; seq: number; maxBytes: number }>({
+      query: ({ runId, seq, maxBytes }) =>
+        `/runs/${segment(runId)}/events${queryOf({ after: seq - 1, limit: 1, max_bytes: maxBytes })}`,
+      transformResponse: ({ items }: EventsPage, _meta, { seq }) => (items[0]?.seq === seq ? items[0] : null),
+    }),
     getPhases: build.query<WorkflowPhase[], string>({
       query: (id) => `/runs/${segment(id)}/phases`,
       transformResponse: ({ items }: { items: WorkflowPhase[] }) => items,
@@ -27,4 +34,4 @@ export const historiesApi = runstoneApi.injectEndpoints({
   }),
 });
 
-export const { useGetTimelineInfiniteQuery, useGetPhasesQuery } = historiesApi;
+export const { useGetTimelineInfiniteQuery, useGetPhasesQuery, useGetEventQuery } = historiesApi;

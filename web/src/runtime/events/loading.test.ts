@@ -20,9 +20,9 @@ function server(length: number, removed: number) {
     if (broken) throw new Error("the server is away");
     asked.push(JSON.stringify(page));
     const items =
-      "newest" in page
-        ? events.slice(-page.newest).reverse()
-        : events.filter((event) => event.seq > page.after).slice(0, page.limit);
+      page.order === "desc"
+        ? events.slice(-page.limit).reverse()
+        : events.filter((event) => event.seq > (page.after ?? 0)).slice(0, page.limit);
     return { items, next_seq: null };
   };
   return {
@@ -52,7 +52,7 @@ test("all events of a run come in, the newest first, and what was removed is no 
         expect(store.log("r1").events).toEqual(events);
         if (events.length > 0) expect(store.log("r1").holes()).toEqual([]);
         expect(newest).toBe(events.at(-1)?.position ?? 0);
-        expect(asked[0]).toContain("newest");
+        expect(asked[0]).toContain("desc");
         expect(asked.length).toBeLessThanOrEqual(3 + length / 1_000);
       },
     ),

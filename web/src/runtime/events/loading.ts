@@ -2,11 +2,23 @@ import type { EventsPage } from "../wire/records.ts";
 import type { Span } from "./log.ts";
 import type { EventStore } from "./store.ts";
 
-/** Reads a page of a run's events: those after a seq, or the newest. Rejects where the server can't be reached. */
-export type ReadEvents = (
-  runId: string,
-  page: { after: number; limit: number } | { newest: number },
-) => Promise<EventsPage>;
+/** A page of a run's events, as the API takes it. */
+export interface EventsQuery {
+  limit: number;
+  /** The newest come first; else the oldest do. */
+  order?: "desc";
+  /** Those behind this seq ... */
+  after?: number;
+  /** ... and before this one. */
+  before?: number;
+  min_importance?: number;
+  type?: readonly string[];
+  /** Longer payloads are left out. */
+  max_bytes?: number;
+}
+
+/** Reads a page of a run's events. Rejects where the server can't be reached. */
+export type ReadEvents = (runId: string, page: EventsQuery) => Promise<EventsPage>;
 
 /** The newest are read first, as they are looked at first. */
 const FIRST_PAGE = 200;
@@ -39,7 +51,7 @@ export class Loading {
     this.#wanted.add(runId);
     this.#store.log(runId);
     return this.#once(runId, async () => {
-      const page = await this.#read(runId, { newest: FIRST_PAGE });
+      const page = await this.#read(runId, { order: "desc", limit: FIRST_PAGE });
       this.#store.add(page.items, true);
       opened(page.items[0]?.position ?? 0);
       await this.#fill(runId);

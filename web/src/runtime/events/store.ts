@@ -14,6 +14,8 @@ export interface Gap {
  */
 export class EventStore {
   #logs = new Map<string, RunLog>();
+  /** Runs that nobody looks at any more, the one that was left last at the end. */
+  #left = new Set<string>();
   #gaps: readonly Gap[] = [];
   #notices: Notices;
 
@@ -40,11 +42,11 @@ export class EventStore {
     return this.#gaps;
   }
 
-  /** Takes in events of any runs; those of runs that nobody has asked for are left out unless `keep` is given. */
+  /** Takes in events of any runs; those of runs that nobody looks at are left out unless `keep` is given. */
   add(events: readonly RunEvent[], keep = false): void {
     const byRun = new Map<string, RunEvent[]>();
     for (const event of events) {
-      if (!keep && !this.#logs.has(event.run_id)) continue;
+      if (!keep && (!this.#logs.has(event.run_id) || this.#left.has(event.run_id))) continue;
       const list = byRun.get(event.run_id);
       if (list === undefined) byRun.set(event.run_id, [event]);
       else list.push(event);
@@ -70,7 +72,7 @@ export class EventStore {
   }
 
   addGap(gap: Gap): void {
-    this.#gaps = [...this.#gaps, gap];
+    this.#gaps = [...this.#gaps, gap].slice(-KEPT_GAPS);
     this.#notices.tell(GAPS);
   }
 
@@ -88,9 +90,20 @@ export class EventStore {
     this.#notices.tell(GAPS);
   }
 
-  /** Forgets a run that nobody looks at any more. */
-  drop(runId: string): void {
-    if (!this.#notices.heard(runId)) this.#logs.delete(runId);
+  /** Somebody looks at the run. */
+  keep(runId: string): void {
+    this.#left.delete(runId);
+  }
+
+  /** Nobody looks at the run any more. Some that were left last stay, for who goes back; the others are forgotten. */
+  leave(runId: string): void {
+    this.#left.delete(runId);
+    this.#left.add(runId);
+    for (const oldest of this.#left) {
+      if (this.#left.size <= KEPT_RUNS) return;
+      this.#left.delete(oldest);
+      this.#logs.delete(oldest);
+    }
   }
 
   subscribe(runId: string, listener: () => void): () => void {
@@ -102,4 +115,8 @@ export class EventStore {
   }
 }
 
+/** A page that is open for days shows many runs. */
+const KEPT_RUNS = 4;
+/** So many gaps are told apart; of more the newest. */
+const KEPT_GAPS = 100;
 const GAPS = "\u0000gaps";

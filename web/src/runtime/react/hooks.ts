@@ -3,6 +3,7 @@ import { useSelector } from "react-redux";
 import { selectConnection } from "../api/connection.ts";
 import type { RunLog } from "../events/log.ts";
 import type { Gap } from "../events/store.ts";
+import type { EventChoice, EventWindow } from "../events/window.ts";
 import { type ToolCall, toolCallsOf } from "../folds/toolCalls.ts";
 import { LiveContext, type LiveLedger } from "./live.ts";
 
@@ -35,10 +36,38 @@ export function useRunLog(runId: string): LogView {
   return useMemo(() => ({ log, version }), [log, version]);
 }
 
-/** The calls of a run's tools; `status` is the run's as shown. */
-export function useToolCalls(runId: string, status: string): ToolCall[] {
-  const view = useRunLog(runId);
-  return useMemo(() => toolCallsOf(view.log.events, status), [view, status]);
+/** A part of a run's events, read where somebody looks: `look` says where. The window is the same object for the same
+ * run and choice, which is to be kept by who gives it; it comes with its version.
+ *
+ * `place` is the event at which it begins; null for the end.
+ */
+export function useEventWindow(
+  runId: string,
+  choice: EventChoice,
+  place: number | null = null,
+): { window: EventWindow; version: number } {
+  const live = useLiveLedger();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: where it begins says nothing of where it goes on
+  const window = useMemo(() => live.eventWindow(runId, choice, place), [live, runId, choice]);
+  useEffect(() => live.open(window), [live, window]);
+  const subscribe = useCallback((told: () => void) => window.subscribe(told), [window]);
+  const version = useSyncExternalStore(subscribe, () => window.version);
+  return { window, version };
+}
+
+const CALLS: EventChoice = { types: ["tool.", "iteration.started"] };
+
+/** The newest calls of a run's tools; `status` is the run's as shown. `isAll`: it made no others before. */
+export function useToolCalls(runId: string, status: string): { calls: ToolCall[]; isAll: boolean } {
+  const { window, version } = useEventWindow(runId, CALLS);
+  useEffect(() => {
+    if (version > 0 && !window.isAtEnd) window.look(window.rows, window.rows, true);
+  }, [window, version]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the window is the same object; its version tells of news
+  return useMemo(
+    () => ({ calls: toolCallsOf(window.events, status), isAll: window.from <= window.first }),
+    [window, version, status],
+  );
 }
 
 /** Where events were removed before they were seen here. */

@@ -4,6 +4,7 @@ import { baseUrlSet, connectionChanged, selectConnection, type WithConnection } 
 import { queryOf, segment } from "../api/queries.ts";
 import { Loading, type ReadEvents } from "../events/loading.ts";
 import { EventStore } from "../events/store.ts";
+import { type EventChoice, EventWindow } from "../events/window.ts";
 import type { Frame } from "../stream/frames.ts";
 import { browserMeeting } from "../stream/meeting.ts";
 import { type Meeting, SharedStream } from "../stream/shared.ts";
@@ -45,7 +46,9 @@ export class LiveLedger {
   #store: StoreLike;
   #stream: SharedStream;
   #loading: Loading;
+  #readEvents: ReadEvents;
   #followed = new Map<string, number>();
+  #windows = new Set<EventWindow>();
   #watchers = new Set<{ threadId: string; runIds: ReadonlySet<string>; changed: () => void }>();
   #tags = new Map<string, Tag>();
   #cancelRefresh: (() => void) | null = null;
@@ -62,11 +65,8 @@ export class LiveLedger {
     if (options.baseUrl !== undefined) this.#dispatch(baseUrlSet(options.baseUrl));
     const { baseUrl } = selectConnection(store.getState() as WithConnection);
     this.#around = options.surroundings ?? browserSurroundings(`${baseUrl}/meta`);
-    this.#loading = new Loading(
-      this.events,
-      options.readEvents ?? readEventsFrom(baseUrl),
-      this.#around.delay,
-    );
+    this.#readEvents = options.readEvents ?? readEventsFrom(baseUrl);
+    this.#loading = new Loading(this.events, this.#readEvents, this.#around.delay);
     this.#stream = new SharedStream(
       crypto.randomUUID?.() ?? String(Math.random()),
       options.meeting ?? browserMeeting(`runstone:${baseUrl}`),
@@ -125,6 +125,7 @@ export class LiveLedger {
     const count = this.#followed.get(runId) ?? 0;
     this.#followed.set(runId, count + 1);
     if (count === 0) {
+      this.events.keep(runId);
       this.#want(null);
       void this.#loading.open(runId, (position) => this.#wantFrom(position));
     }
@@ -134,8 +135,26 @@ export class LiveLedger {
       else {
         this.#followed.delete(runId);
         this.#loading.close(runId);
+        this.events.leave(runId);
         this.#want(null);
       }
+    };
+  }
+
+  /** A part of a run's events that is read where somebody looks; `open` begins it. `place`: the event to begin at. */
+  eventWindow(runId: string, choice: EventChoice, place: number | null): EventWindow {
+    return new EventWindow(runId, choice, place, this.#readEvents, this.#around.delay);
+  }
+
+  /** Has a window read, and told of what happens; gives what ends it. */
+  open(window: EventWindow): () => void {
+    this.#windows.add(window);
+    this.#want(null);
+    window.open((position) => this.#wantFrom(position));
+    return () => {
+      this.#windows.delete(window);
+      window.close();
+      this.#want(null);
     };
   }
 
@@ -160,7 +179,8 @@ export class LiveLedger {
 
   #want(after: string | null): void {
     if (!this.#isStarted) return;
-    const runs = [...this.#followed.keys()].map((id) => `run:${id}`);
+    const windows = [...this.#windows].map(({ runId }) => runId);
+    const runs = [...this.#followed.keys(), ...windows].map((id) => `run:${id}`);
     const watched = [...this.#watchers].flatMap(({ runIds }) => [...runIds].map((id) => `subtree:${id}`));
     this.#stream.want([LISTS, ...new Set([...runs, ...watched].sort())], after);
   }
@@ -175,7 +195,7 @@ export class LiveLedger {
     if (frame.kind === "events") this.#takeEvents(frame.events);
     else if (frame.kind === "reset") {
       this.events.reset();
-      this.#refreshAll();
+      this.#refreshAll(true);
     } else if (frame.kind === "gap") {
       this.events.addGap({ after: frame.after, removedUpTo: frame.removedUpTo });
       this.#refreshAll();
@@ -184,6 +204,7 @@ export class LiveLedger {
 
   #takeEvents(events: readonly RunEvent[]): void {
     this.events.add(events);
+    for (const window of this.#windows) window.take(events);
     for (const watcher of this.#watchers)
       if (events.some((event) => concerns(event, watcher))) watcher.changed();
     for (const event of events) {
@@ -208,11 +229,13 @@ export class LiveLedger {
     if (tags.length > 0) this.#dispatch(runstoneApi.util.invalidateTags(tags));
   }
 
-  #refreshAll(): void {
+  /** What may have been missed is asked for again; with `forget` nothing of before holds. */
+  #refreshAll(forget = false): void {
     this.#dispatch(
       runstoneApi.util.invalidateTags(["Run", "Runs", "Inputs", "Commands", "Messages", "Meta"]),
     );
     for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId);
+    for (const window of this.#windows) window.renew(forget);
     for (const watcher of this.#watchers) watcher.changed();
   }
 
@@ -247,7 +270,7 @@ function tagsFor(event: RunEvent): Tag[] {
 
 function readEventsFrom(baseUrl: string): ReadEvents {
   return async (runId, page) => {
-    const query = "newest" in page ? queryOf({ order: "desc", limit: page.newest }) : queryOf({ ...page });
+    const query = queryOf({ ...page });
     const answer = await fetch(`${baseUrl}/runs/${segment(runId)}/events${query}`, {
       credentials: "same-origin",
     });

@@ -22,7 +22,7 @@ const CALLS_SHOWN = 50;
 /** What it asks, what it came to or why it failed, its facts and its tools. */
 export default function Overview({ run }: { run: Run }) {
   const { data: inputs } = useGetRunInputsQuery(run.id);
-  const calls = useToolCalls(run.id, run.status);
+  const { calls, isAll } = useToolCalls(run.id, run.status);
   const scroller = useKeptElement<HTMLDivElement>(`overview:${run.id}`);
   // What was open when the page was opened stays in its place: it says who answered, and what was not sent.
   const seen = useRef<Set<string>>(new Set());
@@ -59,7 +59,7 @@ export default function Overview({ run }: { run: Run }) {
         )}
         <section>
           <h2>Tools</h2>
-          <Tools calls={calls} />
+          <Tools calls={calls} isAll={isAll} />
         </section>
       </div>
       <section className={styles.side} aria-label="Facts">
@@ -105,7 +105,7 @@ function Answered({ inputs }: { inputs: readonly InputRequest[] }) {
   );
 }
 
-function Tools({ calls }: { calls: readonly ToolCall[] }) {
+function Tools({ calls, isAll }: { calls: readonly ToolCall[]; isAll: boolean }) {
   if (calls.length === 0) return <p className={styles.quiet}>It has called no tool.</p>;
   const shown = calls.slice(-CALLS_SHOWN).reverse();
   return (
@@ -141,7 +141,7 @@ function Tools({ calls }: { calls: readonly ToolCall[] }) {
       </table>
       {calls.length > shown.length ? (
         <p className={styles.quiet}>
-          The newest {CALLS_SHOWN} of {calls.length}; the events have them all.
+          The newest {CALLS_SHOWN} of {isAll ? calls.length : "many"}; the events have them all.
         </p>
       ) : null}
     </>

@@ -1,39 +1,11 @@
 import { fieldsOf, numberOf, type RunEvent } from "@runstone/react";
 import { formatDuration } from "../../format/durations.ts";
-import { formatCount } from "../../format/numbers.ts";
+import { formatBytes, formatCount } from "../../format/numbers.ts";
 import { visible } from "../../format/visible.ts";
 
-export interface EventFilter {
-  /** Part of the type or of the line. */
-  type: string;
-  level: "all" | "normal" | "high";
-}
-
-const LOWEST = { all: 0, normal: 1, high: 2 };
-
-/** The events that the filter lets through. */
-export function shownEvents(events: readonly RunEvent[], filter: EventFilter): readonly RunEvent[] {
-  const wanted = filter.type.toLowerCase();
-  const lowest = LOWEST[filter.level];
-  // As they are with each batch another list, so that a list of the same events that grew counts as one that changed.
-  return events.filter(
-    (event) =>
-      event.importance >= lowest &&
-      (wanted === "" || event.type.includes(wanted) || eventLine(event).toLowerCase().includes(wanted)),
-  );
-}
-
-/** Where the event with that seq is; -1 where it is not. */
-export function indexOfSeq(events: readonly RunEvent[], seq: number): number {
-  let [low, high] = [0, events.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const at = events[middle]?.seq ?? 0;
-    if (at === seq) return middle;
-    if (at < seq) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
+/** Whether an event's type or line has these words, in small letters. */
+export function fitsText(event: RunEvent, words: string): boolean {
+  return event.type.includes(words) || eventLine(event).toLowerCase().includes(words);
 }
 
 /** How many of them come after that seq. */
@@ -89,6 +61,7 @@ export function eventLine(event: RunEvent): string {
 }
 
 function ownLine(event: RunEvent): string {
+  if (event.payload_ref !== undefined) return `a payload of ${formatBytes(event.payload_bytes ?? 0)}`;
   const fields = fieldsOf(event.payload);
   if (event.type === "tool.completed") return callLine(fields);
   const named = TELLING.flatMap((name) => (hasWord(fields[name]) ? [String(fields[name])] : []));

@@ -1,8 +1,8 @@
 import type { TimelineRow } from "@runstone/react";
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, memo, useEffect, useRef } from "react";
 import { useLocation } from "wouter";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
+import { useLines } from "../../../design/useLines.ts";
 import { useNarrow } from "../../../design/useNarrow.ts";
 import { formatDuration } from "../../../format/durations.ts";
 import { visible } from "../../../format/visible.ts";
@@ -32,21 +32,17 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, sc
   const [, navigate] = useLocation();
   const scroller = useRef<HTMLDivElement>(null);
   const height = narrow ? HEIGHT.narrow : HEIGHT.wide;
-  const virtual = useVirtualizer({
+  const seen = useLines({
     count: lines.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    getItemKey: (index) => lines[index]?.row.run_id ?? index,
+    height,
+    scroller,
     overscan: OVERSCAN,
-    initialOffset: scroll.top,
+    initialTop: scroll.top,
+    onScroll: (box) => scroll.onScroll(box.scrollTop),
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known anew only when the height changes
-  useEffect(() => virtual.measure(), [height]);
-  const items = virtual.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (last >= lines.length - OVERSCAN) onEnd();
-  }, [last, lines.length, onEnd]);
+    if (seen.last >= lines.length) onEnd();
+  }, [seen.last, lines.length, onEnd]);
   const active = Math.max(
     0,
     lines.findIndex((line) => line.row.run_id === selected),
@@ -55,7 +51,7 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, sc
     const line = lines[Math.max(0, Math.min(lines.length - 1, to))];
     if (line === undefined) return;
     onSelect(line.row.run_id);
-    virtual.scrollToIndex(lines.indexOf(line));
+    seen.scrollTo(lines.indexOf(line));
     requestAnimationFrame(() => rowNode(scroller.current, line.row.run_id)?.focus());
   };
   const open = (id: string) => navigate(`/runs/${encodeURIComponent(id)}?tab=timeline`);
@@ -93,7 +89,6 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, sc
       aria-rowcount={lines.length + 1}
       aria-colcount={2}
       onKeyDown={onKeyDown}
-      onScroll={(event) => scroll.onScroll(event.currentTarget.scrollTop)}
     >
       <div role="row" aria-rowindex={1} className={styles.head}>
         <div role="columnheader">Run</div>
@@ -101,22 +96,22 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, sc
           <Ticks axis={axis} about={narrow ? 4 : 10} labels />
         </div>
       </div>
-      <div role="rowgroup" className={styles.lines} style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const line = lines[item.index];
-          return line === undefined ? null : (
+      <div role="rowgroup" className={styles.lines} style={{ height: seen.total }}>
+        {lines.slice(seen.first, seen.last).map((line, at) => {
+          const index = seen.first + at;
+          return (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around it takes the keys
             <div
               key={line.row.run_id}
               role="row"
               data-key={line.row.run_id}
-              aria-rowindex={item.index + 2}
+              aria-rowindex={index + 2}
               aria-level={line.level}
               aria-expanded={line.expanded}
               aria-selected={line.row.run_id === selected}
-              tabIndex={item.index === active ? 0 : -1}
+              tabIndex={index === active ? 0 : -1}
               className={styles.line}
-              style={{ height, transform: `translateY(${item.start}px)` }}
+              style={{ height, transform: `translateY(${index * height}px)` }}
               onClick={() => onSelect(line.row.run_id)}
               onDoubleClick={() => open(line.row.run_id)}
             >

@@ -12,7 +12,7 @@ const CALLS_SHOWN = 200;
 
 /** What one run of the timeline did: the parts of its life, and each call of a tool as soon as its events are there. */
 export function RunSpans({ row, now, onClose }: { row: TimelineRow; now: number; onClose: () => void }) {
-  const calls = useToolCalls(row.run_id, row.status);
+  const { calls } = useToolCalls(row.run_id, row.status);
   return (
     <section className={styles.detail} aria-label={`Times of ${rowName(row)}`}>
       <div className={styles.detailHead}>
