@@ -204,7 +204,7 @@ def recorded(client: httpx.Client, run_id: str) -> dict[str, Any]:
 
     answers: dict[str, Any] = {}
     run = ask(f"/runs/{run_id}")
-    for part in ("tree", "inputs", "commands", "attempts", "telemetry"):
+    for part in ("branches?limit=200", "inputs", "commands", "attempts", "telemetry"):
         ask(f"/runs/{run_id}/{part}")
     ask(f"/runs/{run_id}/events?limit=1000")
     if run["worker_thread_id"] is not None:

@@ -26,6 +26,7 @@ export { type TranscriptLine, transcriptOf } from "./folds/transcript.ts";
 export * from "./react/hooks.ts";
 export { LiveContext, LiveLedger, type LiveOptions } from "./react/live.ts";
 export { RunstoneProvider } from "./react/RunstoneProvider.tsx";
+export { type Branch, useBranches } from "./react/useBranches.ts";
 export { useChatThread } from "./react/useChatThread.ts";
 export { runstoneReducers } from "./reducers.ts";
 export type { Connection, Phase } from "./stream/source.ts";

@@ -37,6 +37,11 @@ export interface RunChange {
   archived?: boolean;
 }
 
+/** A tree of so many is shown at once, with all that is in it. */
+const FEW = 200;
+/** A page of children. */
+const MANY = 1_000;
+
 export type RunCounts = Partial<Record<Bucket, number>> & { total?: number };
 
 function parameters(query: RunsQuery): Record<string, Parameter> {
@@ -83,6 +88,26 @@ export const runsApi = runstoneApi.injectEndpoints({
       transformResponse: runsOf,
       providesTags: (runs, _error, id) => [{ type: "Run", id }, ...tagsOf(runs).slice(1)],
     }),
+    /** The run and all below it, if they are few; else the first of them, and a cursor. */
+    getFewBranches: build.query<Page<Run>, string>({
+      query: (id) => `/runs/${segment(id)}/branches${queryOf({ limit: FEW })}`,
+      transformResponse: branchesOf,
+      providesTags: (page, _error, id) => [{ type: "Run", id }, ...tagsOf(page?.items).slice(1)],
+    }),
+    /** The run and its children, without what is below these. */
+    getBranch: build.infiniteQuery<Page<Run>, string, string | null>({
+      infiniteQueryOptions: {
+        initialPageParam: null,
+        getNextPageParam: (page) => page.next_cursor ?? undefined,
+      },
+      query: ({ queryArg, pageParam }) =>
+        `/runs/${segment(queryArg)}/branches${queryOf({ depth: 1, limit: MANY, cursor: pageParam })}`,
+      transformResponse: branchesOf,
+      providesTags: (found, _error, id) => [
+        { type: "Run", id },
+        ...tagsOf(found?.pages.flatMap((page) => page.items)).slice(1),
+      ],
+    }),
     getTelemetry: build.query<Telemetry, string>({
       query: (id) => `/runs/${segment(id)}/telemetry`,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
@@ -97,6 +122,18 @@ function countsOf({ counts }: { counts: RunCounts }): RunCounts {
 
 /** A run of a tree, with its sums beside it. */
 type TreeNode = With<Schemas["Node"], { run: Run }>;
+
+function branchesOf({ items, ...page }: Schemas["PageOf_Branch_"]): Page<Run> {
+  return {
+    ...page,
+    items: items.map(({ run, own, subtree, reused, children }) => ({
+      ...(run as Run),
+      totals: { own, subtree },
+      reused,
+      children,
+    })),
+  };
+}
 
 function runsOf({ items }: { items: TreeNode[] }): Run[] {
   return items.map(({ run, own, subtree, reused }) => ({
@@ -113,6 +150,7 @@ export const {
   useGetRunQuery,
   useChangeRunMutation,
   useGetTreeQuery,
+  useGetFewBranchesQuery,
   useGetMetaQuery,
   useGetTelemetryQuery,
 } = runsApi;
