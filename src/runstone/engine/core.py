@@ -199,7 +199,8 @@ class Signals:
 
     def _poll(self) -> None:
         try:
-            while not self._stop.wait(POLL_S):
+            while not self._stop.is_set():
+                self._changed_elsewhere.rest(self._stop, POLL_S)
                 with self._lock:
                     calls = [call for _, call in self._waiters.values()]
                 if calls and self._look():
@@ -243,6 +244,13 @@ class Watch:
             self._db.changed_elsewhere()
             return True  # what happened before the first look is unknown
         return bool(self._db.changed_elsewhere())
+
+    def rest(self, stop: threading.Event, limit_s: float) -> None:
+        """Waits for the time to look again; less long where the store tells that somebody committed."""
+        if self._db is None:
+            stop.wait(limit_s)
+        else:
+            self._db.await_commit(stop, limit_s)
 
     def close(self) -> None:
         """Closes the connection, in the thread that polled."""

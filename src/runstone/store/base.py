@@ -4,6 +4,7 @@ A backend implements `Database`: transactions, and statements by name from its o
 (batches, writes, reads) is shared, so every backend decides alike. `runstone.testing.contract` holds the suite.
 """
 
+import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,6 +43,12 @@ class Database(Protocol):
 
     def changed_elsewhere(self) -> bool:
         """Whether another connection committed since this was last asked, inside a write transaction."""
+
+    def await_commit(self, stop: threading.Event, limit_s: float) -> None:
+        """Rests until `stop` is set, or `limit_s` is over, or longer where the store tells of commits by itself.
+
+        For whoever looks for others' commits, on a connection of its own. It says nothing: `changed_elsewhere` does.
+        """
 
     @property
     def in_transaction(self) -> bool:

@@ -9,12 +9,15 @@ from psycopg.types.string import StrDumperUnknown
 
 from runstone import errors
 from runstone.store.postgres import dialect
+from runstone.store.postgres.clock import ServerClock
 from runstone.store.postgres.faults import refused, typed
 
 OLDEST_SERVER: Final = 140_000
 
 CONNECT_S: Final = 10
 """One attempt to connect; a caller that waits longer tries again."""
+
+_WHO: Final = "SELECT pg_backend_pid(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "runstone",
@@ -58,7 +61,7 @@ class _SumLoader(adapt.Loader):
         return float(text) if "." in text else int(text)
 
 
-def open_connection(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
+def open_connection(dsn: str, clock: ServerClock) -> "psycopg.Connection[tuple[Any, ...]]":
     """A connection of its own to the primary, checked. Raises `StoreError` subclasses, or `InvalidInput`."""
     try:
         given = psycopg.conninfo.conninfo_to_dict(dsn)
@@ -74,7 +77,7 @@ def open_connection(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
     except psycopg.Error as error:
         raise refused(error) from error
     try:
-        _check(connection)
+        _check(connection, clock)
     except psycopg.Error as error:
         connection.close()
         raise typed(error, broken=connection.broken) from error
@@ -84,8 +87,8 @@ def open_connection(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
     return connection
 
 
-def _check(connection: "psycopg.Connection[Any]") -> None:
-    """Version, encoding and pooler; and how values travel."""
+def _check(connection: "psycopg.Connection[Any]", clock: ServerClock) -> None:
+    """Version, encoding and pooler; how values travel, and what time it is."""
     info = connection.info
     encoding = info.parameter_status("server_encoding")
     if info.server_version < OLDEST_SERVER:
@@ -100,7 +103,8 @@ def _check(connection: "psycopg.Connection[Any]") -> None:
     adapters.register_dumper(str, _Text)
     adapters.register_loader("bool", _TruthLoader)
     adapters.register_loader("numeric", _SumLoader)
-    (own,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    own, now = connection.execute(_WHO).fetchone() or (0, 0)
+    clock.heard(now)
     if own != info.backend_pid:
         # A pooler answers for the server, and may give each transaction another connection: nothing is kept prepared.
         connection.prepare_threshold = None

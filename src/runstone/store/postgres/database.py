@@ -5,6 +5,7 @@ decide one after the other, numbers and positions rise in the order of commits, 
 noticed by a number that is read with the lock.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from runstone import errors
 from runstone.store import statements
 from runstone.store.base import Row
 from runstone.store.postgres import dialect
+from runstone.store.postgres.clock import ServerClock
 from runstone.store.postgres.connect import open_connection
 from runstone.store.postgres.faults import typed
 
@@ -32,6 +34,12 @@ RECONNECT_S: Final = 60.0
 
 COPIED_ROWS: Final = 64
 """From so many rows on COPY takes less time than a statement with arrays."""
+
+HEARD_WITHIN_S: Final = 1.0
+"""So often it is looked for commits that the server did not tell of."""
+
+_BREATH_S: Final = 0.002
+"""Commits that come close together are looked at once."""
 
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
@@ -64,9 +72,10 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.
 class PostgresDatabase:
     """A `Database` over one connection, which is opened again when it is lost. Use from one thread at a time."""
 
-    def __init__(self, dsn: str, *, readonly: bool = False) -> None:
-        """Raises `StoreError` subclasses; a server that is away is not waited for."""
+    def __init__(self, dsn: str, *, readonly: bool = False, clock: ServerClock | None = None) -> None:
+        """`clock` is told the server's time. Raises `StoreError` subclasses; a server that is away is not waited for."""
         self.dsn = dsn
+        self.clock = clock or ServerClock()
         self.readonly = readonly
         self.writer = uuid.uuid4()
         self.on_change: Callable[[PostgresDatabase], Any] | None = None
@@ -80,7 +89,8 @@ class PostgresDatabase:
         self._open = False
         self._within = False
         self._closed = False
-        self.raw = open_connection(dsn)
+        self._listens: psycopg.Connection[Any] | None = None
+        self.raw = open_connection(dsn, self.clock)
         self._cursor = self.raw.cursor()
 
     # --- the connection ------------------------------------------------------------------------------------------
@@ -95,7 +105,7 @@ class PostgresDatabase:
             if self._closed:
                 raise errors.LedgerClosed
             try:
-                self.raw = open_connection(self.dsn)
+                self.raw = open_connection(self.dsn, self.clock)
                 self._cursor = self.raw.cursor()
                 self._seen = None
             except errors.StoreUnreachable:
@@ -151,7 +161,9 @@ class PostgresDatabase:
             self._reconnect(deadline)
             try:
                 self._open = True
-                self._standing = self._last(_BEGIN, _BEGIN_BATCH)[0]
+                batches, schema, now = self._last(_BEGIN, _BEGIN_BATCH)[0]
+                self._standing = batches, schema
+                self.clock.heard(now)
                 self._numbers = {}
                 return
             except errors.StoreUnreachable:
@@ -233,6 +245,25 @@ class PostgresDatabase:
         changed = self._standing != self._seen
         self._seen = self._standing
         return changed
+
+    def await_commit(self, stop: threading.Event, limit_s: float) -> None:
+        """Told by the server where sessions are whole; a lost hint costs `HEARD_WITHIN_S`, as it is looked anyway."""
+        if self._lost() or self.raw.prepare_threshold is None:  # away, or behind a pooler
+            stop.wait(limit_s)
+            return
+        try:
+            if self._listens is not self.raw:
+                self._execute(f"LISTEN {CHANNEL}", prepare=False)
+                self._listens = self.raw
+                return  # what was committed before was not told
+            deadline = time.monotonic() + HEARD_WITHIN_S
+            while not stop.is_set() and time.monotonic() < deadline:
+                if any(True for _ in self.raw.notifies(timeout=2 * limit_s, stop_after=1)):
+                    stop.wait(_BREATH_S)
+                    return
+        except (psycopg.Error, errors.StoreError):
+            self._drop()  # whoever looks next connects again
+            stop.wait(limit_s)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 
 from runstone.store.postgres import migrate
+from runstone.store.postgres.clock import ServerClock
 from runstone.store.postgres.database import PostgresDatabase
+
+_clocks: dict[str, ServerClock] = {}
+
+
+def clock(dsn: str) -> ServerClock:
+    """The database's clock, as this process last heard it."""
+    return _clocks.setdefault(dsn, ServerClock())
 
 
 def prepare(dsn: str) -> None:
@@ -11,7 +19,7 @@ def prepare(dsn: str) -> None:
 
     A database of another program or of a later version is refused before anything is changed in it.
     """
-    db = PostgresDatabase(dsn)
+    db = PostgresDatabase(dsn, clock=clock(dsn))
     try:
         migrate.upgrade(db)
     finally:
@@ -22,7 +30,7 @@ def writer(dsn: str) -> Callable[[], PostgresDatabase]:
     """Opens the write connection."""
 
     def connect() -> PostgresDatabase:
-        db = PostgresDatabase(dsn)
+        db = PostgresDatabase(dsn, clock=clock(dsn))
         db.on_change = migrate.check
         return db
 
@@ -33,7 +41,7 @@ def reader(dsn: str, *, check: bool = False) -> Callable[[], PostgresDatabase]:
     """Opens a read connection; with `check` the schema is looked at each time (nobody writes it here)."""
 
     def connect() -> PostgresDatabase:
-        db = PostgresDatabase(dsn, readonly=True)
+        db = PostgresDatabase(dsn, readonly=True, clock=clock(dsn))
         try:
             if check:
                 migrate.require_current(db)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -169,6 +170,9 @@ class SQLiteDatabase:
         changed = (version, schema) != (self._version, self._schema)
         self._version, self._schema = version, schema
         return bool(changed)
+
+    def await_commit(self, stop: threading.Event, limit_s: float) -> None:
+        stop.wait(limit_s)  # SQLite tells nobody
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -5,8 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runstone.errors import StoreReadOnly
+from runstone.store.clock import SystemClock
 from runstone.store.sqlite import migrate
 from runstone.store.sqlite.database import SQLiteDatabase
+
+
+def clock(path: Path) -> SystemClock:
+    """This machine's clock: all who use the file are on it."""
+    return SystemClock()
 
 
 def prepare(path: Path) -> None:

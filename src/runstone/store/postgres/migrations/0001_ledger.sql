@@ -16,16 +16,18 @@ CREATE TABLE writers (  -- the last batch that each connection committed: asked 
   at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
--- Takes the ledger's lock for the transaction, then tells how many batches were committed and which schema there is. One
--- call, as each statement costs a way to the server. The settings end with the transaction, too: a pooler may lend the
+-- Takes the ledger's lock for the transaction, then tells how many batches were committed, which schema there is and what
+-- time it is. One call, as each statement costs a way to the server. The settings end with the transaction, too: a pooler may lend the
 -- connection on. Plans are kept: those for rows in arrays would else be made anew each time.
-CREATE FUNCTION begin_batch(lock bigint, wait text, rest text, OUT batches bigint, OUT schema bigint) LANGUAGE plpgsql AS $$
+CREATE FUNCTION begin_batch(lock bigint, wait text, rest text, OUT batches bigint, OUT schema bigint, OUT now_us bigint)
+LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('lock_timeout', wait, true), set_config('idle_in_transaction_session_timeout', rest, true),
     set_config('plan_cache_mode', 'force_generic_plan', true);
   PERFORM pg_advisory_xact_lock(lock);
   SELECT last INTO batches FROM numbers WHERE name = 'batches';
   SELECT max(number) INTO schema FROM migrations;
+  now_us := extract(epoch FROM clock_timestamp()) * 1000000;
 END
 $$;
 
