@@ -73,7 +73,7 @@ class PostgresDatabase:
     """A `Database` over one connection, which is opened again when it is lost. Use from one thread at a time."""
 
     def __init__(self, dsn: str, *, readonly: bool = False, clock: ServerClock | None = None) -> None:
-        """`clock` is told the server's time. Raises `StoreError` subclasses; does not wait for a server that is away."""
+        """Raises `StoreError` subclasses, at once where the server is away. `clock` is told the server's time."""
         self.dsn = dsn
         self.clock = clock or ServerClock()
         self.readonly = readonly
