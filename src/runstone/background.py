@@ -67,14 +67,14 @@ def start(
         environ = dict(os.environ if env is None else env)
         launch = Launch(
             run_id=run_id, program=find_program(arguments[0], environment=environ, cwd=place), arguments=arguments,
-            environment=environment_of(environ, run_id, str(ledger.workspace.root)), cwd=place, timeout_s=timeout_s,
+            environment=environment_of(environ, run_id, ledger.core), cwd=place, timeout_s=timeout_s,
             restart=kept, watcher=watcher_command(str(ledger.workspace.root), run_id), resume=again,
             resume_program=None if again is None else find_program(again[0], environment=environ, cwd=place),
         )  # fmt: skip
         folder = ExecFolder(ledger.workspace.folder, run_id)
         folder.create()
         folder.write_launch(launch, stdin)
-        start_keeper(folder)
+        start_keeper(folder, ledger.workspace.dsn)
     except CommandError as error:
         failed = {"error": error_payload(error, ledger.core.redactor)}
         ledger.core.submit(EndRun(run_id, None, "run.failed", failed), []).result()
@@ -103,7 +103,7 @@ def resume(ledger: "Ledger", run_id: str, *, wait_s: float = 10, message: str | 
     if run.status != "interrupted":
         expect = frozenset({"failed", "cancelled", "paused", "waiting"})
         ledger.core.submit(ResumeRun(run_id, "resumed", expect=expect), []).result()
-    start_keeper(folder)
+    start_keeper(folder, ledger.workspace.dsn)
     wait_started(ledger.core, folder, run_id, after=run.attempt, wait_s=wait_s)
     return _started(ledger.get_run(run_id))
 
@@ -115,7 +115,7 @@ def _write_again(ledger: "Ledger", run: AgentRun, folder: ExecFolder) -> None:
     root = str(ledger.workspace.root)
     launch = Launch(
         run_id=run.id, program=find_program(asked["command"][0], environment=os.environ, cwd=asked["cwd"]),
-        arguments=asked["command"], environment=environment_of(os.environ, run.id, root), cwd=asked["cwd"],
+        arguments=asked["command"], environment=environment_of(os.environ, run.id, ledger.core), cwd=asked["cwd"],
         timeout_s=told.get("timeout_s"), restart=told.get("restart"), watcher=watcher_command(root, run.id),
         resume=(again := told.get("resume")),
         resume_program=None if again is None else find_program(again[0], environment=os.environ, cwd=asked["cwd"]),

@@ -52,11 +52,9 @@ from runstone.notebooks import Boards, Threads
 from runstone.overview import Overview
 from runstone.redacting import redactor_of
 from runstone.retention import default_of
-from runstone.store import lists
+from runstone.store import backends, lists
 from runstone.store.blobs import pack, pack_value
-from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
-from runstone.store.sqlite import open as sqlite
 from runstone.store.writer import Writer
 from runstone.store.writes.lifecycle import CreateRun, NewRun, OpenRun, UpdateRun
 from runstone.views import Views
@@ -96,29 +94,32 @@ class Ledger:
     ) -> None:
         self.workspace = workspace
         self.readonly = readonly
-        self._clock = clock or SystemClock()
         self._closed = False
         self._forked = False
         self._retainer: Retainer | None = None
-        path = workspace.database
-        if _inherited and _file(path) in _inherited:
-            raise ForkedLedger(f"{path} was open when this process was forked from its parent")
+        place = workspace.dsn or workspace.database
+        if _inherited and _file(place) in _inherited:
+            raise ForkedLedger(f"{place} was open when this process was forked from its parent")
+        backend = backends.of(place)
+        self._clock = clock or backend.clock(place)
         redactor = Redactor() if readonly else redactor_of(workspace.root, redact)
         if not readonly:
-            sqlite.prepare(path)
+            backend.prepare(place, create=workspace.may_begin)
             places.protect(workspace)
-        self._identity = _file(path)
-        self._reader = Reader(sqlite.reader(path, check=readonly), self._clock, dead=DeadOwners(self._clock))
-        signals = Signals(Watch(sqlite.reader(path)))
+        self._identity = _file(place)
+        connect = backend.reader(place, check=readonly)
+        self._reader = Reader(connect, self._clock, dead=DeadOwners(self._clock))
+        signals = Signals(Watch(backend.reader(place)))
         self._signals = signals
         self._writer: Writer | None = None
         self._supervisor: Supervisor | None = None
         if not readonly:
-            self._writer = Writer(sqlite.writer(path), self._clock, on_commit=signals.committed)
+            self._writer = Writer(backend.writer(place), self._clock, on_commit=signals.committed)
             self._core = Core(
                 self._writer, self._reader, self._clock, signals, workspace.folder, redactor=redactor
             )
             self._core.secrets = secrets
+            self._core.root, self._core.dsn = workspace.root, workspace.dsn
             self._core.retain = self._retain
             self._retention = default_of(workspace.root)
             self._supervisor = Supervisor(self._core, lease_s=lease_s, heartbeat_s=heartbeat_s)
@@ -685,7 +686,7 @@ def new_run(
 ) -> NewRun:
     """A run on its way in, from a caller's arguments. Raises `InvalidInput` and its subclasses."""
     if isinstance(parent, Ambient):
-        parent = ambient_parent(core.reader, core.folder) if isinstance(core, Core) else None
+        parent = ambient_parent(core.reader, core.root) if isinstance(core, Core) else None
         parent = None if parent == run_id else parent
     parent_id: Any = parent if isinstance(parent, str) else getattr(parent, "id", parent)
     fields: dict[str, Any] = {
@@ -752,8 +753,10 @@ def open(
     )  # fmt: skip
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def _file(path: Path | str) -> tuple[int, int] | None:
     """What names the file whatever path leads to it; None if there is none."""
+    if isinstance(path, str):
+        return None  # a database: a forked child opens connections of its own
     try:
         found = path.stat()
     except OSError:

@@ -43,13 +43,13 @@ def usage(
     part = next((name for name in _PARTS if name in asked), None)
     params: dict[str, Any] = {f"by_{name}": int(name in asked) for name in _COLUMNS}
     params |= {"by_time": int(part is not None), "part_us": _PARTS[part or "day"]}
-    params |= dict(zip(("label_1", "label_2"), [*map(_path, named), None, None], strict=False))
+    params |= dict(zip(("label_1", "label_2"), [*map(_named, named), None, None], strict=False))
     params |= span(since, until)
     params |= {name: chosen(name, filters.pop(name, None)) for name in ("agent", "workflow", "thread")}
     params |= {name: chosen(name, filters.pop(name, None)) for name in ("provider", "model")}
     if filters:
         raise InvalidInput(f"there is no filter {next(iter(filters))!r}")
-    pairs = [[_path(name), value] for name, value in _labels(labels).items()]
+    pairs = [[_named(name), value] for name, value in _labels(labels).items()]
     params["labels"] = codec.encode(pairs).decode() if pairs else None
     with reader.db.snapshot():  # a run that is removed meanwhile is in one of the two, never in both
         params["runs"] = None if run_id is None else _subtree(reader, run_id)
@@ -115,12 +115,12 @@ def _labels(labels: dict[str, str] | None) -> dict[str, str]:
     return labels
 
 
-def _path(label: str) -> str:
-    """Where SQLite finds a label in a run's labels."""
+def _named(label: str) -> str:
+    """The label, if it can be asked for: no path that a store makes of it may lead elsewhere."""
     if '"' in label or "\\" in label:
         raise InvalidInput(f"usage cannot be asked for by the label {codec.shown(label)}")
     codec.utf8(label, "a label")
-    return f'$."{label}"'
+    return label
 
 
 def span(since: Moment, until: Moment) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from runstone.engine.ambient import DSN, WORKSPACE
 from runstone.engine.background.channel import Channel, KeeperGone
 from runstone.engine.background.watcher import Watcher
 from runstone.errors import NotFound
@@ -17,7 +18,10 @@ def main(arguments: list[str]) -> int:
     workspace, run_id, _folder, descriptor = arguments
     os.chdir("/")
     channel = Channel(int(descriptor))
-    with open(workspace, create=False) as ledger:
+    shared = os.environ.get(DSN)
+    if shared:
+        os.environ[WORKSPACE] = workspace  # this machine's folder of the shared ledger
+    with open(shared or workspace, create=False) as ledger:
         try:
             if not Watcher(ledger.core, ledger.supervisor, run_id, channel).run():
                 return BUSY

@@ -134,8 +134,8 @@ def test_a_port_that_is_taken_is_named(terminal: Terminal) -> None:
 
 
 def test_what_cannot_be_served_is_said_before_anything_is_made(terminal: Terminal) -> None:
-    _, errors = terminal.run("up", "--dsn", "postgresql://x", code=1)
-    assert "no shared one to serve" in errors
+    _, errors = terminal.run("up", "--dsn", "postgresql://localhost:1/x", code=1)
+    assert "the database server cannot be reached" in errors
     _, errors = terminal.run("up", "--host", "0.0.0.0", code=2)
     assert "can be reached from other machines" in errors
     terminal.environment["PYTHONPATH"] = str(_without(terminal.root.parent, "uvicorn"))

@@ -114,7 +114,7 @@ def test_labels_are_found_as_they_are_now(ledger: Ledger) -> None:
     assert not ledger.list_runs(labels={"stage": "1"}).items
     assert [run.id for run in ledger.list_runs(labels={"team": "search"})] == ["r"]
     ledger.care.remove("r")
-    assert not ledger.reader.runs.keys("label_keys", "1")
+    assert not ledger.reader.runs.keys("label_keys", "TRUE")
     assert ledger.care.verify() == []
 
 

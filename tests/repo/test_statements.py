@@ -39,6 +39,20 @@ def pattern(text: ast.JoinedStr) -> str:
     return "".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in text.values)
 
 
+def test_shared_code_has_no_words_of_one_backend() -> None:
+    """What backends say in different words stands in their `queries/`, and in shared code as a part `{name}`."""
+    own = {SRC / "store" / "sqlite", SRC / "store" / "postgres"}
+    words = re.compile(r"json_each|INDEXED BY|sqlite_sequence|PRAGMA|::(?:bigint|text|json)\b|unnest\(")
+    found = [
+        f"{path}: {node.value}"
+        for path, tree in trees().items()
+        if not own & set(path.parents)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and words.search(node.value)
+    ]
+    assert found == []
+
+
 def test_each_kind_of_write_is_made_somewhere() -> None:
     """Also as the base of another one."""
     kinds = {

@@ -19,10 +19,8 @@ from runstone.domain.redaction import Redactor
 from runstone.domain.runs import Head
 from runstone.errors import InvalidInput, NotFound
 from runstone.redacting import redactor_of
-from runstone.store.base import Row
+from runstone.store.base import Database, Row
 from runstone.store.blobs import decompress, unpack
-from runstone.store.sqlite import copy
-from runstone.store.sqlite.database import SQLiteDatabase
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -74,7 +72,7 @@ def export(
     if not ledger.readonly:
         ledger.flush()
     redactor = redactor_of(ledger.workspace.root, True) if redact else None
-    db = copy.open_file(ledger.workspace.database)
+    db = ledger.reader.another()
     try:
         with _opened(target, force) as (stream, size), db.snapshot():
             work = _Work(db, stream, redactor, told)
@@ -114,7 +112,7 @@ def _opened(target: Path | IO[bytes], force: bool) -> Iterator[tuple[IO[bytes], 
     with parts.writing(target) as part:
         with _packed(part, target.suffix) as stream:
             yield stream, lambda: target.stat().st_size
-        copy.sync(part)
+        parts.sync(part)
         if force:
             part.replace(target)
         elif not parts.link(part, target):
@@ -135,7 +133,7 @@ def _packed(part: Path, suffix: str) -> IO[bytes]:
 class _Work:
     """Writes the lines, and counts them."""
 
-    def __init__(self, db: SQLiteDatabase, stream: IO[bytes], redactor: Redactor | None, told: Told) -> None:
+    def __init__(self, db: Database, stream: IO[bytes], redactor: Redactor | None, told: Told) -> None:
         self.db = db
         self.counts: dict[str, int] = dict.fromkeys(exported.RECORDS, 0)
         self._stream = stream
@@ -151,16 +149,16 @@ class _Work:
 
     def write(self, runs: Sequence[str] | None, *, subtree: bool) -> None:
         """The whole of the export."""
-        facts = copy.facts(self.db)
+        count, _, epoch, schema = self.db.rows("snapshot_facts")[0]
         header = exported.Header(
-            runstone_export=exported.VERSION, schema=facts.schema, epoch=facts.epoch,
+            runstone_export=exported.VERSION, schema=schema, epoch=epoch,
             made_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             what="all" if runs is None else {"runs": list(runs), "below": subtree},
             redacted=self._redactor is not None,
         )  # fmt: skip
         self._stream.write(msgspec.json.encode(header) + b"\n")
         trees = self._all() if runs is None else self._chosen(runs, subtree)
-        self._runs = facts.runs if runs is None else sum(len(pks) for _, pks in trees)
+        self._runs = count if runs is None else sum(len(pks) for _, pks in trees)
         for root, pks in trees:
             self._tree(root, pks)
         self._rest(everything=runs is None)

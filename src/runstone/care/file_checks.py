@@ -7,8 +7,8 @@ from typing import Any, Final
 from runstone.care.findings import finding
 from runstone.domain.records import Finding
 from runstone.errors import StoreCorrupt
+from runstone.store import migrations
 from runstone.store.reads import Reader
-from runstone.store.sqlite import migrate
 
 _INDEX: Final = re.compile(r"(?:row \d+ missing from|wrong # of entries in|non-unique entry in) index (\S+)")
 _ROW: Final = re.compile(r"(?:CHECK constraint failed in|NULL value in|\S+ value in|NUMERIC value in) (\w+)")
@@ -66,7 +66,7 @@ def check_rules(reader: Reader) -> Iterator[Finding]:
 
 def check_meta(reader: Reader) -> Iterator[Finding]:
     """Migrations, epoch, counters."""
-    for sentence in migrate.verify_records(reader.db):  # type: ignore[arg-type]
+    for sentence in migrations.altered(reader.db):
         yield finding("migration_changed", "migrations", sentence)
     meta: dict[str, Any] = dict(reader.rows("all_meta"))
     if not _EPOCH.fullmatch(meta.get("epoch", "")):

@@ -13,6 +13,7 @@ from runstone.cli import arguments, exit_codes, problems
 from runstone.cli.output import Mode, Output, prepare_streams
 from runstone.cli.session import Session
 from runstone.client.connecting import URL
+from runstone.workspace import is_dsn, shown_dsn
 
 R = TypeVar("R")
 
@@ -34,6 +35,7 @@ def global_options(*, hidden: bool) -> list[click.Option]:
     rows: list[tuple[str, str, dict[str, Any]]] = [
         ("--workspace", "The workspace's folder; else $RUNSTONE_WORKSPACE, else the nearest .runstone/ upwards.",
          {"metavar": "DIR", "type": click.Path(file_okay=False)}),
+        ("--dsn", "A ledger in PostgreSQL that several machines share; else $RUNSTONE_DSN.", {"metavar": "DSN"}),
         ("--url", "A server in place of the file, such as http://127.0.0.1:7866; else $RUNSTONE_URL.",
          {"metavar": "URL"}),
         ("--json", "Print one JSON document; errors are JSON on stderr.", {"is_flag": True}),
@@ -56,7 +58,7 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text(
-            "Also: --workspace DIR, --url URL, --json, --jsonl, --no-color, --quiet (see runstone --help)."
+            "Also: --workspace DIR, --dsn DSN, --url URL, --json, --jsonl, --no-color, --quiet (see runstone --help)."
         )
 
 
@@ -137,15 +139,26 @@ def _server(flags: dict[str, Any], *, anywhere: bool, typed: bool) -> str | None
     """The server that is asked for. Raises `click.UsageError` where the command takes none."""
     url = flags.get("url")
     if url is None:
-        named = anywhere and not typed and not flags.get("workspace")
+        named = anywhere and not typed and not flags.get("workspace") and not flags.get("dsn")
         return os.environ.get(URL) or None if named else None
     if not anywhere:
         error = click.UsageError("this works on the files of a workspace, and not with a server (--url)")
         error.hint = "run it on the server's machine, in its workspace, without --url"  # type: ignore[attr-defined]
         raise error
-    if flags.get("workspace"):
-        raise click.UsageError("--url and --workspace exclude each other")
     return str(url)
+
+
+def _ledger(flags: dict[str, Any]) -> str | None:
+    """The folder or the DSN that was named. Raises `click.UsageError` where several places were."""
+    given = [name for name in ("workspace", "dsn", "url") if flags.get(name)]
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other")
+    dsn = flags.get("dsn")
+    if dsn is not None and not is_dsn(dsn):
+        error = click.UsageError(f"--dsn takes the DSN of a PostgreSQL database, not {shown_dsn(dsn)!r:.80}")
+        error.hint = "write it as postgresql://USER@HOST:PORT/DATABASE"  # type: ignore[attr-defined]
+        raise error
+    return dsn or flags.get("workspace")
 
 
 def with_any_session(function: Callable[..., R]) -> Callable[..., R]:
@@ -168,9 +181,8 @@ def with_session(
         flags = {name.removeprefix(_META): value for name, value in meta.items() if name.startswith(_META)}
         if flags.get("json") and flags.get("jsonl"):
             raise click.UsageError("--json and --jsonl exclude each other")
-        session = Session(
-            flags.get("workspace"), output_of(flags), url=_server(flags, anywhere=anywhere, typed=typed)
-        )
+        place = _ledger(flags)
+        session = Session(place, output_of(flags), url=_server(flags, anywhere=anywhere, typed=typed))
         try:
             return function(session, *args, **kwargs)
         except BrokenPipeError as error:

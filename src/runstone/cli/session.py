@@ -28,6 +28,7 @@ class Session:
 
     def __init__(self, workspace: str | None, output: Output, *, url: str | None = None) -> None:
         self.workspace = workspace
+        """The folder or the DSN that was named; None for those of the environment, or the folder around us."""
         self.output = output
         self.url = url
         """The server whose ledger the command works with; None for the file of a workspace."""
@@ -51,7 +52,8 @@ class Session:
                 yield ledger
             return
         # Named, so that it is this command that says whether a workspace was created, and how.
-        with runstone.open(self.root() if create else self.workspace, create=create) as ledger:
+        named = self.root() if create and self.dsn is None else self.workspace
+        with runstone.open(named, create=create) as ledger:
             if ledger.workspace.created:
                 self.output.note(f"created the workspace {ledger.workspace.folder}", "")
             else:
@@ -70,7 +72,13 @@ class Session:
 
     def _say_which(self, ledger: Ledger) -> None:
         if sys.stderr.isatty():
-            self.output.note(f"workspace {ledger.workspace.root}")
+            kind = "workspace" if ledger.workspace.dsn is None else "ledger"
+            self.output.note(f"{kind} {ledger.workspace.name}")
+
+    @property
+    def dsn(self) -> str | None:
+        """The shared ledger that the command works with; None for one in a folder."""
+        return places.dsn_of(self.workspace)
 
     def existing(self) -> places.Workspace:
         """The workspace that there is; nothing of it is opened. Raises `WorkspaceNotFound`."""

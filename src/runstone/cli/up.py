@@ -21,7 +21,7 @@ from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell
 from runstone.client.connecting import ServerFile
-from runstone.errors import InvalidInput, RunstoneError, ServerUnreachable
+from runstone.errors import RunstoneError, ServerUnreachable
 from runstone.server import installed, standing
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def _with_settings(function: Any) -> Any:
 @_with_settings
 @click.option("--detach", is_flag=True, help="In the background; `runstone down` ends it.")
 @click.option("--open", "browse", is_flag=True, help="Open it in the browser.")
-@click.option("--dsn", metavar="DSN", help="A shared ledger in PostgreSQL; not in this version.")
 @click.option("--demo", is_flag=True, help="With three made-up runs, in a workspace of their own.")
 @click.option("--in-background", "quiet", is_flag=True, hidden=True)
 @click.option("--trust", is_flag=True, help="Allow the workspace's runstone.toml to run code, from now on.")
@@ -76,7 +75,6 @@ def up(
     *,
     detach: bool,
     browse: bool,
-    dsn: str | None,
     quiet: bool,
     trust: bool,
     demo: bool,
@@ -91,8 +89,6 @@ def up(
     With --demo it serves made-up runs instead: one that is done, one that was interrupted and can be resumed, and one
     that asks. They are in a new workspace, which is removed at the end, or in the one that --workspace names.
     """
-    if dsn is not None:
-        raise InvalidInput("this version keeps the ledger in a folder, and has no shared one to serve")
     settings = _settings(asked)
     if not demo:
         session.settle_trust(trust=trust)

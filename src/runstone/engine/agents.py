@@ -10,6 +10,7 @@ import msgspec
 
 from runstone.domain import codec
 from runstone.domain.secrets import revealed
+from runstone.engine.ambient import started_for
 from runstone.engine.background.folder import RESUME, ExecFolder
 from runstone.engine.background.replies import going_on
 from runstone.engine.commands import CommandResult, run_command
@@ -50,7 +51,7 @@ async def _command(entry: Entry, ctx: "Context", value: Any) -> Any:
         await core.submit(StartProcess(ctx.run_id, ctx.attempt, pgid, identity, command), [])
         leaders.append(leader)
 
-    environ = {**os.environ, "RUNSTONE_RUN_ID": ctx.run_id, "RUNSTONE_WORKSPACE": str(ctx.workspace)}
+    environ = started_for(ctx.run_id, str(ctx.workspace), core.dsn, os.environ)
     spec, folder = entry.command, None
     if (
         ctx.attempt > 1

@@ -1,6 +1,7 @@
 """The run that a process was started for: a run that it starts becomes its child, unless its caller says otherwise."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, final
 
@@ -8,6 +9,7 @@ from runstone.store.reads import Reader
 
 RUN_ID: Final = "RUNSTONE_RUN_ID"
 WORKSPACE: Final = "RUNSTONE_WORKSPACE"
+DSN: Final = "RUNSTONE_DSN"
 COMMAND: Final = "exec"
 """Marks a run as a command in the background, among its options."""
 
@@ -23,16 +25,27 @@ class Ambient:
 AMBIENT: Final = Ambient()
 
 
-def ambient_parent(reader: Reader, folder: Path | None) -> str | None:
+def started_for(run_id: str, root: str, dsn: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command that works for the run: who it is, and whose ledger it is in.
+
+    A shared ledger's DSN may have a password in it: a command has it only where this process was given it so, too.
+    """
+    named = {**environ, RUN_ID: run_id, WORKSPACE: root}
+    if dsn is None:
+        named.pop(DSN, None)  # what it starts belongs to this workspace
+    return named
+
+
+def ambient_parent(reader: Reader, root: Path | None) -> str | None:
     """The id in $RUNSTONE_RUN_ID, if it is a run of the workspace that this ledger keeps; else None.
 
     What is in the variables is no reason to fail: another program may have set them.
     """
     run_id, workspace = os.environ.get(RUN_ID), os.environ.get(WORKSPACE)
-    if not run_id or not workspace or folder is None:
+    if not run_id or not workspace or root is None:
         return None
     try:
-        known = os.path.samefile(workspace, folder.parent) and reader.rows("pk_of", run_id=run_id)
+        known = os.path.samefile(workspace, root) and reader.rows("pk_of", run_id=run_id)
     except (OSError, ValueError):
         return None
     return run_id if known else None

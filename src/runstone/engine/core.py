@@ -102,6 +102,10 @@ class Core(Desk):
         super().__init__(clock, redactor or Redactor())
         self.folder = folder
         """Where files beside the ledger lie; None for a ledger without a folder."""
+        self.root: Path | None = None
+        """The folder of the workspace."""
+        self.dsn: str | None = None
+        """How a shared ledger is reached; None for one in a file."""
         self.writer = writer
         self.reader = reader
         self.signals = signals

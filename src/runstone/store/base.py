@@ -5,8 +5,9 @@ A backend implements `Database`: transactions, and statements by name from its o
 """
 
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from runstone.store.batch import Batch
@@ -16,6 +17,9 @@ Row = tuple[Any, ...]
 
 class Database(Protocol):
     """One connection. Methods raise `StoreError` subclasses only."""
+
+    package: ClassVar[str]
+    """Where the backend's statements and migrations lie."""
 
     def begin(self) -> None:
         """Starts a write transaction; waits, bounded, for other processes (`StoreBusy`)."""
@@ -37,6 +41,9 @@ class Database(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Several reads as of one moment; for a reader, and short."""
+
+    def each(self, name: str, **params: Any) -> Iterator[Row]:
+        """Rows of a statement one after the other, for a connection of one's own: they are not held in memory."""
 
     def insert(self, name: str, rows: list[Row]) -> None:
         """Runs the one-row statement called `name` for all rows, in few statements."""

@@ -79,6 +79,14 @@ class Reader:
             with suppress(StoreError):
                 db.close()
 
+    def another(self) -> Database:
+        """A connection of the caller's own, who closes it: for one long look."""
+        if self._forked:
+            raise ForkedLedger
+        if self._closed:
+            raise LedgerClosed
+        return self._connect()
+
     def renew(self) -> None:
         """Gives this thread a new connection."""
         db: Database | None = getattr(self._local, "db", None)

@@ -121,7 +121,7 @@ def _critical(reader: Reader, top: int) -> dict[int, str]:
     path = [top]
     while len(path) < _PATH and (last := reader.rows("last_child", run=path[-1])):
         path.append(last[0][0])
-    found = reader.runs.rows("r.id IN (SELECT value FROM json_each(:runs))", runs=codec.encode(path).decode())
+    found = reader.runs.rows("r.id IN {given_keys}", keys=codec.encode(path).decode())
     ids = {row[_PK]: row[_RUN_ID] for row in found}
     return {pk: ids[pk] for pk in path}
 

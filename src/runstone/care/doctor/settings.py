@@ -13,10 +13,12 @@ from runstone.care.doctor.check import Check, note, ok, problem, warning
 from runstone.errors import ConfigNotTrusted, RunstoneError
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.store.sqlite.inspect import rows_within
+from runstone.workspace import shown_dsn
 
 FILE: Final = "runstone.toml"
 _KNOWN: Final = (
     "RUNSTONE_WORKSPACE",
+    "RUNSTONE_DSN",
     "RUNSTONE_STATE_DIR",
     "RUNSTONE_RUN_ID",
     "RUNSTONE_INPUT",
@@ -101,6 +103,6 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Check]:
                 "environment", f"{name} names {variables[name]}, which is no folder", f"unset {name}"
             )
         elif name in _KNOWN:
-            yield note("environment", f"{name} is {variables[name]}")
+            yield note("environment", f"{name} is {shown_dsn(variables[name])}")
         elif name.startswith("RUNSTONE_") and name != "RUNSTONE_DEBUG":
             yield note("environment", f"{name} is set, and nothing of Runstone reads it", f"unset {name}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runstone.domain.runs import ENDED
-from runstone.engine.ambient import RUN_ID, WORKSPACE
+from runstone.engine.ambient import DSN, RUN_ID, started_for
 from runstone.engine.background import keeper
 from runstone.engine.background.folder import ExecFolder
 from runstone.engine.core import Core
@@ -20,9 +20,9 @@ _KEEPER_S: Final = 30.0
 _LOOK_S: Final = 0.01
 
 
-def environment_of(environ: Mapping[str, str], run_id: str, workspace: str) -> dict[str, str]:
+def environment_of(environ: Mapping[str, str], run_id: str, core: Core) -> dict[str, str]:
     """What a command gets besides its own environment: who it is, and where it reports to."""
-    return {**environ, RUN_ID: run_id, WORKSPACE: workspace, DESCRIPTOR: "3"}
+    return {**started_for(run_id, str(core.root), core.dsn, environ), DESCRIPTOR: "3"}
 
 
 def watcher_command(workspace: str, run_id: str) -> list[str]:
@@ -30,10 +30,15 @@ def watcher_command(workspace: str, run_id: str) -> list[str]:
     return [sys.executable, "-P", "-m", WATCHER, workspace, run_id]
 
 
-def start_keeper(folder: ExecFolder) -> None:
-    """Starts a keeper, which outlives this process. Raises `CommandError` if there can be none."""
-    hidden = (RUN_ID, DESCRIPTOR)
+def start_keeper(folder: ExecFolder, dsn: str | None = None) -> None:
+    """Starts a keeper, which outlives this process. Raises `CommandError` if there can be none.
+
+    A shared ledger's DSN goes to its watchers by the environment, which other users cannot see.
+    """
+    hidden = (RUN_ID, DESCRIPTOR, DSN)
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
+    if dsn is not None:
+        environ[DSN] = dsn
     if paths := environ.get("PYTHONPATH"):  # it runs in another folder
         environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
     try:

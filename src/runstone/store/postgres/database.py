@@ -5,13 +5,14 @@ decide one after the other, numbers and positions rise in the order of commits, 
 noticed by a number that is read with the lock.
 """
 
+import itertools
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import psycopg
 
@@ -44,6 +45,11 @@ _BREATH_S: Final = 0.002
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 
+EACH_ROWS: Final = 500
+"""Rows that are fetched at a time where they are many."""
+
+_places = itertools.count(1)
+
 LOCK: Final = 0x52756E53746F6E65
 """The number of the ledger's lock in its database ("Runstone")."""
 
@@ -72,6 +78,8 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.
 class PostgresDatabase:
     """A `Database` over one connection, which is opened again when it is lost. Use from one thread at a time."""
 
+    package: ClassVar[str] = "runstone.store.postgres"
+
     def __init__(self, dsn: str, *, readonly: bool = False, clock: ServerClock | None = None) -> None:
         """Raises `StoreError` subclasses, at once where the server is away. `clock` is told the server's time."""
         self.dsn = dsn
@@ -80,7 +88,7 @@ class PostgresDatabase:
         self.writer = uuid.uuid4()
         self.on_change: Callable[[PostgresDatabase], Any] | None = None
         """Told when another connection has committed: it may have brought the schema further than ours."""
-        self._sql = statements.load("runstone.store.postgres")
+        self._sql = statements.load(self.package)
         self._types: dict[str, dict[str, str]] = {}
         self._bulk: dict[str, dialect.Bulk | None] = {}
         self._standing: tuple[int, int] | None = None
@@ -90,6 +98,7 @@ class PostgresDatabase:
         self._within = False
         self._closed = False
         self._listens: psycopg.Connection[Any] | None = None
+        self._abandoned = False
         self.raw = open_connection(dsn, self.clock)
         self._cursor = self.raw.cursor()
 
@@ -303,6 +312,7 @@ class PostgresDatabase:
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
         named = self._sql
         # All parts are texts of ours (queries/, store/lists.py); what callers give is in `params`.
+        where = statements.filled(where, named)
         return self.query(f"SELECT {named[columns]} FROM {named[tables]} WHERE {where} {tail}", params)  # noqa: S608
 
     def query(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
@@ -311,13 +321,18 @@ class PostgresDatabase:
         return self._fetch(statement.text, statement.values(params or {}))
 
     def each(self, name: str, **params: Any) -> Iterator[Row]:
-        """Rows of a statement one after the other, for a connection of one's own: they are not held in memory."""
+        """Rows of a statement one after the other, in a snapshot of a connection of one's own: not held in memory.
+
+        A cursor of the server's, and not the driver's stream: other statements are asked meanwhile.
+        """
         statement = _named(self._sql[name])
-        try:
-            with self.raw.cursor() as cursor:
-                yield from cursor.stream(statement.text, statement.values(params), size=100)
-        except psycopg.Error as error:
-            raise typed(error, broken=self._lost()) from error
+        place = f"each_{next(_places)}"
+        self._execute(f"DECLARE {place} NO SCROLL CURSOR FOR {statement.text}", statement.values(params))
+        while rows := self._fetch(f"FETCH {EACH_ROWS} FROM {place}"):
+            yield from rows
+            if len(rows) < EACH_ROWS:
+                break
+        self._execute(f"CLOSE {place}")
 
     def insert(self, name: str, rows: list[Row]) -> None:
         statement = self._many(name)
@@ -364,7 +379,14 @@ class PostgresDatabase:
         self._closed = True
         self._drop()
 
+    def __del__(self) -> None:
+        # A thread's connection goes with the thread; the driver would only complain that nobody had closed it.
+        if not getattr(self, "_abandoned", True):
+            with suppress(Exception):
+                self.raw.close()
+
     def abandon(self) -> None:
+        self._abandoned = True
         # The socket is the parent's, too: a goodbye on it would end the parent's session. One reference too many keeps
         # even the interpreter's end from saying it.
         import ctypes

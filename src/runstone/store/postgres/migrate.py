@@ -5,15 +5,11 @@ that version says that ours may still use it (`meta.usable_from`); its columns a
 alone.
 """
 
-import hashlib
 import secrets
-from functools import cache
-from importlib import resources
-
-import msgspec
 
 from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, WorkspaceNotFound
 from runstone.store import crashpoints
+from runstone.store.migrations import Migration, altered, of
 from runstone.store.postgres.database import PostgresDatabase
 
 _RECORDS = """CREATE TABLE migrations (
@@ -25,27 +21,9 @@ _STANDING = """SELECT to_regclass('migrations') IS NOT NULL AND to_regclass('num
     AND relname IN ('migrations', 'numbers', 'meta', 'runs', 'events', 'journal', 'threads', 'messages', 'views'))"""
 
 
-class Migration(msgspec.Struct, frozen=True):
-    """One step of the schema."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text; a migration that was released is never edited."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-@cache
-def migrations() -> list[Migration]:
-    """All migrations in order, from the package's files `NNNN_name.sql`."""
-    folder = resources.files("runstone.store.postgres") / "migrations"
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-    )
-    return [Migration(int(f.name[:4]), f.name[5:-4], f.read_text(encoding="utf-8")) for f in files]
+def migrations() -> tuple[Migration, ...]:
+    """All migrations of this store in order."""
+    return of("runstone.store.postgres")
 
 
 def version(db: PostgresDatabase) -> int:
@@ -74,16 +52,20 @@ def check(db: PostgresDatabase, *, up_to: int | None = None) -> bool:
     return number < known
 
 
+def require(db: PostgresDatabase) -> None:
+    """Raises `WorkspaceNotFound` for a database without a ledger."""
+    if version(db) == 0:
+        raise WorkspaceNotFound(
+            "there is no ledger in this database", hint="make it by writing there: runstone --dsn DSN run ..."
+        )
+
+
 def require_current(db: PostgresDatabase) -> None:
     """For readers, which never upgrade. Raises `WorkspaceNotFound`, `SchemaTooOld` or `SchemaTooNew`."""
-    number = version(db)
-    if number == 0:
-        raise WorkspaceNotFound(
-            "there is no ledger in this database", hint="create it by opening it once for writing"
-        )
+    require(db)
     if check(db):
         raise SchemaTooOld(
-            f"the database has schema {number}; this version reads {migrations()[-1].number}",
+            f"the database has schema {version(db)}; this version reads {migrations()[-1].number}",
             hint="open it once for writing to upgrade it, after a backup: pg_dump",
         )
 
@@ -91,8 +73,8 @@ def require_current(db: PostgresDatabase) -> None:
 def upgrade(db: PostgresDatabase, *, up_to: int | None = None) -> None:
     """Brings the ledger to the current schema, each step whole or not at all; several processes may do so at once."""
     steps = [m for m in migrations() if up_to is None or m.number <= up_to]
-    if version(db) and (altered := verify_records(db)):
-        raise StoreCorrupt(altered[0], hint="it was made by an unreleased version: use another database")
+    if version(db) and (wrong := altered(db)):
+        raise StoreCorrupt(wrong[0], hint="it was made by an unreleased version: use another database")
     if not check(db, up_to=steps[-1].number):
         return
     for step in steps:
@@ -116,16 +98,3 @@ def _apply(db: PostgresDatabase, step: Migration) -> None:
         )
         crashpoints.point("migrate.before_commit")
     crashpoints.point("migrate.after_commit")
-
-
-def verify_records(db: PostgresDatabase) -> list[str]:
-    """What is wrong with the recorded migrations, a sentence each."""
-    applied = {
-        number: (name, checksum)
-        for number, name, checksum in db.query("SELECT number, name, checksum FROM migrations")
-    }
-    return [
-        f"migration {step.number} was applied with another content than this version has"
-        for step in migrations()
-        if step.number in applied and applied[step.number] != (step.name, step.checksum)
-    ]

@@ -14,13 +14,16 @@ def clock(dsn: str) -> ServerClock:
     return _clocks.setdefault(dsn, ServerClock())
 
 
-def prepare(dsn: str) -> None:
-    """Creates or upgrades the schema; several processes may do so at once. Raises `StoreError` subclasses.
+def prepare(dsn: str, *, create: bool = True) -> None:
+    """Upgrades the schema; with `create` makes it in a database that has none. Several processes may do so at once.
 
-    A database of another program or of a later version is refused before anything is changed in it.
+    Raises `StoreError` subclasses, and `WorkspaceNotFound` without `create`. A database of another program or of a
+    later version is refused before anything is changed in it.
     """
     db = PostgresDatabase(dsn, clock=clock(dsn))
     try:
+        if not create:
+            migrate.require(db)
         migrate.upgrade(db)
     finally:
         db.close()

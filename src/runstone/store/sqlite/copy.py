@@ -53,7 +53,7 @@ def facts(db: SQLiteDatabase) -> Facts:
     schema = migrate.version(db)
     if not schema:
         raise StoreCorrupt(f"{db.path} is empty: no ledger was ever in it")
-    runs, position, epoch = db.rows("snapshot_facts")[0]
+    runs, position, epoch, _ = db.rows("snapshot_facts")[0]
     pages, size = db.query("PRAGMA page_count")[0][0], db.query("PRAGMA page_size")[0][0]
     return Facts(schema=schema, epoch=epoch, runs=runs, last_position=position, bytes=pages * size)
 

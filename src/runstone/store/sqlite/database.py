@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import apsw
@@ -56,6 +56,8 @@ def typed(error: apsw.Error) -> errors.StoreError:
 class SQLiteDatabase:
     """A `Database` over one file. Use from one thread at a time."""
 
+    package: ClassVar[str] = "runstone.store.sqlite"
+
     def __init__(
         self,
         path: Path,
@@ -81,7 +83,7 @@ class SQLiteDatabase:
             self._configure(readonly)
         except apsw.Error as error:
             raise typed(error) from error
-        self._sql = statements.load("runstone.store.sqlite")
+        self._sql = statements.load(self.package)
         self._many: dict[tuple[str, int], str] = {}
         self._version: int | None = None
         self._schema: int | None = None

@@ -4,20 +4,18 @@
 says that ours may still use it (`meta.usable_from`); its columns and tables that we do not know are left alone.
 """
 
-import hashlib
 import os
 import secrets
 import time
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 
 from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, StoreError, WorkspaceNotFound
 from runstone.store import crashpoints
 from runstone.store.blobs import decompress
+from runstone.store.migrations import Migration, altered, of
 from runstone.store.sqlite.database import SQLiteDatabase, typed
 from runstone.store.writes import texts
 
@@ -29,26 +27,9 @@ CREATE TABLE migrations (
 ) STRICT"""
 
 
-class Migration(msgspec.Struct, frozen=True):
-    """One step of the schema."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text; a migration that was released is never edited."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
-    """All migrations in order, from the package's files `NNNN_name.sql`."""
-    folder = resources.files("runstone.store.sqlite") / "migrations"
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-    )
-    return [Migration(int(f.name[:4]), f.name[5:-4], f.read_text(encoding="utf-8")) for f in files]
+def migrations() -> tuple[Migration, ...]:
+    """All migrations of this store in order."""
+    return of("runstone.store.sqlite")
 
 
 def version(db: SQLiteDatabase) -> int:
@@ -92,9 +73,9 @@ def upgrade(db: SQLiteDatabase, *, up_to: int | None = None) -> None:
     """Brings the ledger to the current schema. A ledger with content is backed up first, beside the file."""
     steps = [m for m in migrations() if up_to is None or m.number <= up_to]
     before = version(db)
-    if before and (altered := verify_records(db)):
+    if before and (wrong := altered(db)):
         raise StoreCorrupt(
-            f"{db.path}: {altered[0]}", hint="it was made by an unreleased version: use another workspace"
+            f"{db.path}: {wrong[0]}", hint="it was made by an unreleased version: use another workspace"
         )
     if not check(db, up_to=steps[-1].number):
         return
@@ -139,19 +120,6 @@ def _searchable(*blob: Any) -> str:
         return texts.indexed(decompress(number, data).decode(errors="replace"))
     except StoreError:
         return ""
-
-
-def verify_records(db: SQLiteDatabase) -> list[str]:
-    """What is wrong with the recorded migrations, a sentence each."""
-    applied = {
-        number: (name, checksum)
-        for number, name, checksum in db.query("SELECT number, name, checksum FROM migrations")
-    }
-    return [
-        f"migration {step.number} was applied with another content than this version has"
-        for step in migrations()
-        if step.number in applied and applied[step.number] != (step.name, step.checksum)
-    ]
 
 
 def backup(db: SQLiteDatabase, target: Path) -> None:

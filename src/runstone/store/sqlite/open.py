@@ -15,10 +15,11 @@ def clock(path: Path) -> SystemClock:
     return SystemClock()
 
 
-def prepare(path: Path) -> None:
+def prepare(path: Path, *, create: bool = True) -> None:
     """Creates or upgrades the file; several processes may do so at once. Raises `StoreError` subclasses.
 
-    A file that is damaged, of another program or of a later version is refused before anything is set in it.
+    `create` is for stores whose place is there before the ledger. A file that is damaged, of another program or of a
+    later version is refused before anything is set in it.
     """
     for place in (path.parent, path):
         if place.exists() and not (place.stat().st_mode & 0o222 and os.access(place, os.W_OK)):

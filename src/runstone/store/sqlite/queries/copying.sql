@@ -2,7 +2,7 @@
 
 -- name: snapshot_facts
 SELECT (SELECT count(*) FROM runs), coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
-  (SELECT value FROM meta WHERE name = 'epoch')
+  (SELECT value FROM meta WHERE name = 'epoch'), (SELECT max(number) FROM migrations)
 
 -- name: count_events
 SELECT count(*) FROM events

@@ -47,8 +47,8 @@ WHERE parent_run_id IN (SELECT value FROM json_each(:run_ids)) AND superseded = 
 SELECT CASE WHEN :by_time THEN u.at / :part_us END, CASE WHEN :by_provider THEN u.provider END,
   CASE WHEN :by_model THEN u.model END, CASE WHEN :by_run THEN r.run_id END, CASE WHEN :by_agent THEN r.agent_id END,
   CASE WHEN :by_workflow THEN o.definition_id END, CASE WHEN :by_thread THEN r.parent_thread_id END,
-  CASE WHEN :label_1 IS NOT NULL THEN coalesce(r.labels_json ->> :label_1, o.labels_json ->> :label_1) END,
-  CASE WHEN :label_2 IS NOT NULL THEN coalesce(r.labels_json ->> :label_2, o.labels_json ->> :label_2) END,
+  CASE WHEN :label_1 IS NOT NULL THEN coalesce(r.labels_json ->> ('$."' || :label_1 || '"'), o.labels_json ->> ('$."' || :label_1 || '"')) END,
+  CASE WHEN :label_2 IS NOT NULL THEN coalesce(r.labels_json ->> ('$."' || :label_2 || '"'), o.labels_json ->> ('$."' || :label_2 || '"')) END,
   count(*), sum(u.input_tokens), sum(u.cache_read_tokens), sum(u.cache_write_tokens), sum(u.output_tokens),
   sum(u.reasoning_tokens), coalesce(sum(u.cost_picousd), 0), sum(u.cost_picousd IS NULL), sum(u.cost_source = 'priced')
 FROM usage u JOIN runs r ON r.id = u.run JOIN runs o ON o.id = u.root
@@ -61,7 +61,7 @@ WHERE u.at >= :since AND u.at < :until
   AND (:thread IS NULL OR r.parent_thread_id IN (SELECT value FROM json_each(:thread)))
   AND (:labels IS NULL OR NOT EXISTS (
     SELECT 1 FROM json_each(:labels) l
-    WHERE coalesce(r.labels_json ->> (l.value ->> 0), o.labels_json ->> (l.value ->> 0)) IS NOT l.value ->> 1))
+    WHERE coalesce(r.labels_json ->> ('$."' || (l.value ->> 0) || '"'), o.labels_json ->> ('$."' || (l.value ->> 0) || '"')) IS NOT l.value ->> 1))
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 -- name: usage_report_plain
@@ -82,8 +82,8 @@ GROUP BY 1, 2, 3
 SELECT CASE WHEN :by_time AND :part_us = 86400000000 THEN u.day END, CASE WHEN :by_provider THEN u.provider END,
   CASE WHEN :by_model THEN u.model END, NULL, CASE WHEN :by_agent THEN nullif(u.agent_id, '') END,
   CASE WHEN :by_workflow THEN nullif(u.definition_id, '') END, CASE WHEN :by_thread THEN nullif(u.thread_id, '') END,
-  CASE WHEN :label_1 IS NOT NULL THEN u.labels_json ->> :label_1 END,
-  CASE WHEN :label_2 IS NOT NULL THEN u.labels_json ->> :label_2 END,
+  CASE WHEN :label_1 IS NOT NULL THEN u.labels_json ->> ('$."' || :label_1 || '"') END,
+  CASE WHEN :label_2 IS NOT NULL THEN u.labels_json ->> ('$."' || :label_2 || '"') END,
   sum(u.requests), sum(u.input_tokens), sum(u.cache_read_tokens), sum(u.cache_write_tokens), sum(u.output_tokens),
   sum(u.reasoning_tokens), sum(u.cost_picousd), sum(u.unknown_costs),
   sum(CASE WHEN u.cost_source = 'priced' THEN u.requests ELSE 0 END)
@@ -96,5 +96,5 @@ WHERE u.day >= :first_day AND u.day <= :last_day
   AND (:workflow IS NULL OR u.definition_id IN (SELECT value FROM json_each(:workflow)))
   AND (:thread IS NULL OR u.thread_id IN (SELECT value FROM json_each(:thread)))
   AND (:labels IS NULL OR NOT EXISTS (
-    SELECT 1 FROM json_each(:labels) l WHERE u.labels_json ->> (l.value ->> 0) IS NOT l.value ->> 1))
+    SELECT 1 FROM json_each(:labels) l WHERE u.labels_json ->> ('$."' || (l.value ->> 0) || '"') IS NOT l.value ->> 1))
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9

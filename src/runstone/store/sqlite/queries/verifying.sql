@@ -4,6 +4,9 @@
 -- The whole check: indexes against their tables, constraints, and the full-text index within itself.
 PRAGMA integrity_check(1000)
 
+-- name: applied_migrations
+SELECT number, name, checksum FROM migrations
+
 -- name: run_count
 SELECT count(*) FROM runs
 

@@ -1,0 +1,18 @@
+-- Parts of conditions that shared code puts together, where each backend has words of its own. They stand there as {name}.
+
+-- name: given_keys
+-- Those of a JSON list.
+(SELECT unnest(translate(:keys, '[]', '{}')::bigint[]))
+
+-- name: given_ids
+(SELECT json_array_elements_text(:ids::json))
+
+-- name: given_types
+(SELECT json_array_elements_text(:types::json))
+
+-- name: dead_owners
+(SELECT json_array_elements_text(:dead::json))
+
+-- name: asking_keys
+-- Runs with an open question. They are few, and an index holds them.
+(SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))

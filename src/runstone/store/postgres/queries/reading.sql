@@ -1,0 +1,341 @@
+-- Read by anyone, on connections that never write.
+
+-- name: meta
+SELECT value FROM meta WHERE name = :name
+
+-- name: run_columns
+-- What a run record is made of; `:now` decides whether a lease is live.
+r.run_id, r.kind, r.parent_run_id, r.root_run_id, r.depth, r.forked_from, r.parent_thread_id, r.agent_id, r.agent_version,
+r.title, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END,
+r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref, r.options_json, r.worker_thread_id, r.task_board_id,
+r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner, r.created_at, r.started_at, r.updated_at, r.completed_at,
+r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r.definition_id, r.definition_hash,
+r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json, r.forked_from_checkpoint, r.pinned, r.archived,
+r.cost_picousd
+
+-- name: run_tables
+runs r LEFT JOIN leases l ON l.run = r.id
+
+-- name: shown_status
+CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END, count(*)
+
+-- name: stored_status
+-- As it was written, whoever lives: an index gives it without the rows.
+r.status, count(*)
+
+-- name: runs_alone
+runs r
+
+-- name: run_key
+r.id
+
+-- name: label_key
+k.run
+
+-- name: label_keys
+labels k
+
+-- name: listed_runs
+-- Runs of a JSON list of keys, each looked up by it.
+unnest(translate(:keys, '[]', '{}')::bigint[]) AS k (run) JOIN runs r ON r.id = k.run LEFT JOIN leases l ON l.run = r.id
+
+-- name: newest_text
+-- The newest number ever given to a text.
+SELECT last FROM numbers WHERE name = 'texts'
+
+-- name: runs_with_words
+-- Runs of the newest texts up to a number that hold all words, and how many of each hold them; NULL: texts of no run.
+SELECT t.run, count(*) FROM (
+  SELECT id FROM search WHERE body @@ words_query(:query) AND id <= :newest
+  ORDER BY id DESC LIMIT :limit) s
+JOIN texts t ON t.id = s.id GROUP BY t.run
+
+-- name: run_ids_with
+-- Ids that hold the text that a person typed; looks at all ids, which an index holds.
+SELECT run_id FROM runs WHERE strpos(run_id, :part) > 0 LIMIT 3
+
+-- name: event_columns
+e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+
+-- name: events_alone
+events e
+
+-- name: rare_types
+-- The types of a run's events that the index by type holds, each found by one step.
+WITH RECURSIVE kinds (type) AS (
+  SELECT (SELECT min(type) FROM events WHERE run = :run
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
+  UNION ALL
+  SELECT (SELECT min(type) FROM events WHERE run = :run AND type > k.type
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
+  FROM kinds k WHERE k.type IS NOT NULL)
+SELECT type FROM kinds WHERE type IS NOT NULL
+
+-- name: events_after
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit
+
+-- name: events_before
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
+FROM events e WHERE e.run = :run AND e.seq < :before ORDER BY e.seq DESC LIMIT :limit
+
+-- name: events_from_position
+SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key, r.run_id
+FROM events e JOIN runs r ON r.id = e.run WHERE e.position > :after ORDER BY e.position LIMIT :limit
+
+-- name: last_position
+-- The newest position ever given, also where its event was removed.
+SELECT last FROM numbers WHERE name = 'events'
+
+-- name: pk_of
+SELECT id FROM runs WHERE run_id = :run_id
+
+-- name: blob
+SELECT codec, data, size FROM blobs WHERE digest = :digest
+
+-- name: blob_size
+SELECT size FROM blobs WHERE digest = :digest
+
+-- name: attempts_of
+SELECT a.number, a.owner, o.identity_json, a.started_at, a.ended_at, a.outcome, a.reason
+FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
+
+-- name: lease_of_run
+SELECT l.attempt, l.owner, o.identity_json, l.expires_at FROM leases l JOIN owners o USING (owner) WHERE l.run = :run
+
+-- name: lease_owners
+SELECT DISTINCT l.owner, o.identity_json FROM leases l JOIN owners o USING (owner)
+
+-- name: all_leases
+SELECT r.run_id, l.attempt, l.owner, o.identity_json, l.expires_at, r.id
+FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
+
+-- name: running_without_lease
+SELECT r.run_id, r.attempt FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.status = 'running' AND l.run IS NULL
+
+-- name: processes_of
+SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal, usage_json
+FROM processes WHERE run = :run ORDER BY started_at, pgid
+
+-- name: all_unended_processes
+SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, p.usage_json, r.status
+FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
+
+-- name: totals_of
+SELECT provider, model, scope, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+  cost_picousd, unknown_costs, priced_costs
+FROM totals WHERE run = :run ORDER BY provider, model, scope
+
+-- name: tools_of
+SELECT tool, scope, calls, failed FROM tools WHERE run = :run ORDER BY tool
+
+-- name: totals_of_many
+-- Sums for each run of a JSON list of keys, by scope.
+SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens),
+  sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs), sum(priced_costs)
+FROM totals WHERE run = ANY (translate(:runs, '[]', '{}')::bigint[]) GROUP BY run, scope
+
+-- name: last_sign
+-- When the run was last heard of: what others noted about its end is no sign of it.
+SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
+
+-- name: beside_runs
+-- Of each run of a JSON list of keys: how many questions are open, and, of one that had a process, when it was last heard of.
+SELECT r.id,
+  (SELECT count(*) FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  CASE WHEN r.status IN ('running', 'interrupted') THEN
+    (SELECT e.at FROM events e WHERE e.run = r.id AND e.type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY e.seq DESC LIMIT 1) END
+FROM runs r WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[])
+
+-- name: next_change_by_time
+-- When a lease ends or a question expires next, by which a run is shown otherwise though nothing was written.
+SELECT min(at) FROM (
+  SELECT min(expires_at) AS at FROM leases WHERE expires_at >= :now
+  UNION ALL SELECT min(expires_at) FROM inputs WHERE status = 'open' AND expires_at >= :now) AS ends
+
+-- name: journal_of
+-- All that a run knows, with how its children stand, in one query. A fork knows, too, what a removed child had cost.
+SELECT j.id, j.key, j.kind, j.name, j.phase, j.previous, j.attempt, j.handled, j.dropped, j.child, c.run_id,
+  CASE WHEN c.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE c.status END,
+  c.error_json,
+  greatest(coalesce(j.past_tokens, 0), coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens)
+    FROM totals t WHERE t.run = c.id AND t.scope = 1), 0)),
+  greatest(coalesce(j.past_cost_picousd, 0), coalesce((SELECT sum(cost_picousd) FROM totals t
+    WHERE t.run = c.id AND t.scope = 1), 0)),
+  coalesce(c.attempt, 0), coalesce(c.tries, 0), coalesce(c.status_reason IN ('parent stopped', 'the parent stopped waiting for it', 'its parent finished without it'), FALSE), coalesce(c.superseded, 0),
+  coalesce(j.value, CASE WHEN b.codec = 0 AND b.size <= 4096 THEN convert_from(b.data, 'UTF8') END), coalesce(j.value_ref, c.result_ref),
+  j.value IS NOT NULL OR j.value_ref IS NOT NULL
+FROM journal j LEFT JOIN runs c ON c.id = j.child LEFT JOIN leases l ON l.run = c.id
+  LEFT JOIN blobs b ON b.digest = coalesce(j.value_ref, c.result_ref)
+WHERE j.run = :run ORDER BY j.id
+
+-- name: tree_of
+-- The run and all below it, parents before children.
+WITH RECURSIVE below (id) AS (
+  SELECT :run::bigint
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT id FROM below ORDER BY id
+
+-- name: level_order
+-- The run and those below it, level by level, from behind a place on. Of a whole tree an index has them in this order;
+-- below a run inside of one they are found and sorted for each page.
+WITH RECURSIVE below (id, level) AS (
+  SELECT id, 0 FROM runs WHERE id = :run AND parent IS NOT NULL
+  UNION ALL SELECT r.id, b.level + 1 FROM below b JOIN runs r ON r.parent = b.id WHERE b.level < :depth)
+SELECT id, level FROM (
+  (SELECT r.id, r.depth AS level FROM runs r
+    WHERE r.root = :run AND r.depth <= :depth AND (r.depth, r.id) > (:level, :pk) ORDER BY r.depth, r.id LIMIT :limit)
+  UNION ALL SELECT id, level FROM below WHERE (level, id) > (:level, :pk)) AS found
+ORDER BY level, id LIMIT :limit
+
+-- name: changed_below
+-- The run and those below it that have events behind a position, level by level, from behind a place on.
+WITH RECURSIVE up (id, at, level) AS (
+  SELECT DISTINCT run, run, 0 FROM events WHERE position > :since
+  UNION ALL SELECT u.id, r.parent, u.level + 1 FROM up u JOIN runs r ON r.id = u.at WHERE u.at <> :run AND r.parent IS NOT NULL)
+SELECT id, level FROM up WHERE at = :run AND level <= :depth AND (level, id) > (:level, :pk) ORDER BY level, id LIMIT :limit
+
+-- name: children_by_key
+-- How many children each run of a JSON list of keys has, superseded ones among them.
+SELECT parent, count(*) FROM runs WHERE parent = ANY (translate(:runs, '[]', '{}')::bigint[]) GROUP BY parent
+
+-- name: newest_attempts
+SELECT a.run, a.number, a.started_at, a.ended_at, a.outcome, a.reason
+FROM runs r JOIN attempts a ON a.run = r.id AND a.number > r.attempt - :most
+WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[]) ORDER BY a.run, a.number
+
+-- name: last_child
+-- The child that ended last; one that still goes on ends later than all.
+SELECT id FROM runs WHERE parent = :run AND superseded = 0 ORDER BY completed_at IS NULL DESC, completed_at DESC, id DESC LIMIT 1
+
+-- name: newest_seqs
+SELECT k.run, (SELECT max(seq) FROM events WHERE run = k.run)
+FROM unnest(translate(:runs, '[]', '{}')::bigint[]) AS k (run)
+
+-- name: activity
+-- Tool calls and steps of runs by parts of their time: a JSON list of key, seq to begin behind, begin and length of a part.
+SELECT k.run, least(greatest(0, (e.at - k.start) / k.part), :last::bigint), count(*) FILTER (WHERE e.type = 'tool.completed'),
+  count(*) FILTER (WHERE e.type = 'tool.completed' AND object_of(e.payload) ->> 'ok' = 'false'),
+  count(*) FILTER (WHERE e.type = 'step.completed')
+FROM (SELECT CAST(value ->> 0 AS bigint) AS run, CAST(value ->> 1 AS bigint) AS after, CAST(value ->> 2 AS bigint) AS start,
+    CAST(value ->> 3 AS bigint) AS part
+  FROM json_array_elements(:asked::json)) k
+JOIN events e ON e.run = k.run AND e.seq > k.after
+WHERE e.type IN ('tool.completed', 'step.completed') GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: reused_by
+-- Children whose stored result the run's current try used: its last attempt, with those that it was parked in.
+SELECT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+  AND attempt >= (SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started'
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') AND object_of(payload) ->> 'continues' IS NULL)
+
+-- name: ever_reused
+-- Children whose stored result any attempt used.
+SELECT DISTINCT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+
+-- name: any_pruned
+SELECT EXISTS (SELECT 1 FROM events WHERE run = :run AND type = 'run.pruned'
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
+
+-- name: heard_in_try
+-- Children that ended, or whose result was used again, since the run's current try began.
+SELECT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
+  AND attempt >= (SELECT coalesce(max(attempt), 0) FROM events WHERE run = :run AND type = 'run.started'
+    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') AND object_of(payload) ->> 'continues' IS NULL)
+
+-- name: phase_events
+-- What is found by its type is few: it is sorted, and the run's other events are not looked at.
+SELECT type, payload, at, attempt FROM events WHERE run = :run
+  AND type IN ('phase.started', 'phase.completed', 'phase.failed', 'phase.skipped')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') ORDER BY seq
+
+-- name: definitions_of
+-- Events that carry a definition, the newest first. A tombstone stands for the first.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed', 'run.pruned')
+  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') ORDER BY seq DESC
+
+-- name: checkpoints_of
+SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
+
+-- name: state_at
+-- For each place the newest row not after the checkpoint, with the blob that it refers to. Which rows these are is found
+-- first, so that no older value is read.
+SELECT p.path, p.item, p.codec, p.value, p.value_ref, b.codec, b.data
+FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
+JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
+LEFT JOIN blobs b ON b.digest = p.value_ref
+
+-- name: threads_list
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.id < :before ORDER BY t.id DESC LIMIT :limit
+
+-- name: one_thread
+SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
+FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.thread_id = :thread_id
+
+-- name: messages_after
+SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
+FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+WHERE t.thread_id = :thread_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
+
+-- name: messages_last
+SELECT * FROM (
+  SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
+  FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
+  WHERE t.thread_id = :thread_id ORDER BY m.seq DESC LIMIT :limit) AS newest ORDER BY seq
+
+-- name: boards_list
+SELECT board_id, thread_id, title, revision, created_at, updated_at FROM boards
+WHERE :thread_id::text IS NULL OR thread_id = :thread_id ORDER BY id LIMIT :limit
+
+-- name: cards_of_board
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT coalesce(CAST(json_agg(run_id ORDER BY id) AS text), '[]') FROM runs WHERE task_card_id = c.card_id), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by
+WHERE b.board_id = :board_id ORDER BY c.position, c.id LIMIT :limit
+
+-- name: one_card
+SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id,
+  (SELECT coalesce(CAST(json_agg(run_id ORDER BY id) AS text), '[]') FROM runs WHERE task_card_id = c.card_id), c.revision,
+  c.created_at, c.updated_at
+FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by WHERE c.card_id = :card_id
+
+-- name: commands_of
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.run = :run ORDER BY c.id
+
+-- name: open_commands
+SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
+  c.acknowledged_at, c.ended_at
+FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
+
+-- name: any_steering
+SELECT EXISTS (SELECT 1 FROM commands WHERE status IN ('requested', 'acknowledged') AND run = :run AND verb = 'steer')
+
+-- name: ordered_and_unheld
+-- Runs with an open order to stop that nobody holds: it came as they parked, or their owner died before he had obeyed.
+SELECT DISTINCT r.run_id FROM commands c JOIN runs r ON r.id = c.run
+WHERE c.status IN ('requested', 'acknowledged') AND c.verb = 'stop'
+  AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
+
+-- name: search_texts
+-- Newest first: the index finds a rare word, and a word of every second text is met soon along the numbers.
+SELECT t.source, r.run_id, th.thread_id, m.seq, m.text, m.text_ref, r.title, r.summary, r.error_json, r.prompt_ref
+FROM (
+  SELECT id FROM search WHERE body @@ words_query(:query) ORDER BY id DESC LIMIT :limit) s
+JOIN texts t ON t.id = s.id LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
+LEFT JOIN threads th ON th.id = m.thread ORDER BY s.id DESC
+
+-- name: progressed_since
+-- Whether the run or anything below it recorded what a later try can build on.
+WITH RECURSIVE below (id) AS (
+  SELECT :run::bigint
+  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
+SELECT EXISTS (SELECT 1 FROM below b JOIN journal j ON j.run = b.id WHERE j.at >= :since AND j.kind <> 'timer')
+  OR EXISTS (SELECT 1 FROM below b JOIN checkpoints c ON c.run = b.id WHERE c.created_at >= :since)
+  OR EXISTS (SELECT 1 FROM below b JOIN runs r ON r.id = b.id WHERE r.status = 'completed' AND r.completed_at >= :since)

@@ -1,0 +1,20 @@
+-- What followers of the whole ledger read: range queries along the positions.
+
+-- name: told_since
+-- Long payloads are told by their digest and size; the reader fetches those that are not too long.
+SELECT e.run, e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, b.size, e.importance, e.at, e.attempt, e.event_key, r.run_id
+FROM events e JOIN runs r ON r.id = e.run LEFT JOIN blobs b ON b.digest = e.payload_ref
+WHERE e.position > :after ORDER BY e.position LIMIT :limit
+
+-- name: lines_of
+-- The ids of each of these runs and of all above it.
+WITH RECURSIVE above (run, id) AS (
+  SELECT k.run, k.run FROM unnest(translate(:runs, '[]', '{}')::bigint[]) AS k (run)
+  UNION ALL SELECT a.run, r.parent FROM above a JOIN runs r ON r.id = a.id WHERE r.parent IS NOT NULL)
+SELECT a.run, r.run_id FROM above a JOIN runs r ON r.id = a.id
+
+-- name: statuses_of
+-- How these runs are shown, and whether one has an open question.
+SELECT r.id, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END,
+  EXISTS (SELECT 1 FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))
+FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[])
