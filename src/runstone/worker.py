@@ -54,6 +54,7 @@ class Worker:
         self._registry = registry or default_registry()
         self._park_after_s = park_after_s
         self._relay = Relay(ledger.core, ledger.supervisor, queues, unclaimed_s=unclaimed_s)
+        ledger.supervisor.judges = lambda: self._relay.on_duty
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = threading.Event()
         self._stopping = asyncio.Event()

@@ -342,3 +342,64 @@ def test_ctrl_c_leaves_a_run_interrupted_not_failed(owner: Ledger, error: type[B
     ended = owner.get_run(run.id)
     assert ended.status == "interrupted"
     assert error.__name__ in (ended.status_reason or "")
+
+
+def test_after_an_outage_of_the_ledger_nobody_counts_as_silent_for_one_lease(
+    owner: Ledger, observer: Ledger, clock: FakeClock
+) -> None:
+    run = stopped(owner.start_run())
+    clock.advance(60)
+    observer.supervisor.note_outage()
+    for _ in range(5):
+        assert observer.reconcile() == []
+        clock.advance(5.9)
+    clock.advance(5.1)
+    assert observer.reconcile() == [run.id], "it was silent since"
+
+
+def test_a_ledger_that_keeps_its_readers_waiting_was_away_for_owners_as_well(
+    owner: Ledger, observer: Ledger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stopped(owner.start_run())
+    clock.advance(31)
+    assert observer.reconcile() == []
+    leases = observer.reader.attempts.leases
+
+    def waited() -> Any:
+        clock.advance(20)
+        return leases()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(observer.reader.attempts, "leases", waited)
+        assert observer.reconcile() == [], "else a heartbeat has passed since the first look"
+    clock.advance(10)
+    assert observer.reconcile() == []
+    clock.advance(21)
+    observer.reconcile()
+    clock.advance(6)
+    assert run.id in observer.reconcile() or observer.get_run(run.id).status == "interrupted"
+
+
+def test_dead_processes_of_this_machine_are_dead_also_after_an_outage(
+    observer: Ledger, owner: Ledger, clock: FakeClock
+) -> None:
+    seem(owner, pid=2**22 + 5)
+    run = stopped(owner.start_run())
+    observer.supervisor.note_outage()
+    assert observer.reconcile() == [run.id]
+
+
+def test_a_process_that_has_no_duty_to_judge_judges_nobody_with_its_heartbeats(
+    owner: Ledger, observer: Ledger, clock: FakeClock
+) -> None:
+    asked = threading.Event()
+    observer.supervisor.judges = lambda: asked.set() is not None
+    run = stopped(owner.start_run())
+    mine = observer.start_run()
+    for _ in range(3):
+        asked.clear()
+        clock.advance(31)
+        observer.supervisor._wake.set()
+        assert asked.wait(10)
+    assert not [one for one in observer.events(run.id) if one.type == "run.interrupted"]
+    mine.complete().result()

@@ -58,6 +58,9 @@ class Supervisor:
         self._judging = threading.Lock()
         self._seen: dict[str, tuple[int, float]] = {}
         self._answers_since = float("-inf")
+        self._quiet_until = float("-inf")
+        self.judges: Callable[[], bool] = lambda: True
+        """Whether this process reconciles with its heartbeats; of workers that share a ledger one does at a time."""
 
     # --- holding -------------------------------------------------------------------------------------------------
 
@@ -107,7 +110,8 @@ class Supervisor:
                     beat_at = now + self.heartbeat_s
                     self.beat()
                     self._try(self.check_fences)
-                    self._try(self._reconcile)
+                    if self.judges():
+                        self._try(self._reconcile)
                 self._try(self.interrupt_abandoned)
                 self._try(self.check_commands)
                 self._wake.wait(min(self.heartbeat_s, max(0.0, beat_at - self.core.clock.monotonic())))
@@ -180,6 +184,7 @@ class Supervisor:
             renewal = self.core.submit(RenewLeases(self.owner), [])
             renewal.result(timeout=max(self.heartbeat_s / 10, self._left_s()))
         except StoreError:
+            self.note_outage()
             return False
         return True
 
@@ -244,6 +249,14 @@ class Supervisor:
         """
         self._answers_since = self.core.clock.monotonic()
 
+    def note_outage(self) -> None:
+        """Called when the ledger did not answer, or was waited for.
+
+        Owners elsewhere could not renew either, and have to find its database again. So for one lease from now on
+        nobody counts as silent; one whose process is gone from this machine is dead all the same.
+        """
+        self._quiet_until = self.core.clock.monotonic() + self.lease_s
+
     def reconcile(self) -> list[str]:
         """Marks the runs of dead owners interrupted. Gives the ids that changed. Safe in many processes at once.
 
@@ -255,7 +268,7 @@ class Supervisor:
     def _reconcile(self, more: Callable[[], list[InterruptRun]] = list) -> list[str]:
         """Without `more` what a heartbeat can do: its time does not grow with the runs that are still to begin."""
         with self._judging:
-            judged = self._judge(self.core.reader.attempts.leases())
+            judged = self._judge(self._leases())
         if self.core.reader.rows("any_due_input", now=self.core.now())[0][0]:
             self.core.submit(ExpireInputs(), []).result()
         for run_id, attempt in self.core.reader.rows("running_without_lease"):
@@ -264,6 +277,18 @@ class Supervisor:
         receipts = [self.core.submit(verdict, []) for verdict in judged]
         changed = [run_id for receipt in receipts for run_id in receipt.result()]
         return changed + self._carry_out_stops()
+
+    def _leases(self) -> list[Lease]:
+        """All leases. Raises `StoreError`."""
+        asked = self.core.clock.monotonic()
+        try:
+            leases = self.core.reader.attempts.leases()
+        except StoreError:
+            self.note_outage()
+            raise
+        if self.core.clock.monotonic() - asked > self.heartbeat_s:
+            self.note_outage()
+        return leases
 
     def _unkept(self) -> list[InterruptRun]:
         from runstone.engine.background.keeping import unkept  # it follows commands; most processes have none
@@ -353,7 +378,7 @@ class Supervisor:
         if seen is None or seen[0] != expires:
             self._seen[lease.run_id] = (expires, running)
             return None
-        if running - seen[1] < self.heartbeat_s:
+        if running - seen[1] < self.heartbeat_s or running < self._quiet_until:
             return None
         return f"{SILENT} {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
