@@ -17,6 +17,7 @@ from bench import size_data
 from tests.e2e.web.conftest import Browsers, Served, browsers, installed, playwright
 from tests.e2e.web.installed import Installed
 from tests.e2e.web.test_many import LIVE_ROWS, MOST_ROWS
+from tests.lists import trees
 
 __all__ = ["browsers", "installed", "playwright"]
 
@@ -123,3 +124,44 @@ def test_figures_of_a_busy_page(served: Served, browsers: Browsers, record_prope
         rows, longest = measured.told(f"{RATE} events a second for {SECONDS} s", record_property)
         assert rows <= MOST_ROWS
         assert longest <= LONG_MS
+
+
+@pytest.mark.timeout(300)
+def test_figures_of_a_live_tree_of_30_000_runs(
+    tmp_path: Path, installed: Installed, request: pytest.FixtureRequest, record_property: Tell
+) -> None:
+    root = tmp_path / "tree"
+    ledger = runstone.open(root)
+    request.addfinalizer(ledger.close)
+    run = ledger.start_run(run_id="top", parent=None)
+    trees.grow(root, 30_000)
+    served = Served(root, installed)
+    request.addfinalizer(served.kill)
+    browsers = Browsers(request.getfixturevalue("playwright"), tmp_path / "profiles")
+    request.addfinalizer(browsers.close)
+    page = browsers.open(served, "/settings", viewport={"width": 1400, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/api/v1/runs/top/" in one.url else None)
+    grid = page.get_by_role("treegrid")
+    for tab in ("tree", "timeline"):
+        started = time.monotonic()
+        page.goto(f"{served.url}/runs/top?tab={tab}")
+        expect(grid.get_by_role("row").nth(20)).to_be_visible()
+        record_property("told", f"the {tab} of 30,000 runs is there after {time.monotonic() - started:.1f} s")
+    assert [one for one in asked if "/tree" in one] == []
+    expect(page.get_by_role("button", name="Follow now")).to_be_visible()
+    status = page.get_by_role("status").filter(has_text="runs in")
+    while "+" in status.inner_text():
+        grid.evaluate("grid => grid.scrollTo(0, grid.scrollHeight)")
+        page.wait_for_timeout(20)
+    measured, pages = Measured(page), len([one for one in asked if "limit=500" in one])
+    with ledger.start_run(run_id="late", parent=run) as late:
+        for n in range(50):
+            late.emit("tool.started", {"tool": "grep", "call_id": str(n)}).result()
+            page.wait_for_timeout(200)
+    expect(page.get_by_text("30,002 runs in").or_(page.get_by_text("30002 runs in"))).to_be_visible()
+    rows, longest = measured.told("a timeline of 30,000 runs, one at work for 10 s", record_property)
+    assert rows <= MOST_ROWS
+    assert longest <= 2 * LONG_MS
+    assert len([one for one in asked if "limit=500" in one]) == pages
+    assert browsers.errors == []

@@ -33,8 +33,14 @@ def build(folder: Path, count: int) -> None:
     """A workspace with that tree below the run `top`, ten events in each run."""
     with runstone.open(folder) as ledger, ledger.start_run(run_id="top", parent=None):
         pass
+    grow(folder, count)
+
+
+def grow(folder: Path, count: int) -> None:
+    """Puts that tree below the run `top`, which is the only one there is."""
     db = apsw.Connection(str(folder / ".runstone" / "ledger.db"))
     db.execute("PRAGMA synchronous = OFF")
+    db.set_busy_timeout(10_000)
     with db:
         ((at,),) = db.execute("SELECT created_at FROM runs")
         db.execute(_RUNS, {"count": count, "at": at})

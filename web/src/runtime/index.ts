@@ -28,6 +28,7 @@ export { LiveContext, LiveLedger, type LiveOptions } from "./react/live.ts";
 export { RunstoneProvider } from "./react/RunstoneProvider.tsx";
 export { type Branch, useBranches } from "./react/useBranches.ts";
 export { useChatThread } from "./react/useChatThread.ts";
+export { type TimelineView, useTimeline } from "./react/useTimeline.ts";
 export { runstoneReducers } from "./reducers.ts";
 export type { Connection, Phase } from "./stream/source.ts";
 export * from "./wire/cursors.ts";

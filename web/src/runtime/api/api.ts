@@ -40,7 +40,7 @@ export function problemOf(status: number | string, data: unknown): Problem {
 export const runstoneApi = createApi({
   reducerPath: "runstoneApi",
   baseQuery,
-  tagTypes: ["Run", "Runs", "Inputs", "Definitions", "Messages", "Commands", "Views", "Meta"],
+  tagTypes: ["Run", "Runs", "Inputs", "Definitions", "Messages", "Commands", "Views", "Meta", "Timelines"],
   keepUnusedDataFor: 120,
   refetchOnReconnect: true,
   endpoints: () => ({}),

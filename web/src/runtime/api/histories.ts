@@ -1,8 +1,17 @@
-import type { TimelinePage, WorkflowPhase } from "../wire/histories.ts";
+import type { TimelinePage, TimelineRow, WorkflowPhase } from "../wire/histories.ts";
 import type { EventsPage, RunEvent } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { queryOf, segment } from "./queries.ts";
 
+/** What a later look at a timeline is told. */
+export interface TimelineChanges {
+  rows: TimelineRow[];
+  asOf: string;
+  critical: string[];
+}
+
+/** The largest page there is. */
+const MOST = 1_000;
 /** A page has so many runs: enough for a screen at once, and few pages for thousands. */
 const PAGE = 500;
 
@@ -15,10 +24,28 @@ export const historiesApi = runstoneApi.injectEndpoints({
       },
       query: ({ queryArg, pageParam }) =>
         `/runs/${segment(queryArg)}/timeline${queryOf({ limit: PAGE, cursor: pageParam })}`,
-      providesTags: (found, _error, id) => [
-        { type: "Run", id },
-        ...(found?.pages[0]?.items ?? []).map((row) => ({ type: "Run" as const, id: row.run_id })),
-      ],
+      // What changes is asked for by `getTimelineChanges`: only what may have been missed has all of it read again.
+      providesTags: ["Timelines"],
+    }),
+    /** What changed of a timeline since its `as_of`; all pages of it. */
+    getTimelineChanges: build.query<TimelineChanges, { id: string; since: string }>({
+      queryFn: async ({ id, since }, _api, _extra, ask) => {
+        const rows: TimelineRow[] = [];
+        let cursor: string | null = null;
+        let first: TimelinePage | null = null;
+        do {
+          const path = `/runs/${segment(id)}/timeline${queryOf({ limit: MOST, since, cursor })}`;
+          const { data, error } = await ask(path);
+          if (error !== undefined) return { error };
+          const page = data as TimelinePage;
+          first ??= page;
+          rows.push(...page.items);
+          cursor = page.next_cursor;
+        } while (cursor !== null);
+        // As of the first page: what happens while the others are read is told the next time.
+        return { data: { rows, asOf: first.as_of, critical: first.critical } };
+      },
+      keepUnusedDataFor: 0,
     }),
     /** One event; null where there is none. It never changes: it is asked for once. */
     getEvent: build.query<RunEvent | null, { runId: string; seq: number; maxBytes: number }>({
@@ -34,4 +61,9 @@ export const historiesApi = runstoneApi.injectEndpoints({
   }),
 });
 
-export const { useGetTimelineInfiniteQuery, useGetPhasesQuery, useGetEventQuery } = historiesApi;
+export const {
+  useGetTimelineInfiniteQuery,
+  useLazyGetTimelineChangesQuery,
+  useGetPhasesQuery,
+  useGetEventQuery,
+} = historiesApi;

@@ -1,5 +1,5 @@
-import { isEnded, type Run, useGetTimelineInfiniteQuery, useRunLog } from "@runstone/react";
-import { useCallback, useMemo } from "react";
+import { isEnded, type Run, type TimelineRow, useTimeline } from "@runstone/react";
+import { useMemo } from "react";
 import { Button } from "../../../design/Button.tsx";
 import { useNow } from "../../../design/Clock.tsx";
 import { Notice, ProblemNotice } from "../../../design/Notice.tsx";
@@ -11,45 +11,35 @@ import { axisOf } from "./axis.ts";
 import { Brush } from "./Brush.tsx";
 import { LOWEST_ROW_PX, Rows } from "./Rows.tsx";
 import { RunSpans } from "./RunSpans.tsx";
-import { busyTimes, linesOf } from "./rows.ts";
+import { busyTimes, lastMoment, linesOf } from "./rows.ts";
 import styles from "./Timeline.module.css";
 
 const SCHEMA = { row: text, folded: texts, from: text, to: text, whole: flag };
-/** Runs below others tell of themselves in lists only; what they did is asked for so often while the run goes on. */
-const STILL_FRESH_MS = 4_000;
-
+const NO_ROWS: readonly TimelineRow[] = [];
 /** When each run below this one worked and waited, as the server sums it up: no event needs to be there first. */
 export default function Timeline({ run }: { run: Run }) {
   const ended = isEnded(run.status);
-  const found = useGetTimelineInfiniteQuery(run.id, {
-    pollingInterval: ended ? 0 : STILL_FRESH_MS,
-    skipPollingIfUnfocused: true,
-  });
-  useRunLog(run.id);
+  const { rows = NO_ROWS, hasMore, more, error } = useTimeline(run.id, !ended);
   const [state, set] = useUrlState(SCHEMA);
   const seconds = useNow();
-  const rows = useMemo(() => unique(found.data?.pages.flatMap((page) => page.items) ?? []), [found.data]);
+  const known = useMemo(() => lastMoment(rows), [rows]);
   const lines = useMemo(() => linesOf(rows, new Set(state.folded)), [rows, state.folded]);
   const top = rows[0];
-  const now = ended && top?.end != null ? Date.parse(top.end) : lastMoment(rows, ended ? 0 : seconds);
-  const busy = useMemo(() => busyTimes(rows, now), [rows, now]);
+  const now = ended && top?.end != null ? Date.parse(top.end) : Math.max(known, ended ? 0 : seconds);
+  const busy = useMemo(() => busyTimes(rows), [rows]);
   const begin = top === undefined ? now : Date.parse(top.start);
   const whole = useMemo(() => axisOf(begin, now, busy, !state.whole), [begin, now, busy, state.whole]);
   const from = momentOf(state.from, begin);
   const to = momentOf(state.to, now);
   const axis = useMemo(() => axisOf(from, to, busy, !state.whole), [from, to, busy, state.whole]);
-  const { hasNextPage, isFetching, fetchNextPage } = found;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [hasNextPage, isFetching, fetchNextPage]);
   const { scroll, reaches } = useKeptPages(`timeline:${run.id}`, {
     rows: lines.length,
     height: LOWEST_ROW_PX,
-    hasMore: hasNextPage && found.error === undefined,
-    more: onEnd,
+    hasMore: hasMore && error === undefined,
+    more,
   });
   if (top === undefined || !reaches)
-    return found.error === undefined ? <Notice title="Loading…" /> : <ProblemNotice error={found.error} />;
+    return error === undefined ? <Notice title="Loading…" /> : <ProblemNotice error={error} />;
   const folds = axis.pieces.filter((piece) => piece.folded);
   const chosen = rows.find((row) => row.run_id === state.row);
   return (
@@ -75,7 +65,7 @@ export default function Timeline({ run }: { run: Run }) {
         )}
         <span className={styles.note} role="status">
           {rows.length}
-          {hasNextPage ? "+" : ""} {rows.length === 1 && !hasNextPage ? "run" : "runs"} in{" "}
+          {hasMore ? "+" : ""} {rows.length === 1 && !hasMore ? "run" : "runs"} in{" "}
           {formatDuration(now - begin)}
           {folds.length === 0
             ? ""
@@ -104,7 +94,7 @@ export default function Timeline({ run }: { run: Run }) {
         onToggle={(id, expanded) =>
           set({ folded: expanded ? state.folded.filter((one) => one !== id) : [...state.folded, id] })
         }
-        onEnd={onEnd}
+        onEnd={more}
         scroll={scroll}
       />
       {chosen === undefined ? null : (
@@ -135,28 +125,6 @@ function Legend() {
       ))}
     </ul>
   );
-}
-
-/** A run that moves while pages are fetched may be on two of them: the later one is the news. */
-function unique<T extends { run_id: string }>(rows: readonly T[]): T[] {
-  return [...new Map(rows.map((row) => [row.run_id, row])).values()];
-}
-
-/** The last moment that is known of, or now. */
-function lastMoment(
-  rows: readonly {
-    start: string;
-    end: string | null;
-    spans: readonly { start: string; end: string | null }[];
-  }[],
-  now: number,
-): number {
-  let last = now;
-  for (const row of rows) {
-    last = Math.max(last, Date.parse(row.end ?? row.start));
-    for (const span of row.spans) last = Math.max(last, Date.parse(span.end ?? span.start));
-  }
-  return last;
 }
 
 function momentOf(value: string, otherwise: number): number {

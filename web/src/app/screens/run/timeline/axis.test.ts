@@ -36,9 +36,10 @@ test("short pauses are not folded", () => {
 test("for any work, places keep the order of times and lead back to them", () => {
   const interval = fc
     .tuple(fc.nat(1e6), fc.nat(1e5))
-    .map(([from, length]): Interval => [from, from + length]);
+    .map(([from, length]): Interval => [from, length > 9e4 ? Number.POSITIVE_INFINITY : from + length]);
+  const work = fc.array(interval, { maxLength: 30 }).map((all) => all.sort(([a], [b]) => a - b));
   fc.assert(
-    fc.property(fc.array(interval, { maxLength: 30 }), fc.nat(1e6), fc.nat(1e6), (busy, a, b) => {
+    fc.property(work, fc.nat(1e6), fc.nat(1e6), (busy, a, b) => {
       const axis = axisOf(0, 1.2e6, busy, true);
       const [first, second] = [Math.min(a, b), Math.max(a, b)];
       expect(placeOf(axis, first)).toBeLessThanOrEqual(placeOf(axis, second) + 1e-9);

@@ -24,7 +24,7 @@ const IDLE_PART = 0.15;
 const FOLDED_WIDTH = 0.03;
 const FOLDED_MOST = 0.5;
 
-/** The axis from one moment to another; `busy` says when somebody worked. */
+/** The axis from one moment to another; `busy` says when somebody worked, in the order of beginnings. */
 export function axisOf(from: number, to: number, busy: readonly Interval[], fold: boolean): Axis {
   const end = Math.max(to, from + 1);
   const idle = fold ? idleTimes(from, end, busy) : [];
@@ -70,7 +70,7 @@ export function timeAt(axis: Axis, place: number): number {
 function idleTimes(from: number, to: number, busy: readonly Interval[]): Interval[] {
   const gaps: Interval[] = [];
   let [at, worked] = [from, 0];
-  for (const [a, b] of [...busy].sort((one, other) => one[0] - other[0])) {
+  for (const [a, b] of busy) {
     const [start, end] = [Math.max(from, a), Math.min(to, b)];
     if (end <= start) continue;
     if (start > at) gaps.push([at, start]);

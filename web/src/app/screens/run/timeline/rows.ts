@@ -21,7 +21,9 @@ export function linesOf(rows: readonly TimelineRow[], folded: ReadonlySet<string
     else siblings.push(row);
   }
   const ordered = (of: string | null) =>
-    (below.get(of) ?? []).toSorted((a, b) => compareTimes(a.start, b.start));
+    (below.get(of) ?? []).toSorted(
+      (a, b) => timesOf(a).start - timesOf(b).start || compareTimes(a.start, b.start),
+    );
   const lines: Line[] = [];
   const left = ordered(null)
     .map((row) => ({ row, level: 1 }))
@@ -32,20 +34,52 @@ export function linesOf(rows: readonly TimelineRow[], folded: ReadonlySet<string
     const expanded = hasBelow && !folded.has(row.run_id);
     lines.push(hasBelow ? { row, level, expanded } : { row, level });
     if (!expanded) continue;
-    const children = ordered(row.run_id).map((child) => ({ row: child, level: level + 1 }));
-    left.push(...children.reverse());
+    for (const child of ordered(row.run_id).reverse()) left.push({ row: child, level: level + 1 });
   }
   return lines;
 }
 
-/** When somebody worked: attempts of runs with nothing below them, and of all if there are no others. */
-export function busyTimes(rows: readonly TimelineRow[], now: number): Interval[] {
+/** When somebody worked, in the order of beginnings: attempts of runs with nothing below them, and of all if there are
+ * no others. What goes on has no end, so that it need not be found anew as time passes. */
+export function busyTimes(rows: readonly TimelineRow[]): Interval[] {
   const leaves = rows.filter((row) => row.children === 0);
-  return (leaves.length === 0 ? rows : leaves).flatMap((row) =>
-    row.spans
-      .filter((span) => span.kind === "attempt")
-      .map((span): Interval => [Date.parse(span.start), span.end === null ? now : Date.parse(span.end)]),
-  );
+  return (leaves.length === 0 ? rows : leaves)
+    .flatMap((row) => timesOf(row).attempts)
+    .sort((one, other) => one[0] - other[0]);
+}
+
+/** The last moment that is known of. */
+export function lastMoment(rows: readonly TimelineRow[]): number {
+  return rows.reduce((last, row) => Math.max(last, timesOf(row).last), 0);
+}
+
+interface Times {
+  start: number;
+  last: number;
+  attempts: readonly Interval[];
+}
+
+/** Of each row once: reading the times of thousands of rows takes longer than drawing those in view. */
+const times = new WeakMap<TimelineRow, Times>();
+
+function timesOf(row: TimelineRow): Times {
+  let found = times.get(row);
+  if (found === undefined) {
+    const spans = row.spans.map((span) => ({ ...span, from: Date.parse(span.start), to: endOf(span.end) }));
+    const known = spans.flatMap(({ from, to }) => (Number.isFinite(to) ? [from, to] : [from]));
+    const start = Date.parse(row.start);
+    found = {
+      start,
+      last: Math.max(row.end === null ? start : Date.parse(row.end), ...known),
+      attempts: spans.filter(({ kind }) => kind === "attempt").map(({ from, to }): Interval => [from, to]),
+    };
+    times.set(row, found);
+  }
+  return found;
+}
+
+function endOf(time: string | null): number {
+  return time === null ? Number.POSITIVE_INFINITY : Date.parse(time);
 }
 
 export function rowName(row: Pick<TimelineRow, "title" | "agent_id" | "kind">): string {
