@@ -63,3 +63,26 @@ async def journey(ctx: Any, input: Any) -> Any:
 async def choosing(ctx: Any, input: Any) -> Any:
     """Asks which way."""
     return await ctx.ask("Which way?", choices=["north", "south"])
+
+
+@workflow("survey")
+async def survey(ctx: Any, input: Any) -> Any:
+    """Two phases, the first of which waits for the gate."""
+    async with ctx.phase("walk", concurrency=2):
+        await ctx.map("stepper", [{"n": n} for n in range(1, 5)])
+    async with ctx.phase("draw"):
+        return await ctx.child("mapper", input)
+
+
+@agent("climber")
+async def climber(ctx: Any, input: Any) -> Any:
+    """Comes to the top once the gate is open, and falls before."""
+    if not (ctx.workspace / "open").exists():
+        raise RuntimeError("the way is blocked")
+    return "the top"
+
+
+@workflow("climb")
+async def climb(ctx: Any, input: Any) -> Any:
+    """A step, and the way up."""
+    return [await ctx.child("stepper", {"n": 1}), await ctx.child("climber", input)]

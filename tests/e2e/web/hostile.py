@@ -129,8 +129,7 @@ def _paused(ledger: runstone.Ledger) -> str:
     run = ledger.start_run(title=ALL)
     ledger.command(run.id, "steer", ALL, by=NAME)
     ledger.command(run.id, "pause", scope="run", by=NAME, reason=ALL[:600])
-    with suppress(BaseException):
-        run.pause(reason=ALL[:600], state={NAME: ALL})
+    run.pause(reason=ALL[:600], state={NAME: ALL})
     return str(run.id)
 
 

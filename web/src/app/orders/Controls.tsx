@@ -33,7 +33,8 @@ const LOOKS = { resume: "primary", retry: "primary", stop: "danger" } as const;
 export function Controls({ run }: { run: Run }) {
   const [opened, setOpened] = useState<Opened>(null);
   const [change, { isLoading, error }] = useChangeRunMutation();
-  const { data } = useGetCommandsQuery(run.id);
+  // Nobody told of the orders while the run was not looked at.
+  const { data } = useGetCommandsQuery(run.id, { refetchOnMountOrArgChange: true });
   const acts = actsFor(run);
   const mark = (marks: { pinned?: boolean; archived?: boolean }) => void change({ id: run.id, ...marks });
   useShortcuts([

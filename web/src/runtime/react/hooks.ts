@@ -70,6 +70,12 @@ export function useToolCalls(runId: string, status: string): { calls: ToolCall[]
   );
 }
 
+/** Keeps what is shown of a run (its row, its orders, its messages) up to date, without its events of before. */
+export function useRunNews(runId: string): void {
+  const live = useLiveLedger();
+  useEffect(() => live.hear(runId), [live, runId]);
+}
+
 /** Where events were removed before they were seen here. */
 export function useGaps(): readonly Gap[] {
   const { events } = useLiveLedger();

@@ -49,6 +49,7 @@ export class LiveLedger {
   #readEvents: ReadEvents;
   #followed = new Map<string, number>();
   #windows = new Set<EventWindow>();
+  #heard = new Map<string, number>();
   #watchers = new Set<{ threadId: string; runIds: ReadonlySet<string>; changed: () => void }>();
   #tags = new Map<string, Tag>();
   #cancelRefresh: (() => void) | null = null;
@@ -158,6 +159,18 @@ export class LiveLedger {
     };
   }
 
+  /** Has the stream tell of a run's events from now on, without fetching those of before; gives what ends it. */
+  hear(runId: string): () => void {
+    this.#heard.set(runId, (this.#heard.get(runId) ?? 0) + 1);
+    this.#want(null);
+    return () => {
+      const left = (this.#heard.get(runId) ?? 1) - 1;
+      if (left > 0) this.#heard.set(runId, left);
+      else this.#heard.delete(runId);
+      this.#want(null);
+    };
+  }
+
   /** Has the stream tell of these runs and all below them, and of each event that is of them or of that thread. */
   watch(threadId: string, runIds: readonly string[], changed: () => void): () => void {
     const watcher = { threadId, runIds: new Set(runIds), changed };
@@ -180,7 +193,8 @@ export class LiveLedger {
   #want(after: string | null): void {
     if (!this.#isStarted) return;
     const windows = [...this.#windows].map(({ runId }) => runId);
-    const runs = [...this.#followed.keys(), ...windows].map((id) => `run:${id}`);
+    const told = [...this.#followed.keys(), ...this.#heard.keys(), ...windows];
+    const runs = told.map((id) => `run:${id}`);
     const watched = [...this.#watchers].flatMap(({ runIds }) => [...runIds].map((id) => `subtree:${id}`));
     this.#stream.want([LISTS, ...new Set([...runs, ...watched].sort())], after);
   }

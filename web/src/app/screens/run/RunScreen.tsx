@@ -1,4 +1,4 @@
-import { type Run, type Telemetry, useGetRunQuery, useGetTelemetryQuery } from "@runstone/react";
+import { type Run, type Telemetry, useGetRunQuery, useGetTelemetryQuery, useRunNews } from "@runstone/react";
 import { Tabs } from "radix-ui";
 import { lazy, Suspense, useMemo } from "react";
 import { Link, useParams } from "wouter";
@@ -43,6 +43,7 @@ function withTotals(run: Run, { own, subtree, elapsed_ms, active_ms }: Telemetry
 }
 
 function RunView({ run }: { run: Run }) {
+  useRunNews(run.id);
   const [{ tab }, set] = useUrlState(SCHEMA);
   const tabs = RUN_TABS.filter((one) => one.fits?.(run) ?? true);
   const current = tabs.find((one) => one.id === tab) ?? RUN_TABS[0];
