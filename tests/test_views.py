@@ -1,7 +1,7 @@
 """Saved views and what viewers have seen: kept in the ledger, changed at a revision only, checked before."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from runstone.errors import (
 )
 from runstone.ledger import Ledger
 from runstone.store.writes import views
+from runstone.testing.clock import FakeClock
 
 
 @pytest.fixture
@@ -162,3 +163,23 @@ def test_an_export_with_a_view_that_nobody_can_have_saved_changes_nothing(
         with pytest.raises(InvalidExport, match="filters"):
             there.care.import_(tmp_path / "bad.jsonl")
         assert there.views.list() == []
+
+
+def test_a_visit_begins_after_a_pause_and_keeps_when_the_one_before_ended(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with runstone.open(tmp_path / "there", clock=clock) as ledger:
+        first = ledger.views.mark_seen("ana")
+        assert first.before_at is None
+        clock.advance(60)
+        with ledger.start_run(run_id="one", parent=None):
+            pass
+        second = ledger.views.mark_seen("ana")
+        assert (second.at - first.at, second.before_at) == (timedelta(seconds=60), None)
+        clock.advance(3600)  # nothing happens meanwhile: that they come back is noted all the same
+        third = ledger.views.mark_seen("ana")
+        assert (third.cursor, third.before_at) == (second.cursor, second.at)
+        clock.advance(60)
+        with ledger.start_run(run_id="two", parent=None):
+            pass
+        fourth = ledger.views.mark_seen("ana")
+        assert (fourth.at > third.at, fourth.before_at) == (True, second.at)

@@ -105,6 +105,10 @@ class PhaseState(Record, frozen=True, kw_only=True):
     """At most so many of its children run at a time; None: as many as the engine has slots for."""
     after: tuple[str, ...] = ()
     """The phases that must end before it starts, of a declarative definition."""
+    active_ms: int = 0
+    """So long attempts were in it, up to `active_since`; the time between attempts is no part of it."""
+    active_since: datetime | None = None
+    """Since when the present attempt is in it; None where none is."""
 
 
 class RunEvent(Record, frozen=True, kw_only=True):
@@ -385,6 +389,35 @@ class Seen(Record, frozen=True, kw_only=True):
     viewer: str
     cursor: str
     at: datetime
+    before_at: datetime | None = None
+    """When they said so last before a pause of ten minutes or more: the end of the visit before this one."""
+
+
+class BulkRefusal(Record, frozen=True, kw_only=True):
+    """A run that did not take the order, and why."""
+
+    run_id: str
+    reason: str
+
+
+class Bulk(Record, frozen=True, kw_only=True):
+    """An order that many runs get, one after the other, and how far that came."""
+
+    id: str
+    verb: str
+    """stop, resume, retry or archive."""
+    requested_by: str | None
+    requested_at: datetime
+    total: int
+    given: int
+    refused: int
+    left_out: int
+    """Those that had not got it when it was cancelled."""
+    refusals: list[BulkRefusal]
+    """The first hundred."""
+    cancelled: bool
+    ended_at: datetime | None
+    """None while there are runs that have not got it."""
 
 
 class Board(Record, frozen=True, kw_only=True):

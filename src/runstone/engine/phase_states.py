@@ -1,6 +1,8 @@
 """The phases of a workflow run, derived from its events and children; nothing of it is stored."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,6 +13,7 @@ from runstone.store import rows
 from runstone.store.forks import definition_of
 from runstone.store.reads import Reader
 
+_MICROSECOND = timedelta(microseconds=1)
 _STATUS = {
     "phase.started": "running",
     "phase.completed": "completed",
@@ -31,21 +34,53 @@ def phase_states(reader: Reader, run: AgentRun) -> list[PhaseState]:
         fields = codec.decode(payload)
         phase = found.setdefault(
             fields["phase"],
-            {"planned": None, "started": None, "ended": None, "reason": None, "concurrency": None},
+            {
+                "planned": None,
+                "started": None,
+                "ended": None,
+                "reason": None,
+                "concurrency": None,
+                "moves": [],
+            },
         )
         phase["status"], phase["attempt"] = _STATUS[kind], attempt
+        phase["moves"].append((kind, when, attempt))
         if kind == "phase.started":
             phase["started"] = phase["started"] or when
             phase["planned"] = fields.get("planned", phase["planned"])
             phase["concurrency"] = fields.get("concurrency", phase["concurrency"])
         phase["ended"] = None if kind == "phase.started" else when
         phase["reason"] = fields.get("reason")
+    ends = {one.number: one.ended_at for one in reader.attempts.of(run.id)} if found else {}
     children, planned = _children(reader, pk), _planned(reader, run.id)
     reused = {child for (child,) in reader.rows("reused_by", run=pk, attempt=run.attempt)}
+    for phase in found.values():
+        phase["active"] = _active(phase["moves"], ends)
     return [
         _as_planned(_state(run, name, found.get(name), children.get(name, []), reused), planned.get(name, {}))
         for name in dict.fromkeys((*found, *planned, *(name for name in children if name)))
     ]
+
+
+def _active(moves: list[tuple[str, int, int]], ends: Mapping[int, datetime | None]) -> tuple[int, int | None]:
+    """So long attempts were in the phase, in milliseconds, and since when one is that has not ended.
+
+    An attempt that ended within the phase left it then: what lies between two attempts is no part of it.
+    """
+    spent, open_ = 0, dict[int, int]()
+    for kind, when, attempt in moves:
+        if kind == "phase.started":
+            open_.setdefault(attempt, when)
+        elif attempt in open_:
+            spent += when - open_.pop(attempt)
+    since = None
+    for attempt, begun in open_.items():
+        ended_at = ends.get(attempt)
+        if ended_at is None:
+            since = begun
+        else:
+            spent += max(0, (ended_at - at(begun)) // _MICROSECOND)
+    return spent // 1_000, since
 
 
 def _planned(reader: Reader, run_id: str) -> dict[str, dict[str, Any]]:
@@ -79,7 +114,9 @@ def _state(
         "ended": None,
         "reason": None,
         "concurrency": None,
+        "active": (0, None),
     }
+    active_ms, since = phase["active"]
     status, counts = phase["status"], Counter(child.status for child in children)
     if status == "running" and (run.status not in ("running", "waiting") or phase["attempt"] != run.attempt):
         status = "pending"
@@ -95,5 +132,6 @@ def _state(
         reused=sum(1 for child in children if child.id in reused),
         started_at=at(phase["started"]) if phase["started"] else None,
         completed_at=at(phase["ended"]) if phase["ended"] else None, reason=phase["reason"],
-        concurrency=phase["concurrency"],
+        concurrency=phase["concurrency"], active_ms=active_ms,
+        active_since=at(since) if since is not None and run.status == "running" else None,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from runstone.errors import RunstoneError
 from runstone.ledger import Ledger
 from runstone.server import document, guards, problems
 from runstone.server.bodies import MeasuredRequest
+from runstone.server.bulks import Bulks, GoOn
 from runstone.server.kept import KeptPages
 from runstone.server.parts import Aside, Parts, provided
 from runstone.server.routes import (
@@ -20,6 +21,7 @@ from runstone.server.routes import (
     auth,
     blobs,
     boards,
+    bulks,
     checkpoints,
     commands,
     comparing,
@@ -34,6 +36,7 @@ from runstone.server.routes import (
     reports,
     resuming,
     runs,
+    sections,
     starting,
     stream,
     threads,
@@ -56,6 +59,7 @@ ROUTERS = (
     starting.router,
     resuming.router,
     commands.router,
+    bulks.router,
     checkpoints.router,
     inputs.router,
     threads.router,
@@ -68,6 +72,7 @@ ROUTERS = (
     handles.router,
     histories.router,
     overview.router,
+    sections.router,
     comparing.router,
     reports.router,
     views.router,
@@ -82,11 +87,20 @@ def parts_of(ledger: Ledger, settings: Settings, registry: Registry | None, *, p
     if registry is None:
         registry, loaded = registry_of(ledger)
         slots = slots or loaded.settings.slots
+    engine = Engine(ledger, registry, slots=slots)
     return Parts(
         ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Aside("runstone-read"),
-        writes=Aside("runstone-write"), engine=Engine(ledger, registry, slots=slots), stopping=stopping,
-        hub=Hub(ledger.reader, ledger.signals, stopping), pages=KeptPages(ledger.reader),
+        writes=Aside("runstone-write"), engine=engine, bulks=Bulks(ledger, _going_on(ledger, engine)),
+        stopping=stopping, hub=Hub(ledger.reader, ledger.signals, stopping), pages=KeptPages(ledger.reader),
     )  # fmt: skip
+
+
+def _going_on(ledger: Ledger, engine: Engine) -> GoOn:
+    def go_on(run_id: str, by: str | None, key: str) -> None:
+        ledger.reconcile()
+        starting.go_on(ledger, engine, run_id, by=by, key=key)
+
+    return go_on
 
 
 _DESCRIBING = OpenAPIConfig(title="Runstone", version="1")
@@ -123,7 +137,7 @@ def described() -> dict[str, Any]:
     """The OpenAPI document of the routes; no ledger is needed."""
     nothing: Any = None
     parts = Parts(
-        ledger=nothing, settings=Settings(), tokens=nothing, codes=nothing, port=0, engine=nothing, reads=nothing,
-        writes=nothing, stopping=nothing, hub=nothing, pages=nothing,
+        ledger=nothing, settings=Settings(), tokens=nothing, codes=nothing, port=0, engine=nothing, bulks=nothing,
+        reads=nothing, writes=nothing, stopping=nothing, hub=nothing, pages=nothing,
     )  # fmt: skip
     return document.document(routed(parts, describing=True))

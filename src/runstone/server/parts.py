@@ -10,6 +10,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
 from runstone.ledger import Ledger
+from runstone.server.bulks import Bulks
 from runstone.server.kept import KeptPages
 from runstone.server.running import Engine
 from runstone.server.security.sessions import Codes
@@ -47,6 +48,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     codes: Codes
     port: int
     engine: Engine
+    bulks: Bulks
     reads: Aside
     writes: Aside
     """Of their own, so that a ledger that another process holds keeps no reader waiting."""

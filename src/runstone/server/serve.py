@@ -126,6 +126,7 @@ class Server:
         """Answers until SIGINT, SIGTERM or `stop`."""
         self.parts.ledger.supervisor.answer_clients()
         self.parts.engine.start()
+        self.parts.bulks.start()
         try:
             asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
         finally:
@@ -133,6 +134,7 @@ class Server:
 
     def close(self) -> None:
         """Gives up the port, and leaves runs interrupted; `run` does it at its end."""
+        self.parts.bulks.close()
         self.parts.engine.close()
         self.parts.hub.close()
         self.parts.reads.close()

@@ -12,6 +12,7 @@ from runstone.errors import ForkedLedger, LedgerClosed, StoreError
 from runstone.store.base import Database, Row
 from runstone.store.reading.attempts import Attempts
 from runstone.store.reading.boards import Boards
+from runstone.store.reading.bulks import Bulks
 from runstone.store.reading.commands import Commands
 from runstone.store.reading.events import Events
 from runstone.store.reading.journal import Journals
@@ -55,6 +56,7 @@ class Reader:
         self.usage = Usage(self)
         self.search = Search(self)
         self.views = Views(self)
+        self.bulks = Bulks(self)
         self.told = Told(self)
 
     @property

@@ -129,6 +129,21 @@ async def count_runs(ledger: LedgerPart, reads: ReadsPart, filters: FiltersPart)
     return BucketCounts(counts=dict(found), complete=found.complete, as_of=str(found.as_of))
 
 
+@get("/groups", summary="Group runs", dependencies=FILTERS, opt=LABELLED)
+async def group_runs(
+    *,
+    ledger: LedgerPart,
+    reads: ReadsPart,
+    filters: FiltersPart,
+    by: Annotated[Literal["bucket", "agent_id", "definition_id", "thread_id", "day"], QueryParameter()],
+    offset_minutes: Annotated[
+        int, QueryParameter(ge=-1080, le=1080, description="How far the reader's clock is ahead of UTC.")
+    ] = 0,
+) -> lists.Groups:
+    """The groups of a list, by its filters: what they have in common, and how many runs each has."""
+    return await reads(lists.group, ledger.reader, filters, by=by, offset_minutes=offset_minutes)
+
+
 @get("/{run_id:str}", summary="Show a run", opt={ALSO: {304: None}})
 async def get_run(
     request: Request[Any, Any, Any],
@@ -229,8 +244,8 @@ async def get_logs(
 router = Router(
     path="/runs",
     route_handlers=[
-        list_runs, count_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts, get_journal,
-        get_logs,
+        list_runs, count_runs, group_runs, get_run, change_run, get_tree, get_telemetry, get_phases, get_attempts,
+        get_journal, get_logs,
     ],
     tags=["runs"],
 )  # fmt: skip

@@ -11,10 +11,12 @@ from runstone.domain.bounds import checked_message
 from runstone.domain.records import AgentRun
 from runstone.domain.resume import Plan, ResumePolicy
 from runstone.errors import AgentNotFound, AwaitingInput, IllegalTransition, Misuse
+from runstone.ledger import Ledger
 from runstone.server.bodies import JSON, encode
 from runstone.server.guards import ALSO
 from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, EnginePart, LedgerPart, Parts, ReadsPart
+from runstone.server.running import Engine
 from runstone.server.shapes import bodies
 from runstone.server.shapes.plans import PlanShape, plan_of
 from runstone.server.shapes.runs import Run, run_of
@@ -89,17 +91,11 @@ def _resume(
     request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodies.ResumeRun
 ) -> Response[Any]:
     def act() -> None:
-        run = parts.ledger.get_run(run_id)
-        if run.status in _UNDER_WAY:
+        if parts.ledger.get_run(run_id).status in _UNDER_WAY:
             raise _UnderWay
         policy = None if data.policy is None else data.policy.given()
-        _check(parts, run, policy)
         budget = None if data.budget is None else data.budget.given()
-        parts.ledger.commands.give(
-            run_id, _VERBS[run.status], by=request.user.name, policy=policy, budget=budget, scope="subtree",
-            reason=None, idempotency_key=None,
-        )  # fmt: skip
-        parts.engine.look()
+        go_on(parts.ledger, parts.engine, run_id, by=request.user.name, policy=policy, budget=budget)
 
     parts.ledger.reconcile()
     effect = Effect(
@@ -112,17 +108,37 @@ def _resume(
         return Response(encode(run_of(parts.ledger.get_run(run_id))), status_code=200, media_type=JSON)
 
 
-def _check(parts: Parts, run: AgentRun, policy: ResumePolicy | None) -> None:
+def go_on(
+    ledger: Ledger,
+    engine: Engine,
+    run_id: str,
+    *,
+    by: str | None,
+    policy: ResumePolicy | None = None,
+    budget: dict[str, Any] | None = None,
+    key: str | None = None,
+) -> None:
+    """Orders that the run goes on, by the verb that fits it. Raises what keeps it from being gone on with here."""
+    run = ledger.get_run(run_id)
+    _check(ledger, engine, run, policy)
+    ledger.commands.give(
+        run_id, _VERBS[run.status], by=by, policy=policy, budget=budget, scope="subtree", reason=None,
+        idempotency_key=key,
+    )  # fmt: skip
+    engine.look()
+
+
+def _check(ledger: Ledger, engine: Engine, run: AgentRun, policy: ResumePolicy | None) -> None:
     """Raises what keeps the run from being gone on with here."""
-    _require_here(parts, run)
-    if run.status == "awaiting_user" or parts.ledger.inputs.awaited(run.id):
+    _require_here(engine, run)
+    if run.status == "awaiting_user" or ledger.inputs.awaited(run.id):
         raise AwaitingInput(f"run {run.id} waits for an answer", run_id=run.id)
     if run.status not in _VERBS:
         raise IllegalTransition(f"run {run.id} is {run.status} already", run_id=run.id, status=run.status)
-    execution.check_resume(parts.ledger, run, policy or ResumePolicy(), parts.engine.registry)
+    execution.check_resume(ledger, run, policy or ResumePolicy(), engine.registry)
 
 
-def _require_here(parts: Parts, run: AgentRun) -> None:
+def _require_here(engine: Engine, run: AgentRun) -> None:
     """Raises unless the run is one that this server's engine would take."""
     if is_background(run):
         hint = f"start it again where it was started: runstone resume {run.id}"
@@ -134,7 +150,7 @@ def _require_here(parts: Parts, run: AgentRun) -> None:
             run_id=run.id,
             status=run.status,
         )
-    if not parts.engine.knows(run):
+    if not engine.knows(run):
         raise AgentNotFound(f"what run {run.id} came from is not registered in this workspace", run_id=run.id)
 
 
@@ -179,7 +195,7 @@ def _continue(
 
     def act() -> None:
         run = parts.ledger.get_run(run_id)
-        _require_here(parts, run)
+        _require_here(parts.engine, run)
         parts.ledger.supervisor.settle(run_id)
         parts.ledger.end_orphans(run_id)
         told = core.redactor.message(checked_message(data.message))

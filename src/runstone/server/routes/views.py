@@ -7,6 +7,7 @@ from litestar import Request, Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from runstone.domain.records import Seen, View
+from runstone.server.guards import ROLE
 from runstone.server.idempotency import Effect, IdempotencyKey, once
 from runstone.server.parts import AllParts, LedgerPart
 from runstone.server.shapes import bodies
@@ -83,15 +84,28 @@ async def delete_view(
 
 
 @get("/viewers/{viewer:str}/seen", summary="How far a viewer has seen")
-async def get_seen(ledger: LedgerPart, viewer: FromPath[str]) -> SeenUpTo:
-    """The position up to which the viewer knows what happened."""
-    return SeenUpTo(viewer=viewer, seen=ledger.views.seen(viewer))
+async def get_seen(request: Request[Any, Any, Any], ledger: LedgerPart, viewer: FromPath[str]) -> SeenUpTo:
+    """The position up to which the viewer knows what happened; `me` is who asks."""
+    name = _named(request, viewer)
+    return SeenUpTo(viewer=name, seen=ledger.views.seen(name))
 
 
-@put("/viewers/{viewer:str}/seen", summary="Note how far a viewer has seen")
-async def mark_seen(parts: AllParts, viewer: FromPath[str], data: JSONBody[bodies.MarkSeen]) -> SeenUpTo:
-    """Notes that all up to a position was seen; it never goes back."""
-    return SeenUpTo(viewer=viewer, seen=await parts.writes(parts.ledger.views.mark_seen, viewer, data.cursor))
+@put("/viewers/{viewer:str}/seen", summary="Note how far a viewer has seen", opt={ROLE: "read"})
+async def mark_seen(
+    request: Request[Any, Any, Any],
+    parts: AllParts,
+    viewer: FromPath[str],
+    data: JSONBody[bodies.MarkSeen],
+) -> SeenUpTo:
+    """Notes that all up to a position was seen; it never goes back. `me` is who asks; others take control."""
+    name = _named(request, viewer)
+    if name != request.user.name:
+        request.user.require("control")
+    return SeenUpTo(viewer=name, seen=await parts.writes(parts.ledger.views.mark_seen, name, data.cursor))
+
+
+def _named(request: Request[Any, Any, Any], viewer: str) -> str:
+    return str(request.user.name) if viewer == "me" else viewer
 
 
 router = Router(

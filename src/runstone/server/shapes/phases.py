@@ -27,6 +27,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many children run at a time."""
     after: list[str]
     """The phases that must end before it starts."""
+    active_ms: int
+    """So long attempts were in it, up to `active_since`; the time between attempts is no part of it."""
+    active_since: datetime | None
+    """Since when the present attempt is in it; null where none is."""
     totals: TotalsShape
     """What its children spent in all attempts, with all below them."""
 
@@ -48,6 +52,8 @@ def phases_of(ledger: Ledger, run_id: str) -> list[Phase]:
             reason=one.reason,
             concurrency=one.concurrency,
             after=list(one.after),
+            active_ms=one.active_ms,
+            active_since=one.active_since,
             totals=totals_of(sums.get(one.name, Totals())),
         )
         for one in states

@@ -40,6 +40,17 @@ def count_by_bucket(reader: Reader, asked: dict[str, Any]) -> Counts:
     return counts
 
 
+def below_by_bucket(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, int]]:
+    """For each top-level run how many of those below it are in each bucket; superseded ones are left out."""
+    found: dict[str, dict[str, int]] = {}
+    asked = codec.encode(run_ids).decode()
+    for run_id, status, asks, count in reader.rows("below_the_top", runs=asked, **reader.liveness()):
+        bucket = "needs_input" if asks else str(_BUCKETS.get(status, status))
+        buckets = found.setdefault(run_id, {})
+        buckets[bucket] = buckets.get(bucket, 0) + count
+    return found
+
+
 def _is_held(wanted: Wanted) -> bool:
     """Whether an index holds all that a count is about."""
     more = wanted.words or wanted.labels or wanted.spans or wanted.pinned is not None

@@ -29,6 +29,9 @@ PLAIN: Final = {
 }
 """Filters by one column. Those that leave fewer runs come first: that is the order in which they are tried."""
 
+NULLABLE: Final = frozenset({"thread_id", "definition_id", "agent_id", "phase", "parent_id"})
+"""Of these an empty text asks for the runs that have none."""
+
 SPANS: Final = {"created": "r.created_at", "updated": "r.updated_at", "ended": "r.completed_at"}
 
 MOMENTS: Final = tuple(f"{name}_{end}" for name in SPANS for end in ("from", "to"))
@@ -191,6 +194,9 @@ def _plain_clauses(name: str, values: list[str], params: dict[str, Any]) -> list
     for index, value in enumerate(dict.fromkeys(values)):
         if name == "depth" and value == "0":
             clauses.append("r.depth = 0")  # spelled out, as the index of the top-level runs asks for it
+            continue
+        if value == "" and name in NULLABLE:
+            clauses.append(f"{PLAIN[name]} IS NULL")
             continue
         params[f"{name}_{index}"] = value
         known = "(SELECT id FROM runs WHERE run_id = :{})" if name == "root_id" else ":{}"

@@ -59,6 +59,17 @@ class Runs:
         )
         return [(status, count) for status, count in found]
 
+    def groups(
+        self, by: str, where: str, params: dict[str, Any], *, limit: int
+    ) -> list[tuple[Any, int, int]]:
+        """(what they have in common, count, last change) of the runs that fit; the group that changed last is first."""
+        tail = "GROUP BY 1 ORDER BY 3 DESC, 1 DESC LIMIT :group_limit"
+        found = self._reader.db.select(
+            f"group_by_{by}", "run_tables", where, tail,
+            {**self._reader.liveness(), **params, "group_limit": limit},
+        )  # fmt: skip
+        return [(key, count, newest) for key, count, newest in found]
+
     def get(self, run_id: str) -> AgentRun:
         """The run. Raises `NotFound`."""
         return rows.run(self.row(run_id))

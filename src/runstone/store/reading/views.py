@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from runstone.domain import codec
-from runstone.domain.records import Seen, View, at
+from runstone.domain.records import Seen, View, at, maybe_at
 from runstone.errors import NotFound
 from runstone.store.base import Row
 
@@ -31,7 +31,10 @@ class Views:
     def seen(self, viewer: str) -> Seen | None:
         """How far the viewer has seen."""
         found = self._reader.rows("seen_by", viewer=viewer)
-        return Seen(viewer=found[0][0], cursor=found[0][1], at=at(found[0][2])) if found else None
+        if not found:
+            return None
+        name, cursor, when, before = found[0]
+        return Seen(viewer=name, cursor=cursor, at=at(when), before_at=maybe_at(before))
 
 
 def _view(row: Row) -> View:

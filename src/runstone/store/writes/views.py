@@ -10,6 +10,8 @@ from runstone.store.batch import Batch
 
 VIEWS_MAX: Final = 200
 VIEWERS_MAX: Final = 10_000
+PAUSE_US: Final = 10 * 60 * 1_000_000
+"""Who says nothing for so long has gone: what comes then is another visit."""
 
 
 class NewView(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +86,10 @@ class DeleteView(Write):
 
 
 class MarkSeen(Write):
-    """Notes up to where a viewer has seen; it never goes back, but for the cursor of another epoch. The value is it."""
+    """Notes up to where a viewer has seen; it never goes back, but for the cursor of another epoch. The value is it.
+
+    After a pause it begins another visit, and keeps when the one before ended.
+    """
 
     __slots__ = ("epoch", "position", "viewer")
 
@@ -97,12 +102,15 @@ class MarkSeen(Write):
         known = batch.read("seen_by", viewer=self.viewer)
         if not known and batch.read("viewers")[0][0] >= VIEWERS_MAX:
             raise InvalidInput(f"there are {VIEWERS_MAX} viewers")
-        epoch, _, position = known[0][1].rpartition("-") if known else ("", "", "0")
-        if epoch == self.epoch and int(position) >= self.position:
-            return str(known[0][1])
-        cursor = f"{self.epoch}-{self.position}"
-        batch.stage("save_seen", self.viewer, cursor, batch.now)
-        return cursor
+        _, cursor, at, before_at = known[0] if known else ("", "-0", batch.now, None)
+        epoch, _, position = cursor.rpartition("-")
+        returns = batch.now - at > PAUSE_US
+        if epoch != self.epoch or int(position) < self.position:
+            cursor = f"{self.epoch}-{self.position}"
+        elif known and not returns:
+            return str(cursor)
+        batch.stage("save_seen", self.viewer, cursor, batch.now, at if returns else before_at)
+        return str(cursor)
 
 
 class ImportViews(Write):

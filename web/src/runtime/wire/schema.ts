@@ -91,6 +91,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Group runs
+         * @description The groups of a list, by its filters: what they have in common, and how many runs each has.
+         */
+        get: operations["group_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -460,6 +480,71 @@ export interface paths {
         get: operations["get_command"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List orders for many runs
+         * @description How far each came, and which runs refused it.
+         */
+        get: operations["list_bulks"];
+        put?: never;
+        /**
+         * Give many runs an order
+         * @description Keeps the order and answers at once. Runs get it one after the other; what a run refuses is named, and the others
+         *     go on. Nobody has to stay connected, and after a restart it goes on.
+         */
+        post: operations["give_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulks/{bulk_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an order for many runs
+         * @description How far it came.
+         */
+        get: operations["get_bulk"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulks/{bulk_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel an order for many runs
+         * @description Runs that have not got it yet are left out; those that have it keep it.
+         */
+        post: operations["cancel_bulk"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1146,6 +1231,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/home": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What needs somebody, went wrong, works, and is done
+         * @description The buckets in the order in which people ask, of runs at the top. Interrupted ones come before stopped ones.
+         */
+        get: operations["get_sections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/compare": {
         parameters: {
             query?: never;
@@ -1267,12 +1372,12 @@ export interface paths {
         };
         /**
          * How far a viewer has seen
-         * @description The position up to which the viewer knows what happened.
+         * @description The position up to which the viewer knows what happened; `me` is who asks.
          */
         get: operations["get_seen"];
         /**
          * Note how far a viewer has seen
-         * @description Notes that all up to a position was seen; it never goes back.
+         * @description Notes that all up to a position was seen; it never goes back. `me` is who asks; others take control.
          */
         put: operations["mark_seen"];
         post?: never;
@@ -1386,6 +1491,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Above
+         * @description A run above another one, by what it is called.
+         */
+        Above: {
+            id: string;
+            kind: string;
+            title: string | null;
+            agent_id: string | null;
+            definition_id: string | null;
+        };
         /**
          * Activity
          * @description What a run did in a part of its time: tool calls that ended, those that failed, and steps that were done.
@@ -1539,6 +1655,43 @@ export interface components {
             max_tokens: number | null;
             /** @default null */
             max_children: number | null;
+        };
+        /**
+         * Bulk
+         * @description An order that many runs get, one after the other, and how far that came.
+         */
+        Bulk: {
+            id: string;
+            /** @description stop, resume, retry or archive. */
+            verb: string;
+            requested_by: string | null;
+            requested_at: string;
+            total: number;
+            given: number;
+            refused: number;
+            /** @description Those that had not got it when it was cancelled. */
+            left_out: number;
+            /** @description The first hundred. */
+            refusals: components["schemas"]["BulkRefusal"][];
+            cancelled: boolean;
+            /** @description None while there are runs that have not got it. */
+            ended_at: string | null;
+        };
+        /**
+         * BulkRefusal
+         * @description A run that did not take the order, and why.
+         */
+        BulkRefusal: {
+            run_id: string;
+            reason: string;
+        };
+        /**
+         * Bulks
+         * @description Orders for many runs, the newest first: those under way, and the newest that have ended.
+         */
+        Bulks: {
+            items: components["schemas"]["Bulk"][];
+            as_of: string;
         };
         /**
          * Card
@@ -1946,6 +2099,16 @@ export interface components {
             response: unknown;
         };
         /**
+         * GiveBulk
+         * @description An order for many runs.
+         */
+        GiveBulk: {
+            /** @enum {unknown} */
+            verb: "archive" | "pause" | "resume" | "retry" | "stop";
+            /** @description Each gets it in this order; stop, pause, resume and retry are for all below it, too. */
+            run_ids: string[];
+        };
+        /**
          * GiveCommand
          * @description An order to a run.
          * @example {
@@ -1979,6 +2142,33 @@ export interface components {
              * @default null
              */
             budget: components["schemas"]["Budget"] | null;
+        };
+        /**
+         * Group
+         * @description Some runs of a list that have something in common.
+         */
+        Group: {
+            /** @description What they have in common, as the filter of that name takes it: empty where they have none of it. */
+            key: string;
+            count: number;
+            /** @description When one of them changed last. */
+            newest_at: string;
+            /** @default null */
+            updated_from: string | null;
+            /**
+             * @description The ends of the day, where they are grouped by days.
+             * @default null
+             */
+            updated_to: string | null;
+        };
+        /**
+         * Groups
+         * @description The groups, in their order; `complete` is False where there may be more runs or groups.
+         */
+        Groups: {
+            items: components["schemas"]["Group"][];
+            complete: boolean;
+            as_of: string;
         };
         /**
          * HandleBeat
@@ -2545,6 +2735,10 @@ export interface components {
             concurrency: number | null;
             /** @description The phases that must end before it starts. */
             after: string[];
+            /** @description So long attempts were in it, up to `active_since`; the time between attempts is no part of it. */
+            active_ms: number;
+            /** @description Since when the present attempt is in it; null where none is. */
+            active_since: string | null;
             totals: components["schemas"]["TotalsShape"];
         };
         /**
@@ -2868,6 +3062,35 @@ export interface components {
             excerpt: string;
         };
         /**
+         * Section
+         * @description The runs of a bucket that changed last, and how many there are.
+         */
+        Section: {
+            bucket: string;
+            total: number;
+            items: components["schemas"]["ShownRun"][];
+        };
+        /**
+         * Sections
+         * @description Top-level runs by bucket; in `needs_input` those below others, too.
+         */
+        Sections: {
+            sections: components["schemas"]["Section"][];
+            /** @description The open questions, those that wait longest first. */
+            inputs: components["schemas"]["InputRequest"][];
+            /** @description By top-level run: how many runs below it are in each bucket. */
+            below: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /** @description By run that needs somebody: those above it, from the top. */
+            above: {
+                [key: string]: components["schemas"]["Above"][];
+            };
+            as_of: string;
+        };
+        /**
          * Seen
          * @description How far a viewer has seen: the ledger's cursor up to which all is known to them, and when they said so.
          */
@@ -2875,6 +3098,11 @@ export interface components {
             viewer: string;
             cursor: string;
             at: string;
+            /**
+             * @description When they said so last before a pause of ten minutes or more: the end of the visit before this one.
+             * @default null
+             */
+            before_at: string | null;
         };
         /**
          * SeenUpTo
@@ -3964,6 +4192,139 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BucketCounts"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    group_runs: {
+        parameters: {
+            query: {
+                /** @description One value or several. */
+                status?: string[];
+                /** @description One value or several. */
+                bucket?: string[];
+                /** @description One value or several. */
+                kind?: string[];
+                /** @description One value or several. */
+                agent_id?: string[];
+                /** @description One value or several. */
+                definition_id?: string[];
+                /** @description One value or several. */
+                parent_id?: string[];
+                /** @description One value or several. */
+                root_id?: string[];
+                /** @description One value or several. */
+                thread_id?: string[];
+                /** @description One value or several. */
+                worker_thread_id?: string[];
+                /** @description One value or several. */
+                board_id?: string[];
+                /** @description One value or several. */
+                card_id?: string[];
+                /** @description One value or several. */
+                forked_from?: string[];
+                /** @description One value or several. */
+                phase?: string[];
+                /** @description One value or several. */
+                depth?: string[];
+                /** @description A time as in RFC 3339. */
+                created_from?: string;
+                /** @description A time as in RFC 3339. */
+                created_to?: string;
+                /** @description A time as in RFC 3339. */
+                updated_from?: string;
+                /** @description A time as in RFC 3339. */
+                updated_to?: string;
+                /** @description A time as in RFC 3339. */
+                ended_from?: string;
+                /** @description A time as in RFC 3339. */
+                ended_to?: string;
+                /** @description Words that all are in a text. */
+                q?: string;
+                /** @description true, false or any. */
+                pinned?: string;
+                /** @description true, false or any. */
+                archived?: string;
+                by: "bucket" | "agent_id" | "definition_id" | "thread_id" | "day";
+                /** @description How far the reader's clock is ahead of UTC. */
+                offset_minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Groups"];
                 };
             };
             /** @description The request cannot be taken as it is. */
@@ -6243,6 +6604,466 @@ export interface operations {
             };
             /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bulks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulks"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own for this request: sent again with it, the request has its effect once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GiveBulk"];
+            };
+        };
+        responses: {
+            /** @description It was asked for; look at what Location names. */
+            202: {
+                headers: {
+                    /** @description `true` where the request was answered before. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description Where to look at what was made or asked for. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                bulk_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own for this request: sent again with it, the request has its effect once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                bulk_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    /** @description `true` where the request was answered before. */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the ledger does not allow it; nothing was changed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is no JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is asked cannot be done with these values, or the idempotency key belongs to another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; nothing was stored. */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10507,6 +11328,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Found"];
+                };
+            };
+            /** @description The request cannot be taken as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no token that is valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token may not do that, or the request comes from a page of another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing under that name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is meant for another host. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The ledger cannot be reached, or as many requests as are taken are under way. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sections: {
+        parameters: {
+            query?: {
+                /** @description So many runs of each bucket. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sections"];
                 };
             };
             /** @description The request cannot be taken as it is. */
