@@ -11,6 +11,9 @@ class PageRequest extends Request {
 
 vi.stubGlobal("Request", PageRequest);
 
+/** jsdom has no `CSS.escape`; ids in tests need no more of it. */
+vi.stubGlobal("CSS", { escape: (text: string) => text.replace(/[^\w-]/g, "\\$&") });
+
 /** jsdom lays nothing out: everything is as large as a window, so that lists have rows in view. */
 for (const [name, size] of [
   ["clientHeight", 800],

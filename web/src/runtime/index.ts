@@ -1,5 +1,6 @@
 /** `@runstone/react`: runs, events and threads of a Runstone ledger in a React app that has a Redux store. */
 export { type ApiError, problemOf, runstoneApi } from "./api/api.ts";
+export * from "./api/bulks.ts";
 export * from "./api/checkpoints.ts";
 export * from "./api/commands.ts";
 export { type ConnectionState, selectConnection, type WithConnection } from "./api/connection.ts";
@@ -12,6 +13,7 @@ export * from "./api/runs.ts";
 export * from "./api/threads.ts";
 export * from "./api/values.ts";
 export * from "./api/views.ts";
+export * from "./api/visits.ts";
 export type { ActivityToolCall, SubagentActivity } from "./chat/activity.ts";
 export { type ReadJson, readThread, rehydrateThread } from "./chat/reading.ts";
 export { rowsOf, type ThreadRecords, type ThreadRows, type ToolTimelineEntry } from "./chat/rehydration.ts";

@@ -297,9 +297,71 @@ describe("orders", () => {
     );
     await userEvent.type(dialog.getByRole("textbox"), "leave the wiki out");
     await userEvent.click(dialog.getByRole("button", { name: "Retry" }));
+    const gone = () => sent.filter((one) => !one.url.endsWith("/plan"));
+    await waitFor(() => expect(gone()).toHaveLength(1));
+    expect(new URL(gone()[0]?.url ?? "").pathname).toBe("/api/v1/runs/r1/continue");
+    expect(await bodyOf(gone()[0])).toEqual({ message: "leave the wiki out" });
+  });
+
+  test("a rule changes what is planned, and the run goes on by what was shown", async () => {
+    const run = madeRun("r1", { status: "interrupted", kind: "workflow" });
+    const { sent } = renderAt(
+      "/runs/r1",
+      answersFor(run, {
+        "/runs/r1/plan": { ...PLAN, exact: false },
+        "/runs/r1/phases": { items: [] },
+        "POST /runs/r1/resume": run,
+      }),
+    );
+    await userEvent.click(await screen.findByRole("button", { name: "Resume" }));
+    const dialog = within(await screen.findByRole("dialog"));
+    await dialog.findByText(/used again, which had taken/);
+    await userEvent.click(dialog.getByText("By which rules it goes on"));
+    await userEvent.selectOptions(dialog.getByLabelText("What failed"), "fails as it did");
+    await userEvent.click(await dialog.findByRole("button", { name: "Do it again: reader" }));
+    await userEvent.click(await dialog.findByRole("button", { name: "Find out exactly" }));
+    const policy = { failed: "keep", rerun: ["c"] };
+    const plans = () => sent.filter((one) => one.url.endsWith("/plan"));
+    await waitFor(() => expect(plans()).toHaveLength(4));
+    expect(await bodyOf(plans()[0])).toEqual({ policy: {}, simulate: false });
+    expect(await bodyOf(plans()[3])).toEqual({ policy, simulate: true });
+    await dialog.findByText(/used again, which had taken/);
+    await userEvent.click(dialog.getByRole("button", { name: "Resume" }));
+    await waitFor(() => expect(sent.some((one) => one.url.endsWith("/resume"))).toBe(true));
+    expect(await bodyOf(sent.find((one) => one.url.endsWith("/resume")))).toEqual({ policy });
+  });
+
+  test("an interrupted run can be resumed, stopped or forked, and not paused or told anything", async () => {
+    renderAt("/runs/r1", answersFor(madeRun("r1", { status: "interrupted", completed_at: null })));
+    await screen.findByRole("button", { name: "Resume" });
+    expect(screen.getByRole("button", { name: "Stop" })).toBeTruthy();
+    expect(screen.getByRole("button", { name: "Fork" })).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "Pause" })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Message" })).toBeNull();
+  });
+
+  test("an interrupted part of another run leads to the whole, which is what can be resumed", async () => {
+    const more = { parent_run_id: "whole", root_run_id: "whole", depth: 1, completed_at: null };
+    renderAt("/runs/r1", {
+      ...answersFor(madeRun("r1", { ...more, status: "interrupted" })),
+      "/runs/whole": madeRun("whole", { status: "interrupted", title: "The whole" }),
+    });
+    const link = await screen.findByRole("link", { name: "The whole" });
+    expect(link.getAttribute("href")).toBe("/runs/whole");
+    expect(link.parentElement?.textContent).toBe("It goes on with the whole: resume The whole");
+    expect(screen.queryByRole("button", { name: "Resume" })).toBeNull();
+  });
+
+  test("a paused part of another run is resumed by an order", async () => {
+    const run = madeRun("r1", { status: "paused", depth: 1, parent_run_id: "w", root_run_id: "w" });
+    const { sent } = renderAt(
+      "/runs/r1",
+      answersFor(run, { "POST /runs/r1/commands": command("requested", { verb: "resume" }) }),
+    );
+    await userEvent.click(await screen.findByRole("button", { name: "Resume" }));
+    await userEvent.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Resume" }));
     await waitFor(() => expect(sent).toHaveLength(1));
-    expect(new URL(sent[0]?.url ?? "").pathname).toBe("/api/v1/runs/r1/continue");
-    expect(await bodyOf(sent[0])).toEqual({ message: "leave the wiki out" });
+    expect(await bodyOf(sent[0])).toEqual({ verb: "resume", scope: "subtree" });
   });
 
   test("labels are changed all together, and one without a name is not", async () => {

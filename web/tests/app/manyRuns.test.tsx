@@ -1,5 +1,5 @@
 /** Saved views, and one order for many runs. */
-import { screen, waitFor, within } from "@testing-library/react";
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Run } from "../../src/runtime/index.ts";
@@ -17,43 +17,95 @@ function answersWith(runs: readonly Run[], more: Answers = {}): Answers {
   return {
     "/runs": { items: runs, next_cursor: null, as_of: "e-9" },
     "/views": { items: [] },
-    ...Object.fromEntries(
-      runs.map((run) => [`POST /runs/${run.id}/commands`, { id: "c", status: "requested" }]),
-    ),
     ...more,
   };
 }
 
 beforeEach(() => {
+  localStorage.clear();
   vi.spyOn(HTMLElement.prototype, "offsetHeight", "get").mockReturnValue(700);
   vi.spyOn(HTMLElement.prototype, "offsetWidth", "get").mockReturnValue(1200);
 });
 
-test("an order for all that is shown says how many it is for, and is given once to each top of a tree", async () => {
-  const { sent } = renderAt("/runs", answersWith(RUNS));
+const BULK = {
+  id: "b1",
+  verb: "stop",
+  requested_by: "browser",
+  requested_at: "2026-01-05T10:00:00Z",
+  total: 2,
+  given: 0,
+  refused: 0,
+  left_out: 0,
+  refusals: [],
+  cancelled: false,
+  ended_at: null as string | null,
+};
+
+test("an order for all that is shown says how many it is for, and is one order for the tops of trees", async () => {
+  const { sent } = renderAt("/runs", answersWith(RUNS, { "POST /bulks": BULK }));
   await screen.findByRole("grid", { name: "Runs" });
   await userEvent.selectOptions(screen.getByLabelText("Do with all runs shown"), "stop");
   const dialog = await screen.findByRole("dialog", { name: "Stop 2 runs?" });
   expect(dialog.textContent).toContain("Of 4 runs");
   expect(sent).toHaveLength(0);
   await userEvent.click(within(dialog).getByRole("button", { name: "Stop 2 runs" }));
-  await waitFor(() => expect(screen.getByText(/2 of 2/)).toBeTruthy());
-  expect(sent.map((request) => new URL(request.url).pathname)).toEqual([
-    "/api/v1/runs/live-1/commands",
-    "/api/v1/runs/live-2/commands",
-  ]);
-  expect(sent.every((request) => request.headers.get("idempotency-key"))).toBe(true);
+  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  expect(sent).toHaveLength(1);
+  expect(await sent[0]?.json()).toEqual({ verb: "stop", run_ids: ["live-1", "live-2"] });
+  expect(sent[0]?.headers.get("idempotency-key")).toBeTruthy();
 });
 
-test("a refusal is counted, and the others go on", async () => {
-  const refusal = Response.json({ code: "invalid", detail: "it has ended", status: 409 }, { status: 409 });
-  renderAt("/runs", answersWith(RUNS, { "POST /runs/live-1/commands": refusal }));
+test("an order that did not arrive is sent again as the same one", async () => {
+  const refusal = Response.json({ code: "busy", detail: "the store is busy", status: 503 }, { status: 503 });
+  const { sent } = renderAt("/runs", answersWith(RUNS, { "POST /bulks": refusal }));
   await screen.findByRole("grid", { name: "Runs" });
   await userEvent.click(screen.getByLabelText("Mark One"));
-  await userEvent.click(screen.getByLabelText("Mark Two"));
   await userEvent.selectOptions(screen.getByLabelText("Do with the marked runs"), "stop");
-  await userEvent.click(await screen.findByRole("button", { name: "Stop 2 runs" }));
-  await waitFor(() => expect(screen.getByText(/2 of 2, 1 refused/)).toBeTruthy());
+  const button = await screen.findByRole("button", { name: "Stop 1 run" });
+  await userEvent.click(button);
+  await screen.findByText(/the store is busy/);
+  await userEvent.click(button);
+  await waitFor(() => expect(sent).toHaveLength(2));
+  const keys = sent.map((request) => request.headers.get("idempotency-key"));
+  expect(keys[0]).toBe(keys[1]);
+});
+
+test("how far an order came is told on every screen, with who refused it, and it is cancelled there", async () => {
+  const bulk = {
+    ...BULK,
+    total: 40,
+    given: 12,
+    refused: 1,
+    refusals: [{ run_id: "done", reason: "run done is completed already" }],
+  };
+  const { sent } = renderAt("/threads", {
+    "/threads": { items: [], next_cursor: null, as_of: "e-1" },
+    "/bulks": { items: [bulk], as_of: "e-1" },
+    "POST /bulks/b1/cancel": { ...bulk, cancelled: true, left_out: 27, ended_at: new Date().toISOString() },
+  });
+  const told = within(await screen.findByRole("region", { name: "Orders for many runs" }));
+  expect(told.getByRole("status").textContent).toBe("12 of 40 runs have the order, 1 refused it");
+  expect(told.getByRole("link", { name: "done" }).closest("li")?.textContent).toContain("completed already");
+  await userEvent.click(told.getByRole("button", { name: "Cancel the rest" }));
+  await waitFor(() =>
+    expect(sent.map((one) => new URL(one.url).pathname)).toEqual(["/api/v1/bulks/b1/cancel"]),
+  );
+});
+
+test("what became of an order stays until somebody has read it, over a reload", async () => {
+  const ended = { ...BULK, given: 2, ended_at: new Date().toISOString() };
+  const answers = { ...answersWith(RUNS), "/bulks": { items: [ended], as_of: "e-1" } };
+  renderAt("/runs", answers);
+  await screen.findByText("2 of 2 runs have the order");
+  cleanup();
+  renderAt("/runs", answers);
+  await screen.findByText("2 of 2 runs have the order");
+  await userEvent.click(screen.getByRole("button", { name: "Dismiss: stop" }));
+  expect(screen.queryByText("2 of 2 runs have the order")).toBeNull();
+  cleanup();
+  renderAt("/runs", answers);
+  await screen.findByRole("grid", { name: "Runs" });
+  expect(screen.queryByText("2 of 2 runs have the order")).toBeNull();
 });
 
 test("the default view is shown to who comes without a wish, and not to who follows a link", async () => {

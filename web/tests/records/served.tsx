@@ -14,6 +14,9 @@ export function answersOf(past: Past): { id: string; answers: Answers } {
   return structuredClone(recorded[past]) as { id: string; answers: Answers };
 }
 
+/** That something was seen is said by the page itself: it is no part of what a person sent. */
+const MARK = "/viewers/me/seen";
+
 const EMPTY: Answers = {
   "/runs/counts": {
     counts: { needs_input: 0, working: 0, completed: 0, failed: 0, stopped: 0 },
@@ -21,6 +24,19 @@ const EMPTY: Answers = {
   },
   "/runs": { items: [], next_cursor: null, as_of: "e-1" },
   "/inputs": { items: [], next_cursor: null, as_of: "e-1" },
+  "/home": {
+    sections: ["needs_input", "failed", "stopped", "working", "completed"].map((bucket) => ({
+      bucket,
+      total: 0,
+      items: [],
+    })),
+    inputs: [],
+    below: {},
+    above: {},
+    as_of: "e-1",
+  },
+  "/bulks": { items: [], as_of: "e-1" },
+  [MARK]: { viewer: "browser", seen: { viewer: "browser", cursor: "e-1", at: "2026-01-05T10:00:00Z" } },
 };
 
 /** A stream that a test speaks through. */
@@ -59,7 +75,7 @@ export function renderAt(address: string, answers: Answers): { asked: string[]; 
     const { pathname, search } = new URL(request.url);
     const path = pathname.replace("/api/v1", "");
     asked.push(`${request.method} ${path}${search}`);
-    if (request.method !== "GET") sent.push(request.clone());
+    if (request.method !== "GET" && path !== MARK) sent.push(request.clone());
     const events = /^\/runs\/[^/]+\/events$/.test(path);
     const found =
       answers[`${request.method} ${path}`] ?? (events ? eventsOf(answers, path, search) : undefined);

@@ -19,6 +19,8 @@ export interface Row<T> {
   /** In a tree: how deep, from 1, and whether what is below it is shown (undefined: nothing is). */
   level?: number;
   expanded?: boolean;
+  /** Stands for the whole row: the head of a group, or what leads to more of it. */
+  head?: ReactNode;
 }
 
 interface Props<T> {
@@ -36,6 +38,8 @@ interface Props<T> {
   onEnd?: () => void;
   /** Rows of a tree are a treegrid for who can't see the lines. */
   tree?: boolean;
+  /** Rows are in groups, each below its head: they are no deeper than it. */
+  grouped?: boolean;
   /** Lines of text: low, without a head, and the same on a narrow page. */
   dense?: boolean;
   /** Where it was scrolled to, and is told when that changes. */
@@ -49,7 +53,7 @@ const OVERSCAN = 6;
  * move it. What scrolls is the grid itself, so that its head stays and its rows count from its top.
  */
 export function Grid<T>(props: Props<T>) {
-  const { label, columns, rows, selected, tree = false, dense = false } = props;
+  const { label, columns, rows, selected, tree = false, dense = false, grouped = false } = props;
   const narrow = useNarrow() && !dense;
   const scroller = useRef<HTMLDivElement>(null);
   const height = dense ? HEIGHT.dense : narrow ? HEIGHT.narrow : HEIGHT.wide;
@@ -130,7 +134,7 @@ export function Grid<T>(props: Props<T>) {
       ref={scroller}
       className={styles.scroller}
       onKeyDown={onKeyDown}
-      role={tree ? "treegrid" : "grid"}
+      role={tree || grouped ? "treegrid" : "grid"}
       aria-label={label}
       aria-rowcount={(props.total ?? rows.length) + 1}
       aria-colcount={shown.length}
@@ -162,6 +166,7 @@ export function Grid<T>(props: Props<T>) {
               columns={shown}
               narrow={narrow}
               dense={dense}
+              grouped={grouped}
               isActive={index === active}
               isSelected={row.key === selected}
               onSelect={onSelect}
@@ -187,19 +192,21 @@ interface RowProps<T> {
   columns: readonly Column<T>[];
   narrow: boolean;
   dense: boolean;
+  grouped: boolean;
   isActive: boolean;
   isSelected: boolean;
 }
 
 function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }: RowProps<T>) {
+  const isNested = row.level !== undefined && !at.grouped;
   const cell = (column: Column<T>, index: number) => (
     <div
       key={column.name}
       role="gridcell"
       className={`${styles.cell} ${column.align === "end" && !narrow ? styles.end : ""}`}
-      style={index === 0 && row.level !== undefined ? { paddingInlineStart: indent(row.level) } : undefined}
+      style={index === 0 && isNested ? { paddingInlineStart: indent(row.level ?? 1) } : undefined}
     >
-      {index === 0 && row.level !== undefined ? (
+      {index === 0 && isNested ? (
         <Toggle expanded={row.expanded} onClick={() => onToggle(row.key, !row.expanded)} />
       ) : null}
       {column.cell(row.value)}
@@ -214,7 +221,7 @@ function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }:
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around it takes the keys
     <div
       role="row"
-      className={`${styles.row} ${narrow ? styles.narrow : ""} ${at.dense ? styles.dense : ""}`}
+      className={`${styles.row} ${narrow ? styles.narrow : ""} ${at.dense ? styles.dense : ""} ${row.head === undefined ? "" : styles.group}`}
       data-key={row.key}
       aria-rowindex={at.index + 2}
       aria-selected={at.isSelected}
@@ -229,8 +236,16 @@ function GridRow<T>({ row, columns, narrow, onSelect, onOpen, onToggle, ...at }:
         onOpen(row.key);
       }}
     >
-      {narrow ? line("first") : columns.map(cell)}
-      {narrow ? line("second") : null}
+      {row.head === undefined ? (
+        <>
+          {narrow ? line("first") : columns.map(cell)}
+          {narrow ? line("second") : null}
+        </>
+      ) : (
+        <div role="gridcell" className={styles.headCell} aria-colspan={columns.length}>
+          {row.head}
+        </div>
+      )}
     </div>
   );
 }
@@ -245,7 +260,13 @@ const KeptRow = memo(GridRow, (before, after) => {
 }) as typeof GridRow;
 
 function isSameRow(a: Row<unknown>, b: Row<unknown>): boolean {
-  return a.key === b.key && a.value === b.value && a.level === b.level && a.expanded === b.expanded;
+  return (
+    a.key === b.key &&
+    a.value === b.value &&
+    a.level === b.level &&
+    a.expanded === b.expanded &&
+    a.head === b.head
+  );
 }
 
 function Toggle({ expanded, onClick }: { expanded: boolean | undefined; onClick: () => void }) {

@@ -1,5 +1,5 @@
 import { BUCKETS, type RunStatus, type RunsQuery } from "@runstone/react";
-import { choice, choices, type StateOf, text, texts } from "./codecs.ts";
+import { choice, choices, flag, type StateOf, text, texts } from "./codecs.ts";
 
 export const STATUSES: readonly RunStatus[] = [
   "pending",
@@ -29,13 +29,30 @@ export const RUNS_STATE = {
   kind: choices(KINDS),
   agent_id: texts,
   definition_id: texts,
+  thread_id: texts,
   label: texts,
+  /** Only runs that no other run started. */
+  top: flag,
   q: text,
+  group: choice(["none", "bucket", "agent_id", "definition_id", "thread_id", "day"]),
   sort: choice(["updated", "created", "ended", "duration", "cost"]),
   order: choice(["desc", "asc"]),
 };
 
+/** What a list can be grouped by, as people say it. */
+export const GROUPINGS = {
+  none: "no groups",
+  bucket: "state",
+  agent_id: "agent",
+  definition_id: "workflow",
+  thread_id: "thread",
+  day: "day",
+} as const;
+
 export type RunsState = StateOf<typeof RUNS_STATE>;
+
+/** What is no filter: how the list is put. */
+type Put = "sort" | "order" | "group";
 
 /** The words of the query language, and the parameters that they stand for. */
 const WORDS = {
@@ -49,25 +66,31 @@ const WORDS = {
   agent: "agent_id",
   w: "definition_id",
   workflow: "definition_id",
+  t: "thread_id",
+  thread: "thread_id",
 } as const;
 
-const LISTS = ["bucket", "status", "kind", "agent_id", "definition_id"] as const;
+const LISTS = ["bucket", "status", "kind", "agent_id", "definition_id", "thread_id"] as const;
+const TOP = "is:top";
 
 /** What a person typed as filters: `s:failed a:researcher label.team:core` and the rest as words to search for. */
-export function parseQuery(typed: string): Omit<RunsState, "sort" | "order"> {
+export function parseQuery(typed: string): Omit<RunsState, Put> {
   const values: Record<string, string[]> = {
     bucket: [],
     status: [],
     kind: [],
     agent_id: [],
     definition_id: [],
+    thread_id: [],
   };
+  let top = false;
   const labels: string[] = [];
   const rest: string[] = [];
   for (const word of typed.match(/"[^"]*"|\S+/g) ?? []) {
     const [name = "", value = ""] = split(word);
     const parameter = WORDS[name as keyof typeof WORDS];
-    if (parameter !== undefined && value !== "") values[parameter]?.push(value);
+    if (word === TOP) top = true;
+    else if (parameter !== undefined && value !== "") values[parameter]?.push(value);
     else if (name.startsWith("label.") && name.length > 6 && value !== "")
       labels.push(`${name.slice(6)}=${value}`);
     else rest.push(word);
@@ -78,17 +101,26 @@ export function parseQuery(typed: string): Omit<RunsState, "sort" | "order"> {
     kind: RUNS_STATE.kind.read(values.kind ?? []),
     agent_id: texts.read(values.agent_id ?? []),
     definition_id: texts.read(values.definition_id ?? []),
+    thread_id: texts.read(values.thread_id ?? []),
     label: labels,
+    top,
     q: rest.join(" "),
   };
 }
 
 /** The filters as a person would type them. */
-export function printQuery(state: Omit<RunsState, "sort" | "order">): string {
-  const short = { bucket: "b", status: "s", kind: "k", agent_id: "a", definition_id: "w" } as const;
+export function printQuery(state: Omit<RunsState, Put>): string {
+  const short = {
+    bucket: "b",
+    status: "s",
+    kind: "k",
+    agent_id: "a",
+    definition_id: "w",
+    thread_id: "t",
+  } as const;
   const words = LISTS.flatMap((name) => state[name].map((value) => `${short[name]}:${value}`));
   const labels = state.label.map((pair) => `label.${pair.replace("=", ":")}`);
-  return [...words, ...labels, ...(state.q === "" ? [] : [state.q])].join(" ");
+  return [...words, ...labels, ...(state.top ? [TOP] : []), ...(state.q === "" ? [] : [state.q])].join(" ");
 }
 
 /** The filters as the API takes them. */
@@ -98,6 +130,7 @@ export function toRunsQuery(state: RunsState): RunsQuery {
   const labels = Object.fromEntries(label.map((pair) => split(pair, "=") as [string, string]));
   return {
     ...Object.fromEntries(lists),
+    ...(state.top && { depth: 0 }),
     ...(state.q !== "" && { q: state.q }),
     ...(label.length > 0 && { labels }),
     ...(sort !== "updated" && { sort }),

@@ -19,6 +19,9 @@ const states: fc.Arbitrary<RunsState> = fc.record({
   kind: fc.subarray([...KINDS]),
   agent_id: fc.uniqueArray(word, { maxLength: 3 }),
   definition_id: fc.uniqueArray(word, { maxLength: 2 }),
+  thread_id: fc.uniqueArray(word, { maxLength: 2 }),
+  top: fc.boolean(),
+  group: fc.constantFrom("none", "bucket", "agent_id", "definition_id", "thread_id", "day"),
   label: fc.uniqueArray(
     fc.tuple(word, word).map((pair) => pair.join("=")),
     { maxLength: 2 },
@@ -32,7 +35,7 @@ test("every filter survives the URL, and what a person typed survives being prin
   fc.assert(
     fc.property(states, (state) => {
       expect(readState(RUNS_STATE, `?${writeState(RUNS_STATE, "", state)}`)).toEqual(state);
-      const { sort: _sort, order: _order, ...filters } = state;
+      const { sort: _sort, order: _order, group: _group, ...filters } = state;
       expect(parseQuery(printQuery(filters))).toEqual(filters);
     }),
   );

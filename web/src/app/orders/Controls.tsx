@@ -1,6 +1,15 @@
-import { type Run, useChangeRunMutation, useGetCommandsQuery } from "@runstone/react";
+import {
+  canResume,
+  isEnded,
+  type Run,
+  useChangeRunMutation,
+  useGetCommandsQuery,
+  useGetRunQuery,
+} from "@runstone/react";
 import { lazy, Suspense, useState } from "react";
+import { Link } from "wouter";
 import { Button } from "../design/Button.tsx";
+import { nameOf } from "../format/runs.ts";
 import { useShortcuts } from "../shell/shortcuts.ts";
 import styles from "./Controls.module.css";
 import { type Act, actsFor } from "./fitting.ts";
@@ -55,6 +64,7 @@ export function Controls({ run }: { run: Run }) {
           {NAMES[act]}
         </Button>
       ))}
+      {run.depth > 0 && isEnded(run.status) && run.status !== "completed" ? <Whole run={run} /> : null}
       <Button look="bare" aria-keyshortcuts="e" onClick={() => setOpened("edit")}>
         Edit
       </Button>
@@ -87,5 +97,17 @@ export function Controls({ run }: { run: Run }) {
         {opened === "fork" ? <ForkDialog run={run} onClose={close} /> : null}
       </Suspense>
     </div>
+  );
+}
+
+/** A part of a run that has ended is brought on by the whole: where to go for that. */
+function Whole({ run }: { run: Run }) {
+  const { data: whole } = useGetRunQuery(run.root_run_id);
+  if (whole === undefined) return null;
+  return (
+    <span className={styles.state}>
+      {canResume(whole.status) ? "It goes on with the whole: resume " : "It is a part of "}
+      <Link href={`/runs/${encodeURIComponent(whole.id)}`}>{nameOf(whole)}</Link>
+    </span>
   );
 }

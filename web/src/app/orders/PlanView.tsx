@@ -16,8 +16,15 @@ const GROUPS = [
 /** So many of a group are listed at first. */
 const SHOWN = 8;
 
+interface Props {
+  plan: Plan;
+  /** What a person wants to have done again, though it is finished: ids of children, else keys, else names. */
+  again?: readonly string[];
+  onAgain?: (id: string) => void;
+}
+
 /** What a resume or a fork would do with the work that there is, and what that work had cost. */
-export function PlanView({ plan }: { plan: Plan }) {
+export function PlanView({ plan, again = [], onAgain }: Props) {
   const nothing = GROUPS.every(([name]) => plan[name].length === 0);
   return (
     <div className={styles.plan}>
@@ -39,7 +46,17 @@ export function PlanView({ plan }: { plan: Plan }) {
         </p>
       )}
       {GROUPS.map(([name, title]) =>
-        plan[name].length === 0 ? null : <Group key={name} title={title} entries={plan[name]} />,
+        plan[name].length === 0 ? null : (
+          <Group
+            key={name}
+            title={title}
+            entries={plan[name]}
+            {...(name === "reuse" && onAgain !== undefined && { onAgain })}
+          />
+        ),
+      )}
+      {again.length === 0 || onAgain === undefined ? null : (
+        <Button onClick={() => again.forEach(onAgain)}>Use again all that is finished</Button>
       )}
       {plan.warnings.map((warning) => (
         <p key={warning} className={styles.warning}>
@@ -50,7 +67,13 @@ export function PlanView({ plan }: { plan: Plan }) {
   );
 }
 
-function Group({ title, entries }: { title: string; entries: readonly PlanEntry[] }) {
+interface GroupProps {
+  title: string;
+  entries: readonly PlanEntry[];
+  onAgain?: (id: string) => void;
+}
+
+function Group({ title, entries, onAgain }: GroupProps) {
   const [all, setAll] = useState(false);
   const shown = all ? entries.slice(0, 500) : entries.slice(0, SHOWN);
   return (
@@ -74,6 +97,12 @@ function Group({ title, entries }: { title: string; entries: readonly PlanEntry[
                 .filter((word) => word !== null && word !== "")
                 .join(" · ")}
             </span>
+            {onAgain === undefined ? null : (
+              <Button look="bare" className={styles.again ?? ""} onClick={() => onAgain(nameOf(entry))}>
+                Do it again
+                <span className="visually-hidden">: {visible(entry.name)}</span>
+              </Button>
+            )}
           </li>
         ))}
       </ul>
@@ -84,4 +113,9 @@ function Group({ title, entries }: { title: string; entries: readonly PlanEntry[
       ) : null}
     </section>
   );
+}
+
+/** What names a piece of work to the server. */
+function nameOf(entry: PlanEntry): string {
+  return entry.child_run_id ?? entry.key ?? entry.name;
 }

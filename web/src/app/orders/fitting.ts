@@ -3,12 +3,17 @@ import { isEnded, type Run } from "@runstone/react";
 /** What a person can do to a run. */
 export type Act = "resume" | "retry" | "pause" | "steer" | "stop" | "fork";
 
-/** What fits a run as it is; the server says no to anything else, so it is not offered. */
-export function actsFor(run: Pick<Run, "status" | "kind"> & { options?: Record<string, unknown> }): Act[] {
+/** What fits a run as it is; the server says no to anything else, so it is not offered. A part of another run that has
+ * ended goes on with the whole only, and a dead one can't be paused: nothing of it is at work. */
+export function actsFor(
+  run: Pick<Run, "status" | "kind" | "depth"> & { options?: Record<string, unknown> },
+): Act[] {
   const isCommand = run.options?.exec !== undefined;
+  const isWhole = run.depth === 0;
   const acts: Act[] = [];
-  if (!isCommand && (run.status === "paused" || run.status === "interrupted")) acts.push("resume");
-  if (!isCommand && (run.status === "failed" || run.status === "cancelled")) acts.push("retry");
+  if (!isCommand && (run.status === "paused" || (isWhole && run.status === "interrupted")))
+    acts.push("resume");
+  if (!isCommand && isWhole && (run.status === "failed" || run.status === "cancelled")) acts.push("retry");
   if (!isCommand && (run.status === "pending" || run.status === "running" || run.status === "waiting"))
     acts.push("pause");
   if (!isCommand && !isEnded(run.status)) acts.push("steer");

@@ -28,8 +28,8 @@ export const SCREENS: readonly Screen[] = [
     inner: true,
     part: lazy(() => import("./threads/ThreadScreen.tsx")),
   },
-  { path: "/settings", name: "Settings", keys: "g s", part: lazy(() => import("./settings/Settings.tsx")) },
   { path: "/usage", name: "Usage", keys: "g u", part: lazy(() => import("./usage/Usage.tsx")) },
+  { path: "/settings", name: "Settings", keys: "g s", part: lazy(() => import("./settings/Settings.tsx")) },
   {
     path: "/compare",
     name: "Compare",

@@ -1,4 +1,4 @@
-import { useGetRunsInfiniteQuery } from "@runstone/react";
+import { useGetAgentsQuery, useGetRunsInfiniteQuery, useGetWorkflowsQuery } from "@runstone/react";
 import { useDeferredValue, useState } from "react";
 import { useLocation } from "wouter";
 import { Dialog } from "../design/Dialog.tsx";
@@ -102,7 +102,8 @@ function useEntries(typed: string): Entry[] {
       hint: one.keys,
       act: one.act,
     }));
-  const named = [...commands, ...themes].filter((one) =>
+  const started = useStarts(typed);
+  const named = [...commands, ...started, ...themes].filter((one) =>
     one.text.toLowerCase().includes(typed.toLowerCase()),
   );
   const runs = (wanted.length < 2 ? [] : (data?.pages[0]?.items ?? [])).map((run) => ({
@@ -113,4 +114,18 @@ function useEntries(typed: string): Entry[] {
     act: () => navigate(`/runs/${encodeURIComponent(run.id)}`),
   }));
   return [...named, ...runs];
+}
+
+/** What can be started here, each to its filled dialog. */
+function useStarts(typed: string): Entry[] {
+  const [, navigate] = useLocation();
+  const skip = typed.length < 2;
+  const { data: workflows } = useGetWorkflowsQuery(undefined, { skip });
+  const { data: agents } = useGetAgentsQuery(undefined, { skip });
+  return [...(workflows?.items ?? []), ...(agents?.items ?? [])].map((one) => ({
+    id: `start-${one.kind}-${one.name}`,
+    text: `Start ${one.name}`,
+    hint: one.kind,
+    act: () => navigate(`/workflows?start=${encodeURIComponent(`${one.kind}:${one.name}`)}`),
+  }));
 }

@@ -1,4 +1,4 @@
-import { Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { Button } from "../design/Button.tsx";
 import { Notice } from "../design/Notice.tsx";
@@ -6,12 +6,16 @@ import { SCREENS } from "../screens/table.ts";
 import { useAttention } from "./attention.ts";
 import { ConnectionBanner, ConnectionState } from "./ConnectionState.tsx";
 import { KeyList } from "./KeyList.tsx";
+import { Navigation } from "./Navigation.tsx";
 import { useNotifications } from "./notifications.ts";
 import { Palette } from "./Palette.tsx";
 import { useKeptElement } from "./places.ts";
 import styles from "./Shell.module.css";
 import { listenToOtherTabs } from "./settings.ts";
 import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
+import { useSigningOut } from "./signingOut.ts";
+
+const BulkOrders = lazy(() => import("./BulkOrders.tsx"));
 
 /** What is around every screen: navigation, connection, palette and keys. */
 export function Shell() {
@@ -20,6 +24,7 @@ export function Shell() {
   const main = useKeptElement<HTMLElement>(`main:${path}`);
   useEffect(listenToKeys, []);
   useEffect(listenToOtherTabs, []);
+  const signOut = useSigningOut();
   useAttention();
   useNotifications((runId) => navigate(`/runs/${encodeURIComponent(runId)}`));
   const goTo: Shortcut[] = SCREENS.flatMap(({ keys, path: to, name }) =>
@@ -29,6 +34,7 @@ export function Shell() {
     ...goTo,
     { keys: "mod+k", does: "Open the command palette", act: () => setOpen("palette") },
     { keys: "?", does: "Show the keys", act: () => setOpen("keys") },
+    { keys: "g q", does: "Sign this browser out", act: signOut },
   ]);
   return (
     <div className={styles.shell}>
@@ -39,23 +45,14 @@ export function Shell() {
         <Link href="/" className={styles.brand}>
           Runstone
         </Link>
-        <nav aria-label="Screens" className={styles.nav}>
-          {SCREENS.filter((screen) => !screen.inner).map((screen) => (
-            <Link
-              key={screen.path}
-              href={screen.path}
-              aria-current={isAt(screen.path, path) ? "page" : undefined}
-            >
-              {screen.name}
-            </Link>
-          ))}
-        </nav>
+        <Navigation path={path} onKeys={() => setOpen("keys")} />
         <span className={styles.space} />
         <ConnectionState />
         <Button
           look="bare"
           onClick={() => setOpen("palette")}
           aria-label="Command palette"
+          title="Command palette"
           aria-keyshortcuts="Control+K"
         >
           <svg
@@ -71,7 +68,13 @@ export function Shell() {
             <path d="M10.5 10.5L14 14" />
           </svg>
         </Button>
-        <Button look="bare" onClick={() => setOpen("keys")} aria-label="Keys and settings">
+        <Button
+          look="bare"
+          className={styles.wide ?? ""}
+          onClick={() => setOpen("keys")}
+          aria-label="Keys and settings"
+          title="Keys and settings"
+        >
           <svg
             width="16"
             height="16"
@@ -87,6 +90,9 @@ export function Shell() {
         </Button>
       </header>
       <ConnectionBanner />
+      <Suspense fallback={null}>
+        <BulkOrders />
+      </Suspense>
       <main id="main" ref={main} tabIndex={-1} className={styles.main}>
         <Suspense fallback={<p className={styles.loading}>Loading…</p>}>
           <Switch>
@@ -105,8 +111,4 @@ export function Shell() {
       <KeyList open={open === "keys"} onClose={() => setOpen(null)} />
     </div>
   );
-}
-
-function isAt(screen: string, path: string): boolean {
-  return screen === "/" ? path === "/" : path === screen || path.startsWith(`${screen}/`);
 }

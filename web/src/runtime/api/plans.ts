@@ -2,6 +2,17 @@ import type { Plan, Run } from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { segment } from "./queries.ts";
 
+/** What a resume does with what it finds; what is left out is as the server does it by default. */
+export interface Policy {
+  failed?: "retry" | "keep" | "fail";
+  interrupted?: "retry" | "fail";
+  cancelled?: "by_cause" | "retry" | "raise";
+  failures?: "unhandled" | "all";
+  from_phase?: string;
+  rerun?: readonly string[];
+  definition?: "accept" | "refuse";
+}
+
 /** A fork that is planned or made; without a checkpoint it knows all that its source knew. */
 export interface Fork {
   runId: string;
@@ -15,16 +26,17 @@ function goneOn(runId: string) {
 
 export const plansApi = runstoneApi.injectEndpoints({
   endpoints: (build) => ({
-    getPlan: build.query<Plan, string>({
-      query: (runId) => `/runs/${segment(runId)}/plan`,
-      providesTags: (_found, _error, id) => [{ type: "Run", id }],
+    /** What a resume by that policy would do; `simulate` runs the code of a workflow against what is recorded. */
+    getPlan: build.query<Plan, { runId: string; policy: Policy; simulate: boolean }>({
+      query: ({ runId, ...body }) => ({ url: `/runs/${segment(runId)}/plan`, method: "POST", body }),
+      providesTags: (_found, _error, { runId }) => [{ type: "Run", id: runId }],
     }),
-    resumeRun: build.mutation<Run, { runId: string; key: string }>({
-      query: ({ runId, key }) => ({
+    resumeRun: build.mutation<Run, { runId: string; policy: Policy; key: string }>({
+      query: ({ runId, key, policy }) => ({
         url: `/runs/${segment(runId)}/resume`,
         method: "POST",
         headers: { "Idempotency-Key": key },
-        body: {},
+        body: Object.keys(policy).length === 0 ? {} : { policy },
       }),
       invalidatesTags: (_done, _error, { runId }) => goneOn(runId),
     }),

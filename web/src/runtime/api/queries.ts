@@ -6,6 +6,7 @@ export function queryOf(parameters: Readonly<Record<string, Parameter>>): string
   const query = new URLSearchParams();
   for (const name of Object.keys(parameters).sort()) {
     const value = parameters[name];
+    // In a list an empty text is a value: it asks for what has none.
     if (value === undefined || value === null || value === "") continue;
     for (const one of Array.isArray(value) ? value : [value]) query.append(name, String(one));
   }

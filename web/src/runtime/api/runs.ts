@@ -1,4 +1,15 @@
-import type { Bucket, Meta, Page, Run, RunStatus, Schemas, Telemetry, With } from "../wire/records.ts";
+import type {
+  Bucket,
+  Meta,
+  Page,
+  Run,
+  RunGroups,
+  RunStatus,
+  Schemas,
+  Sections,
+  Telemetry,
+  With,
+} from "../wire/records.ts";
 import { runstoneApi } from "./api.ts";
 import { type Parameter, queryOf, segment } from "./queries.ts";
 
@@ -11,7 +22,10 @@ export interface RunsQuery {
   definition_id?: readonly string[];
   parent_id?: string;
   root_id?: string;
-  thread_id?: string;
+  thread_id?: string | readonly string[];
+  depth?: number;
+  updated_from?: string;
+  updated_to?: string;
   worker_thread_id?: string;
   forked_from?: string;
   phase?: string;
@@ -75,6 +89,20 @@ export const runsApi = runstoneApi.injectEndpoints({
       transformResponse: countsOf,
       providesTags: [{ type: "Runs" }],
     }),
+    /** What people look at first, in one answer. */
+    getSections: build.query<Sections, void>({
+      query: () => "/home",
+      providesTags: (found) => [
+        { type: "Inputs" as const },
+        ...tagsOf(found?.sections.flatMap((section) => section.items)),
+      ],
+    }),
+    /** The groups of a list: by the filters of the list, and each with how many runs it has. */
+    getRunGroups: build.query<RunGroups, { query: RunsQuery; by: string }>({
+      query: ({ query: { sort: _sort, order: _order, limit: _limit, ...filters }, by }) =>
+        `/runs/groups${queryOf({ ...parameters(filters), by, ...(by === "day" && { offset_minutes: ahead() }) })}`,
+      providesTags: [{ type: "Runs" }],
+    }),
     getRun: build.query<Run, string>({
       query: (id) => `/runs/${segment(id)}`,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
@@ -116,6 +144,11 @@ export const runsApi = runstoneApi.injectEndpoints({
   }),
 });
 
+/** How many minutes the reader's clock is ahead of UTC. */
+function ahead(): number {
+  return -new Date().getTimezoneOffset();
+}
+
 function countsOf({ counts }: { counts: RunCounts }): RunCounts {
   return counts;
 }
@@ -147,6 +180,8 @@ export const {
   useGetRunsInfiniteQuery,
   useLazyGetRunsPageQuery,
   useGetRunCountsQuery,
+  useGetSectionsQuery,
+  useGetRunGroupsQuery,
   useGetRunQuery,
   useChangeRunMutation,
   useGetTreeQuery,

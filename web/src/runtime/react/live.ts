@@ -246,7 +246,16 @@ export class LiveLedger {
   /** What may have been missed is asked for again; with `forget` nothing of before holds. */
   #refreshAll(forget = false): void {
     this.#dispatch(
-      runstoneApi.util.invalidateTags(["Run", "Runs", "Inputs", "Commands", "Messages", "Meta", "Timelines"]),
+      runstoneApi.util.invalidateTags([
+        "Run",
+        "Runs",
+        "Inputs",
+        "Commands",
+        "Messages",
+        "Meta",
+        "Timelines",
+        "Bulks",
+      ]),
     );
     for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId);
     for (const window of this.#windows) window.renew(forget);

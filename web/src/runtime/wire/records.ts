@@ -73,6 +73,27 @@ export type Command = With<
   { payload: Record<string, unknown>; status: "requested" | "acknowledged" | "applied" | "rejected" }
 >;
 
+/** An order that many runs get, one after the other, and how far that came; it has ended when none waits for it. */
+export type Bulk = Schemas["Bulk"];
+
+/** A run above another one, by what it is called. */
+export type Above = Schemas["Above"];
+
+/** What people look at first: top-level runs by bucket, and whatever needs somebody. */
+export type Sections = With<
+  Schemas["Sections"],
+  {
+    sections: { bucket: Bucket; total: number; items: Run[] }[];
+    inputs: InputRequest[];
+    below: Record<string, Partial<Record<Bucket, number>>>;
+  }
+>;
+
+/** Some runs of a list that have something in common: the key is what the filter of that name takes. */
+export type RunGroup = Schemas["Group"];
+
+export type RunGroups = Schemas["Groups"];
+
 /** A part of a list. `as_of` is where the stream goes on after it. */
 export interface Page<T> {
   items: T[];

@@ -27,11 +27,11 @@ UPDATE views SET is_default = 0 WHERE id IN (VALUES (?::bigint))
 DELETE FROM views WHERE id IN (VALUES (?::bigint))
 
 -- name: seen_by
-SELECT viewer, cursor, at FROM seen WHERE viewer = :viewer
+SELECT viewer, cursor, at, before_at FROM seen WHERE viewer = :viewer
 
 -- name: viewers
 SELECT count(*) FROM seen
 
 -- name: save_seen
-INSERT INTO seen (viewer, cursor, at) VALUES (?, ?, ?)
-ON CONFLICT (viewer) DO UPDATE SET cursor = excluded.cursor, at = excluded.at
+INSERT INTO seen (viewer, cursor, at, before_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (viewer) DO UPDATE SET cursor = excluded.cursor, at = excluded.at, before_at = excluded.before_at

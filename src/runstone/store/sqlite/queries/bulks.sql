@@ -23,7 +23,7 @@ SELECT b.bulk_id, b.verb, b.requested_by, t.place, t.run_id FROM bulks b JOIN bu
 WHERE b.ended_at IS NULL AND t.status = 'waiting' ORDER BY b.id, t.place LIMIT :limit
 
 -- name: old_bulks
--- Those that have ended, but for the newest, and how many are under way.
+-- Those that have ended, but for the newest.
 SELECT id FROM bulks WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT -1 OFFSET :kept
 
 -- name: bulks_under_way

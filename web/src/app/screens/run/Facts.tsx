@@ -27,6 +27,8 @@ export function Facts({ run }: { run: Run }) {
     ["Ended", run.completed_at === null ? null : formatTime(run.completed_at)],
     ["Wakes", run.wake_at === null ? null : formatTime(run.wake_at)],
     ["Parent", run.parent_run_id === null ? null : <RunLink id={run.parent_run_id} />],
+    ["Thread", run.worker_thread_id === null ? null : <ThreadLink id={run.worker_thread_id} />],
+    ["Started in", run.parent_thread_id === null ? null : <ThreadLink id={run.parent_thread_id} />],
     ["Forked from", run.forked_from === null ? null : <RunLink id={run.forked_from} />],
     ["Tokens", subtree === undefined || subtree.requests === 0 ? null : formatWhole(tokensOf(subtree))],
     ["Own tokens", own === undefined || own.requests === 0 ? null : formatWhole(tokensOf(own))],
@@ -58,6 +60,15 @@ export function Facts({ run }: { run: Run }) {
 export function RunLink({ id }: { id: string }) {
   return (
     <Link href={`/runs/${encodeURIComponent(id)}`} title={id}>
+      <code>{shortId(id)}</code>
+    </Link>
+  );
+}
+
+/** A link to a thread, by the end of its id. */
+function ThreadLink({ id }: { id: string }) {
+  return (
+    <Link href={`/threads/${encodeURIComponent(id)}`} title={id}>
       <code>{shortId(id)}</code>
     </Link>
   );

@@ -1,9 +1,11 @@
-import { type Run, useChangeRunMutation, useGiveCommandMutation } from "@runstone/react";
-import { useState } from "react";
+import { type Run, useGiveBulkMutation } from "@runstone/react";
+import { useRef, useState } from "react";
 import { Button } from "../../design/Button.tsx";
 import { Dialog } from "../../design/Dialog.tsx";
 import { formatWhole } from "../../format/numbers.ts";
-import { BULK_VERBS, type BulkVerb, inTurn, type Progress, targetsOf } from "./bulk.ts";
+import { newKey } from "../../orders/keys.ts";
+import { Problem } from "../../orders/Problem.tsx";
+import { BULK_VERBS, type BulkVerb, MOST_ORDERED, targetsOf } from "./bulk.ts";
 import styles from "./Views.module.css";
 
 interface Props {
@@ -20,35 +22,22 @@ interface Asked {
   among: number;
 }
 
-/** The same order for many runs: how many it is for is said first, and how far it got while it is given. */
+/** The same order for many runs: how many it is for is said first. The server gives it to one after the other, whoever
+ * leaves this page; how far it came stands above every screen. */
 export function BulkBar({ marked, readAll, onClear }: Props) {
   const [asked, setAsked] = useState<Asked | null>(null);
   const [isReading, setReading] = useState(false);
-  const [progress, setProgress] = useState<Progress | null>(null);
-  const [give] = useGiveCommandMutation();
-  const [change] = useChangeRunMutation();
+  const [failure, setFailure] = useState<unknown>(undefined);
   const prepare = async (verb: BulkVerb) => {
     setReading(true);
-    const runs = marked.length > 0 ? marked : await readAll();
+    setFailure(undefined);
+    try {
+      const runs = marked.length > 0 ? marked : await readAll();
+      setAsked({ verb, targets: targetsOf(verb, runs), among: runs.length });
+    } catch (error) {
+      setFailure(error);
+    }
     setReading(false);
-    setProgress(null);
-    setAsked({ verb, targets: targetsOf(verb, runs), among: runs.length });
-  };
-  const act = async ({ verb, targets }: Asked) => {
-    setAsked(null);
-    setProgress({ done: 0, refused: 0, total: targets.length });
-    await inTurn(
-      targets,
-      async (run) => {
-        const done =
-          verb === "archive"
-            ? await change({ id: run.id, archived: true })
-            : await give({ runId: run.id, verb, key: `${verb} ${run.id} ${run.attempt} ${run.updated_at}` });
-        return done.error === undefined;
-      },
-      setProgress,
-    );
-    onClear();
   };
   return (
     <section className={styles.bulk} aria-label="For many runs">
@@ -71,41 +60,64 @@ export function BulkBar({ marked, readAll, onClear }: Props) {
         </select>
       </label>
       {marked.length > 0 ? <Button onClick={onClear}>Unmark all</Button> : null}
-      {progress === null ? null : (
-        <span role="status">
-          <progress
-            className={styles.progress}
-            max={progress.total}
-            value={progress.done}
-            aria-label="Orders given"
-          />{" "}
-          {progress.done} of {progress.total}
-          {progress.refused > 0 ? `, ${progress.refused} refused` : ""}
-        </span>
-      )}
+      <Problem error={failure} />
       <Dialog
         title={asked === null ? "" : `${wordOf(asked.verb)} ${runsText(asked.targets.length)}?`}
         open={asked !== null}
         onClose={() => setAsked(null)}
       >
         {asked === null ? null : (
-          <div className={styles.form}>
-            <p>
-              {asked.targets.length === asked.among
-                ? "All of them."
-                : `Of ${runsText(asked.among)}; the others are not so that it fits them, or are below one of these.`}
-            </p>
-            <Button
-              look={asked.verb === "stop" ? "danger" : "primary"}
-              disabled={asked.targets.length === 0}
-              onClick={() => void act(asked)}
-            >
-              {wordOf(asked.verb)} {runsText(asked.targets.length)}
-            </Button>
-          </div>
+          <Confirm
+            asked={asked}
+            onGiven={() => {
+              setAsked(null);
+              onClear();
+            }}
+            onClose={() => setAsked(null)}
+          />
         )}
       </Dialog>
     </section>
+  );
+}
+
+function Confirm({ asked, onGiven, onClose }: { asked: Asked; onGiven: () => void; onClose: () => void }) {
+  const [give, { isLoading, error }] = useGiveBulkMutation();
+  // One key for the whole dialog: pressed twice, or sent again after a broken connection, it is one order.
+  const key = useRef(newKey());
+  const { verb, targets, among } = asked;
+  const tooMany = targets.length > MOST_ORDERED;
+  const send = () => {
+    void give({ verb, run_ids: targets.map((run) => run.id), key: key.current })
+      .unwrap()
+      .then(onGiven, () => undefined);
+  };
+  return (
+    <div className={styles.form}>
+      <p>
+        {targets.length === among
+          ? "All of them."
+          : `Of ${runsText(among)}; the others are not so that it fits them, or are below one of these.`}
+      </p>
+      {tooMany ? (
+        <p role="alert">At most {formatWhole(MOST_ORDERED)} at a time: take narrower filters.</p>
+      ) : null}
+      <p className={styles.quiet}>
+        The server gives the order to one after the other. You may leave this page; it can be cancelled while
+        it is under way, and what a run refuses is named.
+      </p>
+      <Problem error={error} />
+      <div className={styles.choices}>
+        <Button
+          look={verb === "stop" ? "danger" : "primary"}
+          disabled={targets.length === 0 || tooMany || isLoading}
+          onClick={send}
+        >
+          {isLoading ? "Sending…" : `${wordOf(verb)} ${runsText(targets.length)}`}
+        </Button>
+        <Button onClick={onClose}>Leave them</Button>
+      </div>
+    </div>
   );
 }
 

@@ -30,8 +30,13 @@ export function Peek({ runId, onClose }: { runId: string; onClose: () => void })
           {lineOf(run) === "" ? null : <LongText text={lineOf(run)} label="all of it" />}
           {(inputs?.items ?? [])
             .filter((input) => input.status === "open")
-            .map((input) => (
-              <Question key={input.id} input={input} asker={run.agent_id ?? run.definition_id} />
+            .map((input, index) => (
+              <Question
+                key={input.id}
+                input={input}
+                asker={run.agent_id ?? run.definition_id}
+                keys={index === 0}
+              />
             ))}
           <Facts run={run} />
         </>

@@ -89,7 +89,7 @@ function SaveView({ state, standard, onDone }: SaveProps) {
     const given = new FormData(event.currentTarget);
     const isDefault = given.get("default") === "on";
     const name = String(given.get("name") ?? "").trim();
-    const done = await save({ ...toView(state), name, grouping: null, default: isDefault });
+    const done = await save({ ...toView(state), name, default: isDefault });
     if (done.error === undefined) onDone();
   };
   return (

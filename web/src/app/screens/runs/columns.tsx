@@ -31,14 +31,31 @@ export const RUN_COLUMNS: readonly Column<Run>[] = [
   },
 ];
 
+/** The first column, in which what finished since the last visit is marked. */
+export function newsColumn(lastVisit: number): Column<Run> {
+  return {
+    name: "Run",
+    width: "minmax(12rem, 2.2fr)",
+    narrow: "first",
+    cell: (run) => (
+      <Name run={run} isNew={run.completed_at !== null && Date.parse(run.completed_at) > lastVisit} />
+    ),
+  };
+}
+
 /** For beside something else, where there is less room. */
 export const FEW_RUN_COLUMNS: readonly Column<Run>[] = RUN_COLUMNS.filter(
   (column) => column.name !== "Process" && column.name !== "Tokens" && column.name !== "Elapsed",
 );
 
-function Name({ run }: { run: Run }) {
+function Name({ run, isNew = false }: { run: Run; isNew?: boolean }) {
   return (
     <>
+      {isNew ? (
+        <span className={styles.new} title="It finished since your last visit">
+          new
+        </span>
+      ) : null}
       <span className={styles.name}>{nameOf(run)}</span>
       <code className={styles.id} title={run.id}>
         {shortId(run.id)}

@@ -7,8 +7,11 @@ const NONE: RunsState = {
   kind: [],
   agent_id: [],
   definition_id: [],
+  thread_id: [],
   label: [],
+  top: false,
   q: "",
+  group: "none",
   sort: "updated",
   order: "desc",
 };
@@ -16,6 +19,7 @@ const NONE: RunsState = {
 /** Views that are always there; the others are the ledger's. */
 export const SYSTEM_VIEWS: readonly { name: string; state: RunsState }[] = [
   { name: "All", state: NONE },
+  { name: "At the top", state: { ...NONE, top: true } },
   { name: "Needs input", state: { ...NONE, bucket: ["needs_input"] } },
   { name: "Failed", state: { ...NONE, bucket: ["failed"] } },
   { name: "Can be resumed", state: { ...NONE, status: ["interrupted"] } },
@@ -23,13 +27,16 @@ export const SYSTEM_VIEWS: readonly { name: string; state: RunsState }[] = [
   { name: "Dearest", state: { ...NONE, sort: "cost" } },
 ];
 
-/** The filters and the order of a list, as a view keeps them. */
-export function toView(state: RunsState): Pick<SavedView, "filters" | "sort" | "order"> {
-  const { sort, order, label, q, ...lists } = state;
+type Kept = Pick<SavedView, "filters" | "sort" | "order" | "grouping">;
+
+/** The filters, the order and the groups of a list, as a view keeps them. */
+export function toView(state: RunsState): Kept {
+  const { sort, order, group, label, q, top, ...lists } = state;
   const filters: Record<string, unknown> = Object.fromEntries(
     Object.entries(lists).filter(([, values]) => values.length > 0),
   );
   if (q !== "") filters.q = q;
+  if (top) filters.depth = "0";
   if (label.length > 0) {
     const labels: Record<string, string[]> = {};
     for (const pair of label) {
@@ -39,11 +46,11 @@ export function toView(state: RunsState): Pick<SavedView, "filters" | "sort" | "
     }
     filters.labels = labels;
   }
-  return { filters, sort, order };
+  return { filters, sort, order, grouping: group === "none" ? null : group };
 }
 
-/** The filters and the order of a list that a view stands for; what this page does not know is left out. */
-export function fromView(view: Pick<SavedView, "filters" | "sort" | "order">): RunsState {
+/** The list that a view stands for; what this page does not know is left out. */
+export function fromView(view: Kept): RunsState {
   const given = (name: string) => textsOf(view.filters[name]);
   const labels = (view.filters.labels ?? {}) as Record<string, unknown>;
   return {
@@ -52,16 +59,19 @@ export function fromView(view: Pick<SavedView, "filters" | "sort" | "order">): R
     kind: RUNS_STATE.kind.read(given("kind")),
     agent_id: given("agent_id"),
     definition_id: given("definition_id"),
+    thread_id: given("thread_id"),
+    top: given("depth")[0] === "0",
     label: Object.entries(labels).flatMap(([name, values]) =>
       textsOf(values).map((value) => `${name}=${value}`),
     ),
     q: given("q")[0] ?? "",
+    group: RUNS_STATE.group.read([view.grouping ?? ""]),
     sort: RUNS_STATE.sort.read([view.sort]),
     order: RUNS_STATE.order.read([view.order]),
   };
 }
 
-/** Whether two lists are filtered and sorted alike. */
+/** Whether two lists are filtered, sorted and grouped alike. */
 export function sameState(a: RunsState, b: RunsState): boolean {
   return JSON.stringify(toView(a)) === JSON.stringify(toView(b));
 }

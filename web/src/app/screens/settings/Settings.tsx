@@ -5,6 +5,7 @@ import { Button } from "../../design/Button.tsx";
 import { ProblemNotice } from "../../design/Notice.tsx";
 import { notificationState } from "../../shell/notifications.ts";
 import { type Settings as Chosen, changeSettings, useSettings } from "../../shell/settings.ts";
+import { useSigningOut } from "../../shell/signingOut.ts";
 import { KeyMap } from "./KeyMap.tsx";
 import styles from "./Settings.module.css";
 
@@ -25,6 +26,7 @@ export default function Settings() {
       <Notifications />
       <KeyMap />
       <Server />
+      <Session />
     </div>
   );
 }
@@ -111,6 +113,19 @@ function Server() {
             </div>
           ))}
       </dl>
+    </section>
+  );
+}
+
+function Session() {
+  const signOut = useSigningOut();
+  return (
+    <section className={styles.part} aria-labelledby="settings-session">
+      <h2 id="settings-session">This browser</h2>
+      <p className={styles.quiet}>
+        Signed out, it shows nothing more; <code>runstone open</code> lets it in again.
+      </p>
+      <Button onClick={signOut}>Sign out</Button>
     </section>
   );
 }

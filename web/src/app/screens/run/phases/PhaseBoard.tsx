@@ -7,7 +7,7 @@ import {
 } from "@runstone/react";
 import { useLocation } from "wouter";
 import { Button } from "../../../design/Button.tsx";
-import { useNow } from "../../../design/Clock.tsx";
+import { useKnownNow } from "../../../design/Clock.tsx";
 import { Grid } from "../../../design/Grid.tsx";
 import { ProblemNotice } from "../../../design/Notice.tsx";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
@@ -64,7 +64,7 @@ interface CardProps {
 }
 
 function PhaseCard({ phase, phases, runStatus, isOpen, onToggle }: CardProps) {
-  const now = useNow();
+  const now = useKnownNow();
   const total = totalOf(phase);
   const done = phase.children.completed ?? 0;
   const reason = reasonOf(phase, phases, runStatus);

@@ -47,9 +47,9 @@ function ownReason(phase: WorkflowPhase, phases: readonly WorkflowPhase[], runSt
   return canResume(runStatus) ? "goes on when the run is resumed" : "";
 }
 
-/** From its start to its end; of one that is at work, to now. */
+/** So long attempts were in it; of one that is at work, up to now. What lies between two attempts is no part of it. */
 export function elapsedOf(phase: WorkflowPhase, now: number): number | undefined {
   if (phase.started_at === null) return undefined;
-  if (phase.completed_at !== null) return Date.parse(phase.completed_at) - Date.parse(phase.started_at);
-  return phase.status === "running" ? Math.max(0, now - Date.parse(phase.started_at)) : undefined;
+  const present = phase.active_since === null ? 0 : Math.max(0, now - Date.parse(phase.active_since));
+  return phase.active_ms + present;
 }
