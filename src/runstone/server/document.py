@@ -58,10 +58,17 @@ def document(app: Litestar) -> dict[str, Any]:
             operation["requestBody"]["content"] = {"application/json": {"schema": shapes[body]}}
         first = operation["responses"][str(handler.status_code)]
         operation["responses"] = dict(_answers(first, replies[handler], shapes, handler))
-        operation["responses"] |= {str(status): _problem(status) for status in _problems_of(path, method)}
-    found["components"] = {"schemas": components, "securitySchemes": _SCHEMES}
+        operation["responses"] |= {
+            str(status): {"$ref": _PROBLEM_REF.format(status=status)} for status in _problems_of(path, method)
+        }
+    problems = {_PROBLEM_NAME.format(status=status): _problem(status) for status in _MEANS}
+    found["components"] = {"schemas": components, "responses": problems, "securitySchemes": _SCHEMES}
     return {**found, "info": _info(), "security": [{"token": []}, {"session": []}]}
 
+
+_PROBLEM_NAME: Final = "Problem{status}"
+_PROBLEM_REF: Final = f"#/components/responses/{_PROBLEM_NAME}"
+"""What a problem means is said once: it is the same for each route."""
 
 _SCHEMES: Final = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of `runstone token create`."},
