@@ -15,6 +15,7 @@ TABLES = {
     "size": "Reading at size",
     "checkpoints": "Checkpoints",
     "http": "Over HTTP",
+    "postgres": "A ledger in PostgreSQL",
 }
 
 

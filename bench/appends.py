@@ -84,8 +84,8 @@ class Raw:
 class Ours:
     """The ledger, with `appenders` tasks that each await every event."""
 
-    def __init__(self, folder: Path) -> None:
-        self.ledger = runstone.open(folder)
+    def __init__(self, place: Path | str) -> None:
+        self.ledger = runstone.open(place)
         self.runs = [self.ledger.start_run(agent_id="bench") for _ in range(ACTIVE_RUNS)]
 
     def rate(self, appenders: int, seconds: float) -> float:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -211,7 +212,7 @@ class Server:
         assert made.returncode == 0, made.stdout + made.stderr
 
 
-def _account() -> dict[str, object]:
+def _account() -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     import pwd
