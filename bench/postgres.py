@@ -6,6 +6,7 @@ with no validation, no fencing, no order among writers and no asyncio.
 """
 
 import contextlib
+import random
 import subprocess
 import sys
 import time
@@ -134,7 +135,7 @@ def of_ledger(dsn: str, size: int, seconds: float) -> Waits:
 
 def of_raw(dsn: str, size: int, seconds: float) -> Waits:
     """The same with a connection of its own."""
-    raw = Raw(dsn, first_run=1_000 * int(sys.argv[5]))
+    raw = Raw(dsn, first_run=1_000 * random.randrange(1 << 40))
     _ready()
     return measured(lambda: raw.append(size, 0), seconds)
 
@@ -161,8 +162,8 @@ def _processes(ledger: str, raw: str, pace: Pace) -> str:
 def _run(side: str, dsn: str, size: int, *, count: int, seconds: float) -> Iterator[Waits]:
     command = [sys.executable, "-m", "bench.postgres", side, dsn, str(size), str(seconds)]
     started = [
-        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for number in range(count)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(count)
     ]
     for process in started:
         assert process.stdout is not None
