@@ -1,4 +1,4 @@
-"""A database of its own for each test."""
+"""A ledger in a database of its own for each test."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,13 @@ from tests.postgres import server
 
 @pytest.fixture
 def dsn() -> Iterator[str]:
-    """A new ledger, empty and current."""
-    with server.database() as dsn:
-        yield dsn
+    """An empty and current ledger."""
+    dsn = server.lend()
+    yield dsn
+    server.take_back(dsn)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drop_databases() -> Iterator[None]:
+    yield
+    server.drop_lent()

@@ -26,6 +26,13 @@ def empty() -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture
+def dsn() -> Iterator[str]:
+    """One of its own, as its schema is changed."""
+    with server.database() as dsn:
+        yield dsn
+
+
 def tables(dsn: str) -> set[str]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         rows = connection.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")

@@ -40,7 +40,7 @@ from runstone.store.writes.lifecycle import (
 )
 from runstone.store.writes.removal import PruneRun, RemoveRun
 from runstone.store.writes.verbs import GiveOrder, TakeSteering
-from runstone.testing.contract import OTHER, OWNER, Store, event, new_run, usage
+from runstone.testing.contract import OTHER, OWNER, Connect, Store, event, new_run, usage
 from runstone.testing.model import FINAL, PARKED, Card, Model, Question, Refusal
 
 RUNS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -61,16 +61,24 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="runstone-model-", dir=MEMORY))
-        sqlite.prepare(self.folder / "ledger.db")
-        self.store = Store(sqlite.writer(self.folder / "ledger.db"))
+        self.store = Store(self.new_ledger())
         self.model = Model()
         self.model.now = self.store.clock.now()
         self.numbers = 0
 
+    def new_ledger(self) -> Connect:
+        """Makes an empty ledger, and gives what opens a connection to it."""
+        self.folder = Path(tempfile.mkdtemp(prefix="runstone-model-", dir=MEMORY))
+        sqlite.prepare(self.folder / "ledger.db")
+        return sqlite.writer(self.folder / "ledger.db")
+
+    def remove_ledger(self) -> None:
+        """Removes it."""
+        shutil.rmtree(self.folder)
+
     def teardown(self) -> None:
         self.store.close()
-        shutil.rmtree(self.folder)
+        self.remove_ledger()
 
     @initialize(layout=st.sampled_from(["empty", "deep", "late", "late", "asking", "asking"]))
     def lay_out(self, layout: str) -> None:
@@ -386,7 +394,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         clock = self.store.clock
         self.store.close()
-        self.store = Store(sqlite.writer(self.folder / "ledger.db"))
+        self.store = Store(self.store.connect)
         self.store.clock.advance((clock.now() - self.store.clock.now()) / 1e6)
 
     @rule(seconds=st.sampled_from([0.1, 0.7, 3.0]))
@@ -403,7 +411,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_store_is_the_model(self) -> None:
         reader = self.store.reader
-        assert {row[0] for row in reader.runs.rows("1")} == set(self.model.runs)
+        assert {row[0] for row in reader.runs.rows("true")} == set(self.model.runs)
         for run in self.model.runs.values():
             record = reader.runs.get(run.id)
             shown = (record.status, record.attempt, record.title, record.parent_run_id)
