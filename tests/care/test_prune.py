@@ -432,7 +432,7 @@ def test_every_table_that_refers_to_runs_lets_them_go(tmp_path: Path) -> None:
     """A table that is added must be named in `RemoveRun`, or its rows would keep every run that has some."""
     known = {"runs", "attempts", "leases", "processes", "journal", "waits", "usage", "totals", "tools", "threads",
              "messages", "checkpoints", "places", "cards", "commands", "texts", "outputs", "inputs",
-                 "acknowledgements"}  # fmt: skip
+             "acknowledgements", "dispatches"}  # fmt: skip
     with runstone.open(tmp_path) as ledger:
         db: Any = ledger.reader.db
         tables = [name for (name,) in db.query("SELECT name FROM sqlite_schema WHERE type = 'table'")]
