@@ -66,7 +66,7 @@ from runstone.store.writes.repricing import NewCost, RepriceRequests
 from runstone.store.writes.restoring import BeginEpoch, DisownProcess
 from runstone.store.writes.spooled import OpenHandle, TakeOver
 from runstone.store.writes.thinning import RemoveCheckpoints, ThinPlaces
-from runstone.store.writes.verbs import GiveOrder, TakeSteering
+from runstone.store.writes.verbs import GiveOrder, GiveOrders, TakeSteering
 from runstone.store.writes.views import DeleteView, ImportViews, MarkSeen, NewView, SaveView
 from runstone.testing.contract import OTHER, Store, event, new_run, usage
 
@@ -239,6 +239,10 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         SaveCard("nowhere", None, {}, 3),
         SaveCard("late", "nowhere", {"title": "x"}, None),
         RequestStop("ended", "late", {}, by=None, idempotency_key=None),
+        GiveOrders(
+            RequestStop("ended", "late", {}, by=None, idempotency_key=None),
+            [GiveOrder("live", "below", "pause", {}, by="ana")],
+        ),
         MoveCommand("nothing", "applied"),
         CarryOutStop("nobody"),
         GiveOrder("waiting", "late", "pause", {}, by="ana"),
