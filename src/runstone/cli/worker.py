@@ -72,6 +72,8 @@ def serve(
 
 def place_of(ledger: Ledger) -> str:
     """Where the queues are: in the ledger's database; beside the ledger of a folder, which has one worker."""
+    if ledger.workspace.dsn is not None:
+        return ledger.workspace.dsn
     return f"sqlite:///{ledger.workspace.folder / 'dispatch.db'}"
 
 

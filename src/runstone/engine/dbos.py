@@ -27,6 +27,16 @@ _WORKFLOW: Final = "runstone.dispatch"
 _IDLE_TRANSACTION_MS: Final = 10_000
 """A worker that is stopped in a transaction must not hold its rows for longer."""
 
+_CONNECTION: Final[dict[str, Any]] = {
+    "application_name": "runstone dispatch",
+    "connect_timeout": 10,
+    "target_session_attrs": "read-write",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 _HANDED_MS: Final = 10_000
 """So long a dispatch that was handed to a worker may take until it is claimed."""
 
@@ -83,7 +93,7 @@ class DbosQueues:
             "executor_id": worker_id,
             "serializer": _Json(),
             "use_listen_notify": False,
-            "log_level": "WARNING",
+            "log_level": "ERROR",  # an outage is told by what it keeps from being done
         }
         self._client: DBOSClient | None = None
         self._launched = False
@@ -168,12 +178,17 @@ def _engine(dsn: str) -> tuple[sqlalchemy.Engine, str]:
     """Connections of its own to the ledger's database, and what tells DBOS which kind that is."""
     if dsn.startswith("sqlite:"):
         return sqlalchemy.create_engine(dsn, connect_args={"timeout": 30}), dsn
-    # The DSN goes to the driver as it is: it may name several hosts, of which one is the primary.
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", connect_args={"conninfo": dsn}, pool_size=8, max_overflow=8, pool_pre_ping=True
-    )  # fmt: skip
+        "postgresql+psycopg://", pool_size=8, max_overflow=8, pool_pre_ping=True
+    )
+
+    def connect(dialect: Any, _record: Any, _args: Any, _params: Any) -> Any:
+        # The DSN goes to the driver as it is: it may name several hosts, of which one is the primary.
+        return dialect.loaded_dbapi.connect(dsn, **_CONNECTION)
+
+    sqlalchemy.event.listen(engine, "do_connect", connect)
     sqlalchemy.event.listen(engine, "connect", _bound_transactions)
-    return engine, "postgresql+psycopg://"
+    return engine, "postgresql://the:engine@has/the_rest"
 
 
 def _bound_transactions(connection: Any, _record: Any) -> None:
