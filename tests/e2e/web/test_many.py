@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 import runstone
 from bench import size_data
+from tests.e2e.web import walking
 from tests.e2e.web.conftest import Browsers, Served
 from tests.e2e.web.installed import Installed
 
@@ -70,3 +71,38 @@ def test_events_hold_their_place_while_more_come(served: Served, browsers: Brows
         assert held.bounding_box() == before
         assert log.evaluate("log => log.scrollTop") == 2600
         assert 10 < page.evaluate(LIVE_ROWS) <= MOST_ROWS
+
+
+@pytest.mark.parametrize("tab", ["tree", "timeline"])
+def test_a_run_with_1_000_below_it_has_few_rows_and_keeps_its_place(
+    tab: str, served: Served, browsers: Browsers
+) -> None:
+    page = browsers.open(
+        served, f"/runs/{size_data.BIG_PARENT}?tab={tab}", viewport={"width": 1400, "height": 900}
+    )
+    grid = page.get_by_role("treegrid")
+    below = RUNS // 10
+    most, far = 0, 0
+    while far < below:  # as far as pages come
+        assert grid.evaluate("grid => { grid.scrollTo(0, grid.scrollHeight); return grid.scrollTop; }") > 0
+        page.wait_for_function(
+            """far => Math.max(...[...document.querySelectorAll('main [role=row][data-key]')]
+              .map(row => Number(row.ariaRowIndex))) > far + 1""",
+            arg=far,
+        )
+        indices = grid.locator("[data-key]").evaluate_all("rows => rows.map(row => Number(row.ariaRowIndex))")
+        far = max(indices) - 1
+        most = max(most, page.evaluate(LIVE_ROWS))
+    assert 10 < most <= MOST_ROWS
+    top = grid.evaluate("grid => { grid.scrollTo(0, grid.scrollHeight / 2); return grid.scrollTop; }")
+    assert top > 10_000
+    page.evaluate(walking.DRAWN)
+    shown = grid.locator("[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    assert 10 < len(shown) <= MOST_ROWS
+    page.reload()
+    expect(grid.locator(f"[data-key='{shown[len(shown) // 2]}']")).to_be_attached()
+    page.evaluate(walking.DRAWN)
+    assert grid.evaluate("grid => grid.scrollTop") == top
+    assert sorted(
+        grid.locator("[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    ) == sorted(shown)
