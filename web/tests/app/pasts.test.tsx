@@ -78,6 +78,68 @@ test("a retried run shows the calls of both attempts, and that it is the second"
   expect(within(await findHead()).getByText("attempt 2")).toBeTruthy();
 });
 
+describe("what was called stands for every past, and nothing for who called nothing", () => {
+  test.each([
+    ["awaiting", [["render", "completed", "1", "35 ms", "120"]]],
+    ["unknown_types", [["radar", "completed", "", "", ""]]],
+    ["nested", []],
+    ["late_parent", []],
+    ["forked", []],
+  ] as const)("%s", async (past, wanted) => {
+    if (wanted.length > 0) expect(await toolsOf(past)).toEqual(wanted);
+    else {
+      const { id, answers } = answersOf(past);
+      renderAt(`/runs/${id}`, answers);
+      expect(await screen.findByText("It has called no tool.")).toBeTruthy();
+      expect(screen.queryByRole("table")).toBeNull();
+    }
+  });
+});
+
+test("a list of all pasts has a row for each, with its name, state and what it came to", async () => {
+  const pasts = ["completed", "failed", "interrupted", "awaiting", "retried", "forked", "nested"] as const;
+  const items = pasts.map((past) => {
+    const { id, answers } = answersOf(past);
+    return answers[`/runs/${id}`];
+  });
+  renderAt("/runs", { "/runs": { items, next_cursor: null, as_of: "e-1" } });
+  const grid = await screen.findByRole("grid", { name: "Runs" });
+  const cells = within(grid)
+    .getAllByRole("row")
+    .slice(1)
+    .map((row) => [...row.querySelectorAll("[role=gridcell]")].slice(1, 4).map((cell) => cell.textContent));
+  expect(cells).toEqual([
+    ["Find the branchompleted", "completed", "the branch is main"],
+    ["Read the wikifailed", "failed", "no such page: <script>alert(1)</script>"],
+    ["Build the imageerrupted", "interrupted", expect.stringMatching(/^process \d+ is gone$/)],
+    ["Publishawaiting", "needs input", "Which branch?"],
+    ["Buildretriedtry 2", "completed", "built at the second try"],
+    ["inspectionforkedfork", "pending", ""],
+    ["Reviewnested", "completed", "nested is done"],
+  ]);
+});
+
+describe("the transcript is the prose of the worker thread, in order and as text", () => {
+  const round = (n: number) => `Round ${n} is done: <b>nothing</b> stood out.`;
+  test.each([
+    ["completed", [round(1), round(2)]],
+    ["failed", [round(1)]],
+    ["interrupted", ["building"]],
+    ["awaiting", [round(1)]],
+  ] as const)("%s", async (past, texts) => {
+    const { id, answers } = answersOf(past);
+    const thread = `/threads/${id}.thread`;
+    answers[thread] = { id: `${id}.thread`, title: null, run_id: id, messages: texts.length };
+    answers[`${thread}/messages`] = answers[`${thread}/messages?limit=1000`];
+    renderAt(thread, answers);
+    const messages = await screen.findByRole("region", { name: "Messages" });
+    const shown = within(messages).getAllByRole("article");
+    expect(shown.map((one) => one.querySelector("bdi")?.textContent)).toEqual(texts);
+    expect(messages.querySelector("bdi b")).toBeNull();
+    expect(screen.getByRole("link", { name: id.slice(-8) }).getAttribute("href")).toBe(`/runs/${id}`);
+  });
+});
+
 test("events of unknown types and payloads of any shape are lines like others, and hostile text is text", async () => {
   const { id, answers } = answersOf("unknown_types");
   renderAt(`/runs/${id}?tab=events&level=all`, answers);
