@@ -67,6 +67,7 @@
         ├── DatabaseRefused, RightsMissing, PoolerMode, DatabaseTooOld
         ├── SchemaTooNew, SchemaTooOld, UnknownCodec
         ├── LedgerInUse             it may be replaced only while nobody uses it
+        ├── LedgerMoved             it goes on elsewhere, and can only be read here
         ├── ServerUnreachable       no server answers at the address
         ├── SpoolFull               the server is away, and no more can be kept for it
         └── LedgerClosed, ForkedLedger, WriteUncertain
@@ -766,6 +767,13 @@ class LedgerInUse(StoreError):
 
     code = "ledger_in_use"
     hint = "end what the message names, or restore beside it: runstone restore FILE --to DIR"
+
+
+class LedgerMoved(StoreError):
+    """The ledger was moved, and goes on elsewhere; here it can only be read."""
+
+    code = "ledger_moved"
+    hint = "work there: runstone --dsn DSN ...; or go on here after all: runstone migrate --undo"
 
 
 class ServerUnreachable(StoreError):

@@ -18,6 +18,7 @@ from runstone.cli.execute import plan, resume, run
 from runstone.cli.export import export, import_
 from runstone.cli.forks import fork
 from runstone.cli.inputs import inputs
+from runstone.cli.migrate import migrate
 from runstone.cli.prune import prune_
 from runstone.cli.threads import threads
 from runstone.cli.token import token
@@ -90,6 +91,7 @@ _NOUNS: tuple[click.Command, ...] = (
         restore,
         export,
         import_,
+        migrate,
         prune_,
         completion,
     ),

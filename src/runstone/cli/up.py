@@ -23,6 +23,7 @@ from runstone.cli.table import Cell
 from runstone.client.connecting import ServerFile
 from runstone.errors import RunstoneError, ServerUnreachable
 from runstone.server import installed, standing
+from runstone.workspace import DSN, VARIABLE, Workspace
 
 if TYPE_CHECKING:
     from runstone.engine.registry import Registry
@@ -108,20 +109,20 @@ def _serve(
     demo: bool = False,
 ) -> int:
     with session.changing(create=True) as ledger:
-        folder, root = ledger.workspace.folder, ledger.workspace.root
+        folder, workspace = ledger.workspace.folder, ledger.workspace
         registry = demos.filled(ledger, session.output) if demo else None
         if not detach:
             with standing.only_one(folder), _listening(ledger, settings, registry) as server:
                 if quiet:  # its starter tells; a code has no business in a log
-                    session.output.note(f"serving {root} at {server.url}", "")
+                    session.output.note(f"serving {ledger.workspace.name} at {server.url}", "")
                 else:
                     code = server.parts.codes.give()
-                    _tell(session.output, server.url, root, code, browse=browse, detached=False)
+                    _tell(session.output, server.url, ledger.workspace, code, browse=browse, detached=False)
                 server.run()
                 session.output.note("the server has ended", "")
             return 0
-    there = _start(root, folder, asked, demo=demo)
-    _tell(session.output, there.url, root, _code(folder, there), browse=browse, detached=True)
+    there = _start(workspace, asked, demo=demo)
+    _tell(session.output, there.url, workspace, _code(folder, there), browse=browse, detached=True)
     return 0
 
 
@@ -161,15 +162,15 @@ def _settings(asked: dict[str, Any]) -> "Settings":
     return settings
 
 
-def _tell(output: Output, url: str, root: Path, code: str, *, browse: bool, detached: bool) -> None:
+def _tell(output: Output, url: str, workspace: Workspace, code: str, *, browse: bool, detached: bool) -> None:
     """Says where it is, and how to get in."""
     link = f"{url}/auth?code={code}"
-    token = root / ".runstone" / "server" / "token"
-    named = (
-        "runstone" if Path.cwd().is_relative_to(root) else f"runstone --workspace {shlex.quote(str(root))}"
-    )
+    root, token = workspace.root, workspace.folder / "server" / "token"
+    named = "runstone"
+    if workspace.dsn is None and not Path.cwd().is_relative_to(root):
+        named = f"runstone --workspace {shlex.quote(str(root))}"
     if output.text:
-        output.line(Cell("Runstone serves", "head"), Cell(str(root), "strong"))
+        output.line(Cell("Runstone serves", "head"), Cell(workspace.name, "strong"))
         output.line("  open   ", Cell(link, "live"))
         output.line("         ", Cell("good once, for a minute; another one: " + f"{named} open", "dim"))
         output.line("  API    ", f"{url}/api/v1")
@@ -196,8 +197,9 @@ def _browse(link: str) -> bool:
 # --- in the background ------------------------------------------------------------------------------------------------
 
 
-def _start(root: Path, folder: Path, asked: dict[str, Any], *, demo: bool = False) -> ServerFile:
+def _start(workspace: Workspace, asked: dict[str, Any], *, demo: bool = False) -> ServerFile:
     """Starts it in the background, and waits until it listens. Raises `ServerRuns`, and what it ended with."""
+    folder = workspace.folder
     if (there := standing.running(folder)) is not None:
         raise standing.runs(there)
     log = folder / "server" / _LOG
@@ -207,8 +209,7 @@ def _start(root: Path, folder: Path, asked: dict[str, Any], *, demo: bool = Fals
         sys.executable,
         "-m",
         "runstone",
-        "--workspace",
-        str(root),
+        *_place(workspace),
         "up",
         "--in-background",
         *_arguments(asked),
@@ -218,8 +219,9 @@ def _start(root: Path, folder: Path, asked: dict[str, Any], *, demo: bool = Fals
         log.chmod(0o600)
         at = out.tell()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/"
-        )
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
+            env=_environment(workspace),
+        )  # fmt: skip
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
         there = standing.running(folder)
@@ -230,6 +232,17 @@ def _start(root: Path, folder: Path, asked: dict[str, Any], *, demo: bool = Fals
             raise ServerUnreachable(f"the server has ended: {told}", hint=f"see its log: {log}")
         time.sleep(0.05)
     raise ServerUnreachable(f"the server did not start within {_START_S:g} s", hint=f"see its log: {log}")
+
+
+def _place(workspace: Workspace) -> list[str]:
+    return ["--workspace", str(workspace.root)] if workspace.dsn is None else []
+
+
+def _environment(workspace: Workspace) -> dict[str, str]:
+    """A DSN goes by the environment: others may see a command line, and it may have a password in it."""
+    if workspace.dsn is None:
+        return dict(os.environ)
+    return {**os.environ, DSN: workspace.dsn, VARIABLE: str(workspace.root)}
 
 
 def _arguments(asked: dict[str, Any]) -> list[str]:
@@ -266,10 +279,10 @@ def open_(session: Session, only_print: bool) -> int:
     }  # fmt: skip
     _settings(defaults)
     with session.changing(create=True) as ledger:
-        folder, root = ledger.workspace.folder, ledger.workspace.root
+        folder, workspace = ledger.workspace.folder, ledger.workspace
     there = standing.running(folder)
     if there is None:
-        there = _start(root, folder, defaults | {"port": _port_at_hand()})
+        there = _start(workspace, defaults | {"port": _port_at_hand()})
         session.output.note(f"started the server at {there.url}; end it: runstone down", "")
     link = f"{there.url}/auth?code={_code(folder, there)}"
     opened = not only_print and _browse(link)

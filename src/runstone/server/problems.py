@@ -115,6 +115,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.SchemaTooOld: 503,
     errors.UnknownCodec: 503,
     errors.LedgerInUse: 409,
+    errors.LedgerMoved: 409,
     errors.LedgerClosed: 503,
     errors.ForkedLedger: 503,
     errors.WriteUncertain: 503,

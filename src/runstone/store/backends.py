@@ -38,3 +38,11 @@ def of(place: Path | str) -> Backend:
             raise
         raise PostgresMissing from error
     return cast(Backend, postgres)
+
+
+def roles(dsn: str) -> dict[str, str]:
+    """Makes the roles of a shared ledger's database; what each may, by its name. Raises `StoreError` subclasses."""
+    of(dsn)
+    from runstone.store.postgres import roles as made
+
+    return made.make(dsn)

@@ -12,12 +12,22 @@ from typing import Any
 
 import apsw
 
-from runstone.errors import SchemaTooNew, SchemaTooOld, StoreCorrupt, StoreError, WorkspaceNotFound
+from runstone.errors import (
+    LedgerMoved,
+    SchemaTooNew,
+    SchemaTooOld,
+    StoreCorrupt,
+    StoreError,
+    WorkspaceNotFound,
+)
 from runstone.store import crashpoints
 from runstone.store.blobs import decompress
 from runstone.store.migrations import Migration, altered, of
 from runstone.store.sqlite.database import SQLiteDatabase, typed
 from runstone.store.writes import texts
+
+SEALED = 1_000_000_000
+"""The schema number of a ledger that was moved: no version knows it, so that nobody goes on writing, however old."""
 
 APPLICATION_ID = 0x52756E53  # "RunS": `file` and SQLite tools can tell whose file it is
 
@@ -33,7 +43,10 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def version(db: SQLiteDatabase) -> int:
-    """The ledger's schema number; 0 for an empty file. Raises `StoreCorrupt` for a file that is no ledger."""
+    """The ledger's schema number; 0 for an empty file. Raises `StoreCorrupt` for a file that is no ledger.
+
+    That of a sealed one is what it had: whoever writes asks `check_open` first.
+    """
     try:
         number = int(db.raw.execute("PRAGMA user_version").get)
         application = int(db.raw.execute("PRAGMA application_id").get)
@@ -45,7 +58,15 @@ def version(db: SQLiteDatabase) -> int:
             f"{db.path} is a SQLite database of another program",
             hint="name another workspace with --workspace DIR",
         )
-    return number
+    return int(db.query("SELECT max(number) FROM migrations")[0][0]) if number == SEALED else number
+
+
+def check_open(db: SQLiteDatabase) -> None:
+    """For writers. Raises `LedgerMoved` for a ledger that is sealed, and as `check` does."""
+    if db.query("PRAGMA user_version")[0][0] == SEALED:
+        (to,) = db.query("SELECT value FROM meta WHERE name = 'moved_to'")[0]
+        raise LedgerMoved(f"{db.path} was moved to {to}, and can only be read here")
+    check(db)
 
 
 def check(db: SQLiteDatabase, *, up_to: int | None = None) -> bool:

@@ -27,7 +27,7 @@ def prepare(path: Path, *, create: bool = True) -> None:
     if path.exists() and path.stat().st_size:
         db = SQLiteDatabase(path, readonly=True)
         try:
-            migrate.check(db)
+            migrate.check_open(db)
         finally:
             db.close()
     db = SQLiteDatabase(path, create=not path.exists())
@@ -42,7 +42,7 @@ def writer(path: Path) -> Callable[[], SQLiteDatabase]:
 
     def connect() -> SQLiteDatabase:
         db = SQLiteDatabase(path)
-        db.on_change = migrate.check
+        db.on_change = migrate.check_open
         return db
 
     return connect

@@ -391,3 +391,23 @@ def _require_gone_on(what: str, present: list[Row], revision: int, created_at: i
             raise ImportConflict(f"{what} is here, and is another one")
         if here < revision:
             raise ImportConflict(f"{what} is here at revision {here}, the file has {revision}")
+
+
+class ImportSpent(Write):
+    """Adds what removed runs of another ledger had spent, once for each ledger that it comes from."""
+
+    __slots__ = ("epoch", "rows", "size")
+
+    def __init__(self, epoch: str, rows: list[Row]) -> None:
+        self.epoch = epoch
+        self.rows = rows
+        self.size = 500 + 500 * len(rows)
+
+    def decide(self, batch: Batch) -> bool:
+        mark = f"spent_of_{self.epoch}"
+        if batch.read("meta", name=mark):
+            return False
+        for row in self.rows:
+            batch.stage("add_removed_usage", *row)
+        batch.stage("note_in_meta", mark, "1")
+        return True

@@ -83,3 +83,9 @@ SELECT board_id, thread_id, title, revision, created_at, updated_at FROM boards 
 SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, r.run_id, c.revision,
   c.created_at, c.updated_at
 FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by ORDER BY c.id
+
+-- name: removed_usage_rows
+-- What removed runs had spent, as `add_removed_usage` takes it.
+SELECT day, kind, agent_id, definition_id, thread_id, labels_json, provider, model, cost_source, requests,
+  input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_picousd, unknown_costs
+FROM removed_usage ORDER BY id
