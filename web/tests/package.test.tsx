@@ -66,7 +66,7 @@ test("the package has its code, its types and its page, no tests, and asks for i
   expect(new Set(imported)).toEqual(new Set(["@reduxjs/toolkit", "react", "react-redux"]));
 });
 
-test("its types fit the app that uses them", () => {
+test("its types fit the app that uses them, and the example of its page", () => {
   const config = {
     compilerOptions: {
       target: "ES2023",
@@ -79,8 +79,11 @@ test("its types fit the app that uses them", () => {
       skipLibCheck: true,
       types: [],
     },
-    files: ["Chat.tsx"],
+    files: ["Chat.tsx", "Readme.tsx"],
   };
+  const example = /```tsx\n(.*?)```/s.exec(readFileSync(`${WEB}src/runtime/README.md`, "utf8"))?.[1] ?? "";
+  expect(example).toContain("RunstoneProvider");
+  writeFileSync(`${SAMPLE}/Readme.tsx`, example);
   writeFileSync(`${SAMPLE}/tsconfig.json`, JSON.stringify(config));
   expect(() =>
     execFileSync(`${WEB}node_modules/.bin/tsc`, ["-p", SAMPLE], { encoding: "utf8" }),

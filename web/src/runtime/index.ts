@@ -15,7 +15,7 @@ export * from "./api/values.ts";
 export * from "./api/views.ts";
 export * from "./api/visits.ts";
 export type { ActivityToolCall, SubagentActivity } from "./chat/activity.ts";
-export { type ReadJson, readThread, rehydrateThread } from "./chat/reading.ts";
+export { type KnownThread, type ReadJson, readThread, rehydrateThread } from "./chat/reading.ts";
 export { rowsOf, type ThreadRecords, type ThreadRows, type ToolTimelineEntry } from "./chat/rehydration.ts";
 export * from "./chat/slice.ts";
 export { RunLog, type Span } from "./events/log.ts";

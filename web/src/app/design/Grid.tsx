@@ -1,5 +1,6 @@
 import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
 import styles from "./Grid.module.css";
+import { lineByKey } from "./lineKeys.ts";
 import { useLines } from "./useLines.ts";
 import { useNarrow } from "./useNarrow.ts";
 
@@ -96,19 +97,8 @@ export function Grid<T>(props: Props<T>) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target instanceof Element && event.target.closest("input, textarea, select, button") !== null)
       return;
-    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? height) / height) - 1);
     const row = rows[active];
-    const moves: Record<string, number> = {
-      ArrowDown: active + 1,
-      j: active + 1,
-      ArrowUp: active - 1,
-      k: active - 1,
-      PageDown: active + page,
-      PageUp: active - page,
-      Home: 0,
-      End: rows.length - 1,
-    };
-    const to = moves[event.key];
+    const to = lineByKey(event.key, active, rows.length, lines.inView);
     if (to !== undefined) move(to);
     else if (row === undefined) return;
     else if (event.key === "Enter") props.onOpen?.(row.key);

@@ -38,7 +38,7 @@ export function ConnectionBanner() {
   const connection = useSelector(selectConnection);
   const now = useNow();
   const gaps = useGaps();
-  const away = now - connection.since;
+  const away = now - connection.aheadMs - connection.since;
   if (connection.phase === "signed_out")
     return (
       <p className={styles.banner} role="alert">

@@ -1,6 +1,6 @@
 import { type BaseQueryFn, createApi, type FetchArgs, fetchBaseQuery } from "@reduxjs/toolkit/query/react";
 import type { Problem } from "../wire/records.ts";
-import { asOfNoted, selectConnection, type WithConnection } from "./connection.ts";
+import { asOfNoted, selectConnection, serverTimeTold, type WithConnection } from "./connection.ts";
 
 /** Why a request came to nothing: the API's own problem, or `unreachable`. */
 export type ApiError = Problem;
@@ -11,7 +11,10 @@ const fetchJson = fetchBaseQuery({ baseUrl: "", credentials: "same-origin", time
 const baseQuery: BaseQueryFn<string | FetchArgs, unknown, ApiError> = async (args, api, extra) => {
   const { baseUrl, asOf } = selectConnection(api.getState() as WithConnection);
   const request = typeof args === "string" ? { url: args } : args;
+  const askedAt = Date.now();
   const answer = await fetchJson({ ...request, url: `${baseUrl}${request.url}` }, api, extra);
+  const told = answer.meta?.response?.headers.get("date");
+  if (told != null) api.dispatch(serverTimeTold({ told, askedAt, answeredAt: Date.now() }));
   if (asOf === null && hasAsOf(answer.data)) api.dispatch(asOfNoted(answer.data.as_of));
   if (answer.error === undefined) return { data: answer.data, ...(answer.meta && { meta: answer.meta }) };
   return { error: problemOf(answer.error.status, answer.error.data) };

@@ -1,6 +1,6 @@
 import { type ApiError, runstoneApi } from "../api/api.ts";
 import { queryOf, segment } from "../api/queries.ts";
-import type { Message, Run, RunEvent } from "../wire/records.ts";
+import type { Message, Page, Run, RunEvent } from "../wire/records.ts";
 import type { ThreadRecords } from "./rehydration.ts";
 import { hydrateFromLedger, selectChatRevision, type WithChatRuntime } from "./slice.ts";
 
@@ -9,11 +9,28 @@ export type ReadJson = (path: string) => Promise<unknown>;
 
 const PAGE = 1_000;
 
-/** All that the ledger has of a thread: the runs that were started from it, those below them, and what each did. */
-export async function readThread(threadId: string, read: ReadJson): Promise<ThreadRecords> {
-  const tops = await allPages<Run>((cursor) =>
-    read(`/runs${queryOf({ thread_id: threadId, limit: PAGE, cursor })}`),
-  );
+/** What an earlier reading gave, and the runs that went on since: null where any may have. */
+export interface KnownThread {
+  records: ThreadRecords;
+  changed: ReadonlySet<string> | null;
+}
+
+/** All that the ledger has of a thread: the runs that were started from it, those below them, and what each did.
+ *
+ * Events and messages never change, so that of what is known only what came after it is read, and nothing of runs that
+ * did not go on.
+ */
+export async function readThread(
+  threadId: string,
+  read: ReadJson,
+  known: KnownThread | null = null,
+): Promise<ThreadRecords> {
+  let asOf: string | undefined;
+  const tops = await allPages<Run>(async (cursor) => {
+    const page = (await read(`/runs${queryOf({ thread_id: threadId, limit: PAGE, cursor })}`)) as Page<Run>;
+    asOf ??= page.as_of;
+    return page;
+  });
   const runs = new Map<string, Run>(tops.map((run) => [run.id, run]));
   const roots = new Set(tops.map((run) => run.root_run_id));
   for (const root of roots) {
@@ -22,24 +39,35 @@ export async function readThread(threadId: string, read: ReadJson): Promise<Thre
     );
     for (const run of below) if (isBelow(run, below, runs)) runs.set(run.id, run);
   }
-  const records: ThreadRecords = { threadId, runs: [...runs.values()], events: {}, messages: {} };
-  for (const run of runs.values()) await readRun(run, records, read);
-  return records;
+  const events: Record<string, readonly RunEvent[]> = {};
+  const messages: Record<string, readonly Message[]> = {};
+  const before = known?.records;
+  for (const run of runs.values()) {
+    const isAsItWas = known?.changed?.has(run.id) === false && before?.events[run.id] !== undefined;
+    const path = `/runs/${segment(run.id)}/events`;
+    events[run.id] = await readOn(path, before?.events[run.id], isAsItWas, read);
+    const thread = run.worker_thread_id;
+    if (thread === null || thread === threadId || messages[thread] !== undefined) continue;
+    const messagesPath = `/threads/${segment(thread)}/messages`;
+    messages[thread] = await readOn(messagesPath, before?.messages[thread], isAsItWas, read);
+  }
+  return { threadId, runs: [...runs.values()], events, messages, ...(asOf !== undefined && { asOf }) };
 }
 
-async function readRun(run: Run, records: ThreadRecords, read: ReadJson): Promise<void> {
-  const path = `/runs/${segment(run.id)}/events`;
-  const events = await allPages<RunEvent>((after) =>
-    read(`${path}${queryOf({ after: after ?? 0, limit: PAGE })}`),
+/** What comes after what is known. */
+async function readOn<T extends { seq: number }>(
+  path: string,
+  known: readonly T[] | undefined,
+  isAsItWas: boolean,
+  read: ReadJson,
+): Promise<readonly T[]> {
+  if (isAsItWas && known !== undefined) return known;
+  const last = known?.at(-1)?.seq ?? 0;
+  const fresh = await allPages<T>((after) =>
+    read(`${path}${queryOf({ after: after ?? last, limit: PAGE })}`),
   );
-  (records.events as Record<string, RunEvent[]>)[run.id] = events;
-  const thread = run.worker_thread_id;
-  if (thread === null || thread === records.threadId || records.messages[thread] !== undefined) return;
-  const messagesPath = `/threads/${segment(thread)}/messages`;
-  const messages = await allPages<Message>((after) =>
-    read(`${messagesPath}${queryOf({ after: after ?? 0, limit: PAGE })}`),
-  );
-  (records.messages as Record<string, Message[]>)[thread] = messages;
+  if (known === undefined || known.length === 0) return fresh;
+  return fresh.length === 0 ? known : [...known, ...fresh];
 }
 
 /** Whether the run is one of those, or below one of them. */
@@ -71,7 +99,7 @@ const readingApi = runstoneApi.injectEndpoints({
 });
 
 /** A thunk: reads a thread from the ledger and rebuilds its rows in the store. Rejects with the API's problem. */
-export function rehydrateThread(threadId: string) {
+export function rehydrateThread(threadId: string, known: KnownThread | null = null) {
   return async (dispatch: (action: never) => unknown, getState: () => unknown): Promise<ThreadRecords> => {
     const askedAt = selectChatRevision(getState() as WithChatRuntime);
     const read: ReadJson = async (path) => {
@@ -80,7 +108,7 @@ export function rehydrateThread(threadId: string) {
       if (answer.error !== undefined) throw answer.error;
       return answer.data;
     };
-    const records = await readThread(threadId, read);
+    const records = await readThread(threadId, read, known);
     dispatch(hydrateFromLedger({ records, askedAt }) as never);
     return records;
   };

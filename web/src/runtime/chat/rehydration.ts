@@ -23,6 +23,8 @@ export interface ThreadRecords {
   runs: readonly Run[];
   events: Readonly<Record<string, readonly RunEvent[]>>;
   messages: Readonly<Record<string, readonly Message[]>>;
+  /** The cursor from which the stream tells what happened since they were read. */
+  asOf?: string;
 }
 
 export interface ThreadRows {

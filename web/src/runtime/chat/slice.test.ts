@@ -1,7 +1,7 @@
 import { configureStore } from "@reduxjs/toolkit";
 import { expect, test } from "vitest";
 import { records, runs, THREAD } from "../../../tests/records/thread.ts";
-import type { ToolTimelineEntry } from "./rehydration.ts";
+import type { ThreadRecords, ToolTimelineEntry } from "./rehydration.ts";
 import {
   chatRuntimeReducer,
   entryReported,
@@ -77,4 +77,28 @@ test("selectors tell who works, who can go on, and who started whom", () => {
   expect(ids(selectResumable(state, THREAD))).toEqual(["broken", "gone"]);
   expect(ids(selectChildren(state, THREAD, "nested"))).toEqual(["deeper"]);
   expect(selectSubagents(state, "no-thread")).toEqual([]);
+});
+
+test("what did not change since it was told last stays the same object, so that its row is not drawn again", () => {
+  const store = newStore();
+  const hydrate = (told: ThreadRecords) => store.dispatch(hydrateFromLedger({ records: told, askedAt: 0 }));
+  hydrate(records);
+  const before = selectSubagents(store.getState(), THREAD);
+  hydrate(structuredClone(records));
+  expect(selectSubagents(store.getState(), THREAD)).toBe(before);
+  const ended = runs.map((run) => (run.id === "nested" ? { ...run, status: "completed" as const } : run));
+  hydrate({ ...records, runs: ended });
+  const after = selectSubagents(store.getState(), THREAD);
+  const others = after.filter((one, at) => one !== before[at]).map((one) => one.taskId);
+  expect(others).toEqual(["nested"]);
+});
+
+test("an answer of the ledger that a later one has overtaken changes nothing", () => {
+  const store = newStore();
+  const hydrate = (told: ThreadRecords) => store.dispatch(hydrateFromLedger({ records: told, askedAt: 0 }));
+  hydrate({ ...records, asOf: "e-20" });
+  hydrate({ ...records, runs: [], asOf: "e-10" });
+  expect(selectSubagents(store.getState(), THREAD).length).toBeGreaterThan(5);
+  hydrate({ ...records, runs: [], asOf: "another-1" });
+  expect(selectSubagents(store.getState(), THREAD)).toEqual([]);
 });

@@ -1,4 +1,6 @@
-import { createSelector, createSlice, type PayloadAction } from "@reduxjs/toolkit";
+import { createSelector, createSlice, isDraft, original, type PayloadAction } from "@reduxjs/toolkit";
+import { copyWithStructuralSharing } from "@reduxjs/toolkit/query";
+import { isBefore } from "../wire/cursors.ts";
 import { canResume, isLive } from "../wire/statuses.ts";
 import type { SubagentActivity } from "./activity.ts";
 import { rowsOf, type ThreadRecords, type ToolTimelineEntry } from "./rehydration.ts";
@@ -12,6 +14,8 @@ export interface ChatThread {
   clientRows: Record<string, number>;
   /** Whether the ledger has told what it has. */
   hydrated: boolean;
+  /** The moment of the ledger that is shown, as a cursor; null where none was told. */
+  asOf: string | null;
 }
 
 export interface ChatRuntimeState {
@@ -30,7 +34,14 @@ export interface Hydration {
 const initialState: ChatRuntimeState = { threads: {}, revision: 0 };
 
 function threadOf(state: ChatRuntimeState, threadId: string): ChatThread {
-  state.threads[threadId] ??= { timeline: [], activities: {}, order: [], clientRows: {}, hydrated: false };
+  state.threads[threadId] ??= {
+    timeline: [],
+    activities: {},
+    order: [],
+    clientRows: {},
+    hydrated: false,
+    asOf: null,
+  };
   return state.threads[threadId];
 }
 
@@ -53,23 +64,30 @@ const slice = createSlice({
      *
      * They replace rows with the same ids, whatever those said, and their order is the order. Rows of the app that the
      * ledger does not know stay after them only if they came after it was asked: a run is in the ledger before its
-     * work begins, so an older row that the ledger has nothing of is of no work that there is.
+     * work begins, so an older row that the ledger has nothing of is of no work that there is. An answer that was
+     * overtaken by a later one changes nothing, and what did not change stays the same object.
      */
     hydrateFromLedger(state, action: PayloadAction<Hydration>) {
       const { records, askedAt } = action.payload;
       const thread = threadOf(state, records.threadId);
+      if (records.asOf !== undefined && thread.asOf !== null && isBefore(records.asOf, thread.asOf)) return;
       const rows = rowsOf(records);
       const known = new Set([...rows.timeline.map((entry) => entry.id), ...rows.order]);
       const kept = thread.timeline.filter(
         (entry) => !known.has(entry.id) && (thread.clientRows[entry.id] ?? -1) > askedAt,
       );
-      state.threads[records.threadId] = {
+      const now: ChatThread = {
         timeline: [...rows.timeline, ...kept],
         activities: rows.activities,
         order: rows.order,
         clientRows: Object.fromEntries(kept.map((entry) => [entry.id, thread.clientRows[entry.id] ?? 0])),
         hydrated: true,
+        asOf: records.asOf ?? null,
       };
+      state.threads[records.threadId] = copyWithStructuralSharing(
+        isDraft(thread) ? original(thread) : thread,
+        now,
+      );
     },
     /** The app does not show the thread any more. */
     threadForgotten(state, action: PayloadAction<string>) {

@@ -57,6 +57,20 @@ test("holes are exactly the seqs that are not known", () => {
   );
 });
 
+test("of runs that nobody looks at any more those that were left last are kept, and none of them grows", () => {
+  const store = new EventStore();
+  const ids = Array.from({ length: 10 }, (_, index) => `run-${index}`);
+  for (const id of ids) {
+    store.keep(id);
+    store.add([madeEvent(id, 1, "run.created")], true);
+    store.leave(id);
+  }
+  expect(ids.filter((id) => store.has(id))).toEqual(ids.slice(-4));
+  store.keep("run-9");
+  for (const id of ids) store.add([madeEvent(id, 2, "log.written")]);
+  expect(ids.filter((id) => store.has(id) && store.log(id).length > 1)).toEqual(["run-9"]);
+});
+
 test("what pruning removed is no hole", () => {
   const log = new RunLog("r1");
   log.add(history.slice(20));

@@ -38,6 +38,11 @@ const FIRST_LIST_MS = 1_000;
 /** The topic of lists: who follows any bucket is told of every run that enters or leaves one, and this one is small. */
 const LISTS = "bucket:needs_input";
 
+interface Watcher {
+  runIds: ReadonlySet<string>;
+  changed: (runId: string | null) => void;
+}
+
 type Tag = { type: "Run" | "Commands" | "Messages"; id: string } | { type: "Runs" | "Inputs" };
 
 /** Keeps a store in step with the ledger: one stream, events into the event store, changed rows asked for again. */
@@ -50,7 +55,7 @@ export class LiveLedger {
   #followed = new Map<string, number>();
   #windows = new Set<EventWindow>();
   #heard = new Map<string, number>();
-  #watchers = new Set<{ threadId: string; runIds: ReadonlySet<string>; changed: () => void }>();
+  #watchers = new Set<Watcher>();
   #tags = new Map<string, Tag>();
   #cancelRefresh: (() => void) | null = null;
   #refreshAt = 0;
@@ -171,11 +176,17 @@ export class LiveLedger {
     };
   }
 
-  /** Has the stream tell of these runs and all below them, and of each event that is of them or of that thread. */
-  watch(threadId: string, runIds: readonly string[], changed: () => void): () => void {
-    const watcher = { threadId, runIds: new Set(runIds), changed };
+  /** Has the stream tell of these runs and all below them, and of each run that is new: `changed` gets the run's id, or
+   * null where more may have happened than was told. `after` is as of when they were read.
+   */
+  watch(
+    runIds: readonly string[],
+    after: string | null,
+    changed: (runId: string | null) => void,
+  ): () => void {
+    const watcher = { runIds: new Set(runIds), changed };
     this.#watchers.add(watcher);
-    this.#want(null);
+    this.#want(after);
     return () => {
       this.#watchers.delete(watcher);
       this.#want(null);
@@ -220,7 +231,7 @@ export class LiveLedger {
     this.events.add(events);
     for (const window of this.#windows) window.take(events);
     for (const watcher of this.#watchers)
-      if (events.some((event) => concerns(event, watcher))) watcher.changed();
+      for (const event of events) if (concerns(event, watcher)) watcher.changed(event.run_id);
     for (const event of events) {
       for (const tag of tagsFor(event)) this.#tags.set(`${tag.type}:${"id" in tag ? tag.id : ""}`, tag);
       if (this.#followed.has(event.run_id)) void this.#loading.fill(event.run_id);
@@ -259,7 +270,7 @@ export class LiveLedger {
     );
     for (const runId of this.#followed.keys()) void this.#loading.catchUp(runId);
     for (const window of this.#windows) window.renew(forget);
-    for (const watcher of this.#watchers) watcher.changed();
+    for (const watcher of this.#watchers) watcher.changed(null);
   }
 
   #dispatch(action: unknown): void {
@@ -268,7 +279,7 @@ export class LiveLedger {
 }
 
 /** A run that is created in a thread is not known there yet: each new run may be one. */
-function concerns(event: RunEvent, watcher: { threadId: string; runIds: ReadonlySet<string> }): boolean {
+function concerns(event: RunEvent, watcher: Watcher): boolean {
   return watcher.runIds.has(event.run_id) || event.type === "run.created" || event.type === "run.attached";
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { useStore } from "react-redux";
-import { rehydrateThread } from "../chat/reading.ts";
+import { type KnownThread, rehydrateThread } from "../chat/reading.ts";
 import type { ThreadRecords } from "../chat/rehydration.ts";
 import { useLiveLedger } from "./hooks.ts";
 import type { StoreLike } from "./live.ts";
@@ -20,8 +20,8 @@ export function useChatThread(threadId: string): unknown {
   const [problem, setProblem] = useState<unknown>(null);
   useEffect(() => {
     const thread = new ThreadFollower(
-      () => rehydrateThread(threadId)(store.dispatch, store.getState),
-      (runIds, changed) => live.watch(threadId, runIds, changed),
+      (known) => rehydrateThread(threadId, known)(store.dispatch, store.getState),
+      (runIds, after, changed) => live.watch(runIds, after, changed),
       setProblem,
     );
     thread.read();
@@ -30,20 +30,30 @@ export function useChatThread(threadId: string): unknown {
   return problem;
 }
 
-/** Reads a thread, one reading at a time, and again after what happens meanwhile. */
+type Watch = (
+  runIds: readonly string[],
+  after: string | null,
+  changed: (runId: string | null) => void,
+) => () => void;
+
+/** Reads a thread, one reading at a time, and again what went on meanwhile. */
 export class ThreadFollower {
-  #read: () => Promise<ThreadRecords>;
-  #watch: (runIds: readonly string[], changed: () => void) => () => void;
+  #read: (known: KnownThread | null) => Promise<ThreadRecords>;
+  #watch: Watch;
   #report: (problem: unknown) => void;
   #unwatch: (() => void) | null = null;
+  #watched: ReadonlySet<string> = new Set();
+  #records: ThreadRecords | null = null;
+  /** Runs that went on since they were read last; null where any may have. */
+  #changed: Set<string> | null = new Set();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #reading = false;
   #stale = false;
   #closed = false;
 
   constructor(
-    read: () => Promise<ThreadRecords>,
-    watch: (runIds: readonly string[], changed: () => void) => () => void,
+    read: (known: KnownThread | null) => Promise<ThreadRecords>,
+    watch: Watch,
     report: (problem: unknown) => void,
   ) {
     this.#read = read;
@@ -59,9 +69,13 @@ export class ThreadFollower {
     }
     this.#reading = true;
     this.#stale = false;
-    this.#read()
+    const changed = this.#changed;
+    this.#changed = new Set();
+    // Where more may have happened than was told, it may have been removed, too: nothing of before is taken over.
+    const known = this.#records === null || changed === null ? null : { records: this.#records, changed };
+    this.#read(known)
       .then((records) => this.#took(records))
-      .catch((problem: unknown) => this.#failed(problem));
+      .catch((problem: unknown) => this.#failed(problem, changed));
   }
 
   close(): void {
@@ -74,18 +88,30 @@ export class ThreadFollower {
     this.#reading = false;
     if (this.#closed) return;
     this.#report(null);
-    const unwatch = this.#watch(
-      records.runs.map((run) => run.id),
-      () => this.#later(SETTLE_MS),
-    );
-    this.#unwatch?.();
-    this.#unwatch = unwatch;
+    this.#records = records;
+    const runIds = records.runs.map((run) => run.id);
+    if (this.#unwatch === null || runIds.some((id) => !this.#watched.has(id)))
+      this.#follow(runIds, records.asOf);
     if (this.#stale) this.#later(SETTLE_MS);
   }
 
-  #failed(problem: unknown): void {
+  /** From when they were read on: what happened to new ones before they were followed is told, too. */
+  #follow(runIds: readonly string[], asOf: string | undefined): void {
+    const unwatch = this.#watch(runIds, asOf ?? null, (runId) => {
+      if (runId === null) this.#changed = null;
+      else this.#changed?.add(runId);
+      this.#later(SETTLE_MS);
+    });
+    this.#unwatch?.();
+    this.#unwatch = unwatch;
+    this.#watched = new Set(runIds);
+  }
+
+  #failed(problem: unknown, changed: ReadonlySet<string> | null): void {
     this.#reading = false;
     if (this.#closed) return;
+    if (changed === null) this.#changed = null;
+    else for (const id of changed) this.#changed?.add(id);
     this.#report(problem);
     this.#later(AGAIN_MS);
   }

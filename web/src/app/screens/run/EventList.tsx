@@ -1,6 +1,7 @@
 import type { EventWindow, RunEvent } from "@runstone/react";
 import { type KeyboardEvent, memo, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Button } from "../../design/Button.tsx";
+import { lineByKey } from "../../design/lineKeys.ts";
 import { useLines } from "../../design/useLines.ts";
 import { formatWhole } from "../../format/numbers.ts";
 import { formatClock } from "../../format/times.ts";
@@ -11,6 +12,7 @@ import { countAfter, eventLine } from "./eventLines.ts";
 const HEIGHT = 26;
 /** So near to the end, who scrolls there wants to stay there. */
 const NEAR_PX = 4;
+const STEPS = new Set(["ArrowDown", "j", "ArrowUp", "k"]);
 /** Keys that leave the end. */
 const LEAVING = new Set(["PageUp", "Home", "ArrowUp", "k"]);
 
@@ -92,10 +94,11 @@ export function EventList({ name, left, window, version, selected, onSelect }: P
   const leave = () => setFollows(false);
   const onKeyDown = (event: KeyboardEvent) => {
     if (LEAVING.has(event.key)) leave();
-    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    const from = selected === null ? rows - (step > 0 ? 1 : 0) : window.rowOf(selected) + step;
-    const next = window.at(Math.max(0, Math.min(rows - 1, from)));
+    // Page and end move what is in view; what is chosen moves by steps.
+    if (!STEPS.has(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const from = selected === null ? rows : window.rowOf(selected);
+    const to = lineByKey(event.key, from, rows, lines.inView) ?? from;
+    const next = window.at(Math.max(0, Math.min(rows - 1, to)));
     if (next === undefined) return;
     event.preventDefault();
     leave();

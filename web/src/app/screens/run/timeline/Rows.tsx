@@ -1,6 +1,7 @@
 import type { TimelineRow } from "@runstone/react";
 import { type KeyboardEvent, memo, useEffect, useRef } from "react";
 import { useLocation } from "wouter";
+import { lineByKey } from "../../../design/lineKeys.ts";
 import { StatusBadge } from "../../../design/StatusBadge.tsx";
 import { useLines } from "../../../design/useLines.ts";
 import { useNarrow } from "../../../design/useNarrow.ts";
@@ -58,19 +59,8 @@ export function Rows({ lines, axis, now, selected, onSelect, onToggle, onEnd, sc
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const onRow = event.target instanceof Element && event.target.getAttribute("role") === "row";
-    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? height) / height) - 1);
     const line = lines[active];
-    const moves: Record<string, number> = {
-      ArrowDown: active + 1,
-      j: active + 1,
-      ArrowUp: active - 1,
-      k: active - 1,
-      PageDown: active + page,
-      PageUp: active - page,
-      Home: 0,
-      End: lines.length - 1,
-    };
-    const to = moves[event.key];
+    const to = lineByKey(event.key, active, lines.length, seen.inView);
     if (to !== undefined) move(to);
     else if (line === undefined || !onRow) return;
     else if (event.key === "Enter") open(line.row.run_id);
