@@ -179,6 +179,11 @@ def test_a_migration_that_was_edited_since_is_named(dsn: str) -> None:
         postgres.prepare(dsn)
 
 
+def test_each_migration_has_a_number_of_its_own() -> None:
+    numbers = [step.number for step in migrate.migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_many_that_open_an_empty_database_at_once_make_one_ledger(empty: str) -> None:
     import threading
 

@@ -34,9 +34,13 @@ FROM totals WHERE run = :run AND scope = 1
 SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 1
 
 -- name: move_usage
--- A request that the other tree has accounted for stays where it is.
-UPDATE usage SET root = given.column2 FROM (VALUES (?::bigint, ?::bigint)) AS given WHERE usage.run = given.column1
-  AND NOT EXISTS (SELECT 1 FROM usage o WHERE o.root = given.column2 AND o.request_id = usage.request_id)
+-- A request that the other tree has accounted for stays where it is, and of several alike that come all but the first.
+UPDATE usage SET root = moved.root FROM (
+  SELECT DISTINCT ON (given.column2, u.request_id) u.id, given.column2 AS root
+  FROM (VALUES (?::bigint, ?::bigint)) AS given JOIN usage u ON u.run = given.column1
+  WHERE NOT EXISTS (SELECT 1 FROM usage o WHERE o.root = given.column2 AND o.request_id = u.request_id)
+  ORDER BY given.column2, u.request_id, u.id) AS moved
+WHERE usage.id = moved.id
 
 -- name: waited_children
 SELECT DISTINCT child FROM waits

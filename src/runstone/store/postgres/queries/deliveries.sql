@@ -12,7 +12,7 @@ WHERE r.status IN ('completed', 'failed', 'cancelled')
   AND (a.run IS NULL OR a.attempt < r.attempt OR (a.attempt = r.attempt AND a.acknowledged_at < r.completed_at))
   AND (a.held_attempt IS NULL OR a.held_attempt <> r.attempt OR a.held_until <= :now
     OR a.holder_json IN (SELECT jsonb_array_elements_text(:dead::jsonb)))
-ORDER BY r.completed_at, r.id LIMIT :limit
+ORDER BY r.completed_at, r.id LIMIT nullif(:limit::bigint, -1)
 
 -- name: holders_of
 -- Processes of a listener that have one of the meant ends in hand.
