@@ -26,6 +26,32 @@ r.status, count(*)
 -- name: runs_alone
 runs r
 
+-- name: below_the_top
+-- How many runs below each top-level one are shown with a status, and have an open question or not.
+SELECT top.run_id,
+  CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END,
+  r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  count(*)
+FROM json_array_elements_text(:runs::json) k (run_id) JOIN runs top ON top.run_id = k.run_id JOIN runs r ON r.root = top.id
+LEFT JOIN leases l ON l.run = r.id WHERE r.id <> top.id AND r.superseded = 0 GROUP BY 1, 2, 3
+
+-- name: group_by_bucket
+CASE WHEN r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)) THEN 'awaiting_user'
+  WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END, count(*), max(r.updated_at)
+
+-- name: group_by_agent_id
+r.agent_id, count(*), max(r.updated_at)
+
+-- name: group_by_definition_id
+r.definition_id, count(*), max(r.updated_at)
+
+-- name: group_by_thread_id
+r.parent_thread_id, count(*), max(r.updated_at)
+
+-- name: group_by_day
+-- The number of the day since 1970 in a place whose clock is ahead of UTC by :offset.
+(r.updated_at + :offset::bigint) / :day::bigint, count(*), max(r.updated_at)
+
 -- name: run_key
 r.id
 
