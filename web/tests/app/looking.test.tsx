@@ -230,3 +230,55 @@ describe("the list in groups", () => {
     });
   });
 });
+
+describe("a run that was tried again", () => {
+  test("says who tried it, when, and how each attempt ended", async () => {
+    const run = top("r", { status: "interrupted", attempt: 2, completed_at: null });
+    const attempt = (number: number, more: object) => ({
+      run_id: "r",
+      number,
+      owner: "o",
+      identity: {},
+      started_at: timeAt(number * 10),
+      ended_at: null,
+      outcome: null,
+      reason: null,
+      ...more,
+    });
+    renderAt("/runs/r", {
+      "/runs/r": run,
+      "/runs/r/inputs": { items: [] },
+      "/runs/r/commands": { items: [] },
+      "/runs/r/events?limit=1000": { items: [], next_seq: null },
+      "/runs/r/attempts": {
+        items: [
+          attempt(1, { ended_at: timeAt(14), outcome: "failed", reason: "no ink" }),
+          attempt(2, { ended_at: timeAt(21), outcome: "interrupted", reason: "process 7 is gone" }),
+        ],
+      },
+    });
+    const list = within(await screen.findByRole("region", { name: "Attempts" }));
+    const lines = list.getAllByRole("listitem").map((line) => line.textContent?.split(" began")[0]);
+    expect(lines).toEqual(["2 interrupted · 1.0 s · process 7 is gone", "1 failed · 4.0 s · no ink"]);
+  });
+});
+
+test("a phase for a written list says how many it is for, and no objects", async () => {
+  const definition = {
+    name: "upgrade",
+    version: "1",
+    kind: "workflow",
+    form: "declarative",
+    about: "",
+    input_schema: null,
+    input_fields: null,
+    secret_fields: [],
+    phases: [{ name: "each", agent: "upgrader", for_each: [{ package: "a" }, { package: "b" }] }],
+  };
+  renderAt("/workflows", {
+    "/workflows": { trusted: true, items: [definition] },
+    "/agents": { trusted: true, items: [] },
+  });
+  const planned = await screen.findByRole("list", { name: "Planned phases" });
+  expect(planned.textContent).toBe("eachupgrader · for each of 2 that are listed");
+});

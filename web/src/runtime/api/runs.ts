@@ -1,4 +1,5 @@
 import type {
+  Attempt,
   Bucket,
   Meta,
   Page,
@@ -136,6 +137,11 @@ export const runsApi = runstoneApi.injectEndpoints({
         ...tagsOf(found?.pages.flatMap((page) => page.items)).slice(1),
       ],
     }),
+    getAttempts: build.query<Attempt[], string>({
+      query: (id) => `/runs/${segment(id)}/attempts`,
+      transformResponse: ({ items }: { items: Attempt[] }) => items,
+      providesTags: (_found, _error, id) => [{ type: "Run", id }],
+    }),
     getTelemetry: build.query<Telemetry, string>({
       query: (id) => `/runs/${segment(id)}/telemetry`,
       providesTags: (_found, _error, id) => [{ type: "Run", id }],
@@ -188,4 +194,5 @@ export const {
   useGetFewBranchesQuery,
   useGetMetaQuery,
   useGetTelemetryQuery,
+  useGetAttemptsQuery,
 } = runsApi;

@@ -94,6 +94,9 @@ export type RunGroup = Schemas["Group"];
 
 export type RunGroups = Schemas["Groups"];
 
+/** One try of a run by one owner. */
+export type Attempt = Schemas["Attempt"];
+
 /** A part of a list. `as_of` is where the stream goes on after it. */
 export interface Page<T> {
   items: T[];
@@ -119,7 +122,7 @@ export interface PlannedPhase {
   name: string;
   agent?: string;
   depends_on?: string[];
-  for_each?: string;
+  for_each?: unknown;
   concurrency?: number;
   on_failure?: string;
 }

@@ -13,6 +13,7 @@ import { formatCount } from "../../format/numbers.ts";
 import { lineText } from "../../format/visible.ts";
 import { Question } from "../../questions/Question.tsx";
 import { useKeptElement } from "../../shell/places.ts";
+import { Attempts } from "./Attempts.tsx";
 import { Facts, RunLink } from "./Facts.tsx";
 import styles from "./Overview.module.css";
 
@@ -57,10 +58,13 @@ export default function Overview({ run }: { run: Run }) {
             <LongText text={run.summary} label="the whole summary" />
           </section>
         )}
-        <section>
-          <h2>Tools</h2>
-          <Tools calls={calls} isAll={isAll} />
-        </section>
+        {run.attempt > 1 ? <Attempts run={run} /> : null}
+        {calls.length === 0 && run.kind === "workflow" ? null : (
+          <section>
+            <h2>Tools</h2>
+            <Tools calls={calls} isAll={isAll} />
+          </section>
+        )}
       </div>
       <section className={styles.side} aria-label="Facts">
         <Facts run={run} />

@@ -109,68 +109,71 @@ export default function Runs() {
       <h1 className="visually-hidden">Runs</h1>
       <Views state={filtersOf(state)} onChoose={set} />
       <Filters state={state} set={set} box={box} />
-      <div className={styles.counts}>
-        {BUCKETS.map((bucket) => (
+      <div className={styles.bars}>
+        <div className={styles.counts}>
+          {BUCKETS.map((bucket) => (
+            <button
+              key={bucket}
+              type="button"
+              className={styles.chip}
+              aria-pressed={state.bucket.includes(bucket)}
+              onClick={() => set({ bucket: toggled(state.bucket, bucket) }, { push: true })}
+            >
+              {statusWord(bucket)}{" "}
+              <b>{counts.data?.[bucket] === undefined ? "" : formatWhole(counts.data[bucket])}</b>
+            </button>
+          ))}
           <button
-            key={bucket}
             type="button"
             className={styles.chip}
-            aria-pressed={state.bucket.includes(bucket)}
-            onClick={() => set({ bucket: toggled(state.bucket, bucket) }, { push: true })}
+            aria-pressed={state.top}
+            title="Only runs that no other run started"
+            onClick={() => set({ top: !state.top }, { push: true })}
           >
-            {statusWord(bucket)}{" "}
-            <b>{counts.data?.[bucket] === undefined ? "" : formatWhole(counts.data[bucket])}</b>
+            top level only
           </button>
-        ))}
-        <button
-          type="button"
-          className={styles.chip}
-          aria-pressed={state.top}
-          title="Only runs that no other run started"
-          onClick={() => set({ top: !state.top }, { push: true })}
-        >
-          top level only
-        </button>
-        <span className={styles.space} />
-        <label className={styles.sort}>
-          Sort by
-          <select
-            value={state.sort}
-            onChange={(event) => set({ sort: event.target.value as RunsState["sort"] }, { push: true })}
+        </div>
+        <div className={styles.tools}>
+          <label className={styles.sort}>
+            Sort by
+            <select
+              value={state.sort}
+              onChange={(event) => set({ sort: event.target.value as RunsState["sort"] }, { push: true })}
+            >
+              {SORTS.map((sort) => (
+                <option key={sort}>{sort}</option>
+              ))}
+            </select>
+          </label>
+          <button
+            type="button"
+            className={styles.chip}
+            onClick={() => set({ order: state.order === "desc" ? "asc" : "desc" }, { push: true })}
           >
-            {SORTS.map((sort) => (
-              <option key={sort}>{sort}</option>
-            ))}
-          </select>
-        </label>
-        <button
-          type="button"
-          className={styles.chip}
-          onClick={() => set({ order: state.order === "desc" ? "asc" : "desc" }, { push: true })}
-        >
-          {state.order === "desc" ? "↓ highest first" : "↑ lowest first"}
-        </button>
-        <label className={styles.sort}>
-          Group by
-          <select
-            value={state.group}
-            onChange={(event) =>
-              set({ group: event.target.value as RunsState["group"], folds: [] }, { push: true })
-            }
-          >
-            {Object.entries(GROUPINGS).map(([group, word]) => (
-              <option key={group} value={group}>
-                {word}
-              </option>
-            ))}
-          </select>
-        </label>
+            {state.order === "desc" ? "↓ highest first" : "↑ lowest first"}
+          </button>
+          <label className={styles.sort}>
+            Group by
+            <select
+              value={state.group}
+              onChange={(event) =>
+                set({ group: event.target.value as RunsState["group"], folds: [] }, { push: true })
+              }
+            >
+              {Object.entries(GROUPINGS).map(([group, word]) => (
+                <option key={group} value={group}>
+                  {word}
+                </option>
+              ))}
+            </select>
+          </label>
+          <BulkBar
+            marked={rows.flatMap((row) => (marked.has(row.key) ? [row.value] : []))}
+            readAll={readAll}
+            onClear={() => setMarked(new Set())}
+          />
+        </div>
       </div>
-      <BulkBar
-        marked={rows.flatMap((row) => (marked.has(row.key) ? [row.value] : []))}
-        readAll={readAll}
-        onClear={() => setMarked(new Set())}
-      />
       {list.feeds}
       <div className={styles.body} ref={body}>
         {list.error !== undefined && rows.length === 0 ? (

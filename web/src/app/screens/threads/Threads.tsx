@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<Thread>[] = [
     name: "Thread",
     width: "minmax(10rem, 2fr)",
     narrow: "first",
-    cell: (one) => (one.title === null ? <code>{one.id}</code> : visible(one.title)),
+    cell: (one) => nameOf(one),
   },
   {
     name: "Run",
@@ -35,7 +35,15 @@ const COLUMNS: readonly Column<Thread>[] = [
         <RunLink id={one.run_id} />
       ),
   },
-  { name: "Id", width: "6rem", cell: (one) => <code title={one.id}>{shortId(one.id)}</code> },
+  {
+    name: "Id",
+    width: "minmax(6rem, 1fr)",
+    cell: (one) => (
+      <code className={styles.id} title={one.id}>
+        {one.id}
+      </code>
+    ),
+  },
   {
     name: "Messages",
     width: "6rem",
@@ -51,6 +59,12 @@ const COLUMNS: readonly Column<Thread>[] = [
     cell: (one) => <Age at={one.updated_at} />,
   },
 ];
+
+/** What a thread is called: by its title, else by the run whose own it is. */
+function nameOf(thread: Thread): string {
+  if (thread.title !== null) return visible(thread.title);
+  return thread.run_id === null ? visible(thread.id) : `of run ${shortId(thread.run_id)}`;
+}
 
 /** All conversations, the newest first: those of people, and the own ones of runs. */
 export default function Threads() {

@@ -109,6 +109,13 @@ function runsOf(one: Definition): string {
   return `/runs?${new URLSearchParams({ [name]: one.name })}`;
 }
 
+/** What a phase does its work for: a place in what is known by then, or a list that is written down. */
+function eachOf(forEach: unknown): string {
+  if (forEach === undefined || forEach === null) return "";
+  if (Array.isArray(forEach)) return `for each of ${forEach.length} that are listed`;
+  return `for each of ${typeof forEach === "string" ? visible(forEach) : "what is described"}`;
+}
+
 /** The phases as they are planned, in their order, with what each waits for. */
 function Phases({ phases }: { phases: readonly PlannedPhase[] }) {
   return (
@@ -119,7 +126,7 @@ function Phases({ phases }: { phases: readonly PlannedPhase[] }) {
           <span className={styles.quiet}>
             {[
               phase.agent === undefined ? "" : phase.agent,
-              phase.for_each === undefined ? "" : `for each of ${phase.for_each}`,
+              eachOf(phase.for_each),
               phase.concurrency === undefined ? "" : `${phase.concurrency} at a time`,
               (phase.depends_on ?? []).length === 0 ? "" : `after ${phase.depends_on?.join(", ")}`,
             ]
