@@ -1,7 +1,8 @@
-"""Looking around in the page: groups, the menu of a narrow page, who was here, and orders for many runs that outlive it."""
+"""Looking around: groups, the menu of a narrow page, what is new, and orders for many runs that outlive the page."""
 
 from datetime import UTC, datetime
 
+import apsw
 from playwright.sync_api import expect
 
 from tests.e2e.web.conftest import Browsers, Served
@@ -111,9 +112,7 @@ def test_what_finished_since_the_last_visit_is_marked_in_every_browser(
 
 
 def end_the_visit(served: Served, before: datetime) -> None:
-    """As if they had been away for an hour before the run finished."""
-    import sqlite3  # the test's own look at the file, while no process has it open
-
-    with sqlite3.connect(served.root / ".runstone" / "ledger.db") as db:
-        db.execute("UPDATE seen SET at = ?", (int(before.timestamp() * 1e6) - 3_600_000_000,))
+    """As if they had been away for an hour before the run finished; no process has the ledger open."""
+    db = apsw.Connection(str(served.root / ".runstone" / "ledger.db"))
+    db.execute("UPDATE seen SET at = ?", (int(before.timestamp() * 1e6) - 3_600_000_000,))
     db.close()
