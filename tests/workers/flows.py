@@ -89,3 +89,27 @@ async def deep(ctx: Any, input: Any) -> Any:
         ctx.child("leaf", {"number": 10 * input["depth"], "flaky": False}),
     )
     return below + beside
+
+
+@runstone.workflow("asks", version="1")
+async def asks(ctx: Any, input: Any) -> Any:
+    counted = await ctx.child("leaf", {"number": 3, "flaky": False})
+    answer = await ctx.ask("Go on?", choices=["yes", "no"])
+    return [counted, answer]
+
+
+@runstone.workflow("gates", version="1")
+async def gates(ctx: Any, input: Any) -> Any:
+    """Two gates at once, below a branch of its own."""
+    if input.get("below"):
+        return await ctx.map("gate", [{"folder": input["folder"], "number": number} for number in range(2)])
+    return await ctx.child("gates", {**input, "below": True})
+
+
+@runstone.workflow("mended", version="1")
+async def mended(ctx: Any, input: Any) -> Any:
+    """Fails after its children until its folder holds a file named `mended`."""
+    done = await ctx.map("leaf", [{"number": number, "flaky": False} for number in range(4)])
+    if not (Path(input["folder"]) / "mended").exists():
+        raise RuntimeError("not yet")
+    return sum(done)

@@ -81,9 +81,10 @@ class DispatchedEngine(LocalEngine):
     async def _take(self, run_id: str, n: int) -> None:
         try:
             run = self.core.reader.runs.get(run_id)
+            how = How()
             if run.attempt:
                 await asyncio.to_thread(end_orphans, self.core, self.supervisor, run_id)
-            how = how_of(self.core.reader.commands.of(run_id))
+                how = how_of(self.core.reader.commands.of(run_id))
             tree = self._tree_of(run, how)
             entry = self.entry_of(self.core.reader, tree, run)
             await self._execute_next(run, n, tree, entry, how)

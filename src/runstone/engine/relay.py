@@ -24,7 +24,7 @@ _LATE_S: Final = 1.0
 """A dispatch that is ready for so long is relayed by whoever sees it: the one on duty is slow, or dead."""
 
 _CLEAR_S: Final = 0.25
-_OVER_S: Final = 1.0
+_OVER_S: Final = 10.0
 """What is over is left in line so long, as the worker that had it is about to end it there itself."""
 
 _TIMERS_S: Final = 0.5

@@ -303,7 +303,7 @@ class Batch:
         body = self.text_or_blob(codec.encode(payload))
         given = self.event_row(head, at, event_type, importance, body, attempt=attempt, event_key=event_key)
         if event_type in runs.MOVES and '"dispatch"' in head.options_json:
-            dispatching.follow(self, head, payload.get("not_before") or 0)
+            dispatching.follow(self, head, payload)
         return given
 
     def event_row(

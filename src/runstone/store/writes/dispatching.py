@@ -12,18 +12,23 @@ if TYPE_CHECKING:
     from runstone.store.batch import Batch
 
 
-def follow(batch: "Batch", head: Head, not_before: int = 0) -> None:
-    """Stages what a move of the run, whose event was just staged, does to its dispatches. Reads nothing."""
+def follow(batch: "Batch", head: Head, payload: dict[str, Any]) -> None:
+    """Stages what a move of the run, whose event was just staged, does to its dispatches. Reads nothing.
+
+    What is over is left in its queue for a moment, as its worker is about to end it there itself; not so where somebody
+    has judged that worker gone (`last_seen_at`), as its place is needed.
+    """
     placement = dispatches.placement_of(head.options_json)
     if placement is None:
         return
     n, state = head.last_seq, dispatches.after(head.status)
     if state == "ready":
-        _make_ready(batch, head, placement, not_before)
+        _make_ready(batch, head, placement, payload.get("not_before") or 0)
     elif state == "taken":
         batch.stage("take_dispatches", head.pk, n, batch.now)
     else:
-        batch.stage("end_dispatches", head.pk, n, batch.now)
+        gone = payload.get("last_seen_at") is not None
+        batch.stage("end_dispatches", head.pk, n, 0 if gone else batch.now)
     if placement.limit is not None and head.phase is not None and state != "taken":
         batch.stage("release_dispatches", head.parent, head.phase, placement.limit, batch.now)
 
@@ -31,8 +36,6 @@ def follow(batch: "Batch", head: Head, not_before: int = 0) -> None:
 def _make_ready(batch: "Batch", head: Head, placement: Placement, not_before: int) -> None:
     n, limited = head.last_seq, placement.limit is not None and head.phase is not None
     begun = head.attempt > 0
-    if begun:
-        batch.stage("end_dispatches", head.pk, n - 1, batch.now)
     batch.stage(
         "insert_dispatch",
         head.pk, n, "held" if limited else "ready", placement.queue, dispatches.rank(placement, begun=begun),
@@ -84,7 +87,7 @@ class ReturnDispatch(Write):
             return False
         batch.stage("end_dispatches", head.pk, self.n, batch.now)
         batch.record(head, "dispatch.returned", {"reason": self.reason})
-        follow(batch, head, batch.now + self.delay_us)
+        follow(batch, head, {"not_before": batch.now + self.delay_us})
         return True
 
 
