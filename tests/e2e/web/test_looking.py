@@ -84,16 +84,18 @@ def test_on_a_narrow_page_the_screens_and_the_way_out_are_in_a_menu(
     page.get_by_role("navigation", name="Screens").get_by_role("link", name="Usage").click()
     expect(page).to_have_url(f"{served.url}/usage")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    browsers.may_be_away = True  # a stream that is refused is told in the browser's own words
     page.get_by_role("button", name="Menu: Usage").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("alert")).to_contain_text("not signed in")
+    browsers.close()
+    assert all("401 (Unauthorized)" in one for one in browsers.errors)  # the browser's own words on a refusal
     browsers.errors.clear()
 
 
 def test_what_finished_since_the_last_visit_is_marked_in_every_browser(
     served: Served, browsers: Browsers
 ) -> None:
+    browsers.may_be_away = True
     served.open_gate()
     served.begin("climb", {"pace": "slow"})
     page = browsers.open(served, "/")

@@ -81,3 +81,16 @@ test("the palette finds what can be started, and leads to its filled dialog", as
   await userEvent.click(await screen.findByRole("option", { name: /Start repo-audit/ }));
   expect(await screen.findByRole("dialog", { name: "Start repo-audit" })).toBeTruthy();
 });
+
+test("how many runs need a person is said to who can't see the title", async () => {
+  renderAt("/threads", {
+    "/threads": { items: [], next_cursor: null, as_of: "e-1" },
+    "/runs/counts": {
+      counts: { needs_input: 2, working: 0, completed: 0, failed: 0, stopped: 0 },
+      as_of: "e-1",
+    },
+  });
+  const said = await screen.findByText("2 runs need a person");
+  expect(said.getAttribute("aria-live")).toBe("polite");
+  expect(document.title).toBe("(2) Runstone");
+});

@@ -8,6 +8,7 @@ import { nameOf, shortId } from "../format/runs.ts";
 import styles from "./Palette.module.css";
 import { changeSettings } from "./settings.ts";
 import { shortcuts } from "./shortcuts.ts";
+import { useSigningOut } from "./signingOut.ts";
 
 interface Entry {
   id: string;
@@ -103,7 +104,8 @@ function useEntries(typed: string): Entry[] {
       act: one.act,
     }));
   const started = useStarts(typed);
-  const named = [...commands, ...started, ...themes].filter((one) =>
+  const session = { id: "sign-out", text: "Sign this browser out", hint: "", act: useSigningOut() };
+  const named = [...commands, ...started, ...themes, session].filter((one) =>
     one.text.toLowerCase().includes(typed.toLowerCase()),
   );
   const runs = (wanted.length < 2 ? [] : (data?.pages[0]?.items ?? [])).map((run) => ({

@@ -13,7 +13,6 @@ import { useKeptElement } from "./places.ts";
 import styles from "./Shell.module.css";
 import { listenToOtherTabs } from "./settings.ts";
 import { listenToKeys, type Shortcut, useShortcuts } from "./shortcuts.ts";
-import { useSigningOut } from "./signingOut.ts";
 
 const BulkOrders = lazy(() => import("./BulkOrders.tsx"));
 
@@ -24,8 +23,7 @@ export function Shell() {
   const main = useKeptElement<HTMLElement>(`main:${path}`);
   useEffect(listenToKeys, []);
   useEffect(listenToOtherTabs, []);
-  const signOut = useSigningOut();
-  useAttention();
+  const waiting = useAttention();
   useNotifications((runId) => navigate(`/runs/${encodeURIComponent(runId)}`));
   const goTo: Shortcut[] = SCREENS.flatMap(({ keys, path: to, name }) =>
     keys === undefined ? [] : [{ keys, does: `Go to ${name}`, act: () => navigate(to) }],
@@ -34,7 +32,6 @@ export function Shell() {
     ...goTo,
     { keys: "mod+k", does: "Open the command palette", act: () => setOpen("palette") },
     { keys: "?", does: "Show the keys", act: () => setOpen("keys") },
-    { keys: "g q", does: "Sign this browser out", act: signOut },
   ]);
   return (
     <div className={styles.shell}>
@@ -90,6 +87,9 @@ export function Shell() {
         </Button>
       </header>
       <ConnectionBanner />
+      <p className="visually-hidden" aria-live="polite">
+        {waiting === 0 ? "" : waiting === 1 ? "1 run needs a person" : `${waiting} runs need a person`}
+      </p>
       <Suspense fallback={null}>
         <BulkOrders />
       </Suspense>

@@ -3,8 +3,9 @@ import { useEffect } from "react";
 import calm from "./icon.svg";
 import waiting from "./icon-waiting.svg";
 
-/** The page's title and icon tell that runs need somebody, and nothing else: a tab in the background can be left alone. */
-export function useAttention(): void {
+/** The page's title and icon tell that runs need somebody, and nothing else: a tab in the background can be left alone.
+ * Gives how many there are. */
+export function useAttention(): number {
   const { data } = useGetRunCountsQuery({});
   const count = data?.needs_input ?? 0;
   useEffect(() => {
@@ -17,4 +18,5 @@ export function useAttention(): void {
     }
     link.href = count > 0 ? waiting : calm;
   }, [count]);
+  return count;
 }

@@ -59,12 +59,10 @@ export default function Overview({ run }: { run: Run }) {
           </section>
         )}
         {run.attempt > 1 ? <Attempts run={run} /> : null}
-        {calls.length === 0 && run.kind === "workflow" ? null : (
-          <section>
-            <h2>Tools</h2>
-            <Tools calls={calls} isAll={isAll} />
-          </section>
-        )}
+        <section>
+          <h2>Tools</h2>
+          <Tools calls={calls} isAll={isAll} />
+        </section>
       </div>
       <section className={styles.side} aria-label="Facts">
         <Facts run={run} />
