@@ -33,7 +33,7 @@ FAULTS = """hidden => {
     if (link.origin !== location.origin) found.push('a link: ' + link.href.slice(0, 200));
   const boxes = 'main > *, [role=tabpanel] > *, [role$=grid], [role=log], [role=dialog], aside, article';
   for (const box of [document.scrollingElement, document.querySelector('main'), ...document.querySelectorAll(boxes)])
-    if (box.scrollWidth > box.clientWidth + 1) {
+    if (box.checkVisibility() && box.scrollWidth > box.clientWidth + 1) {
       const edge = box.getBoundingClientRect().right + 1;
       const wide = [...box.querySelectorAll('*')].find(one => one.getBoundingClientRect().right > edge);
       found.push(`wider than its place: ${box.outerHTML.slice(0, 120)} by ${wide?.outerHTML.slice(0, 300)}`);

@@ -1,10 +1,12 @@
 """Who comes back sees what was there, and what has happened since: after a reload, and in a new window."""
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web import seeing
+from tests.e2e.web import seeing, walking
 from tests.e2e.web.conftest import Browsers, Served
 
 PLACES = 6
@@ -75,10 +77,15 @@ def prepared(page: Page, served: Served, run_id: str) -> Seen:
     return seen
 
 
-def assert_as_before(page: Page, served: Served, seen: Seen) -> None:
+def assert_as_before(page: Page, seen: Seen, go: Callable[[Page, str], None]) -> None:
     for path, (what, wanted) in seen.items():
-        page.goto(f"{served.url}{path}")
+        go(page, path)
         seeing.assert_seen(page, what, wanted)
+
+
+def load(page: Page, path: str) -> None:
+    """Loads the page anew, as who types an address does."""
+    page.goto(urljoin(page.url, path))
 
 
 def test_what_was_looked_at_is_as_before_after_leaving_reloading_and_closing(
@@ -92,7 +99,7 @@ def test_what_was_looked_at_is_as_before_after_leaving_reloading_and_closing(
     assert [one["scroll"] for one in (tree, timeline, events, runs)] == [AFAR] * 4
     assert [row["level"] for row in tree["rows"]] == list("12322322323")
     assert [row["expanded"] for row in timeline["rows"][:4]] == ["true", "false", "false", "true"]
-    assert events["chosen"] == "4 command.applied"
+    assert events["chosen"].startswith("4 ")
     assert overview["drafts"] == ["to the sea, but"]
     assert [call[:2] for call in scout["calls"]] == [["draw", "running"], ["look", "completed"]]
     assert len(runs["rows"]) == 2 * PLACES
@@ -101,20 +108,12 @@ def test_what_was_looked_at_is_as_before_after_leaving_reloading_and_closing(
     expect(page.get_by_role("heading", name="Needs input")).to_be_visible()
     page.go_back()
     seeing.assert_seen(page, *seen[LIST])
-    page.goto(f"{served.url}{next(iter(seen))}")
-    for tab in ("Timeline", "Events", "Tree"):  # within the page, without loading it anew
-        page.get_by_role("tab", name=tab).click()
-    seeing.assert_seen(page, seeing.TREE, {**tree, "url": see_url(page)})
-    assert_as_before(page, served, seen)
+    assert_as_before(page, seen, walking.go)
     page.reload()
     seeing.assert_seen(page, *seen[LIST])
 
     browsers.close()
-    assert_as_before(browsers.open(served, "/settings", viewport=LOW), served, seen)
-
-
-def see_url(page: Page) -> str:
-    return str(seeing.see(page, "() => location.pathname + location.search"))
+    assert_as_before(browsers.open(served, "/settings", viewport=LOW), seen, load)
 
 
 def arrived(page: Page, served: Served, run_id: str, what: str) -> Any:
@@ -146,7 +145,9 @@ def test_what_happened_while_the_page_was_away_is_there_on_return(served: Served
     before = prepared(page, served, run_id)
     page.goto("about:blank")
     served.open_gate()
-    fresh = browsers.open(served, "/", profile="other", viewport=LOW)
+    fresh = browsers.open(served, f"/runs/{run_id}", profile="other", viewport=LOW)
+    # It waits for nobody but the person: nothing more happens.
+    expect(fresh.locator("main header")).to_contain_text("needs input")
     for path, (what, old) in before.items():
         fresh.goto(f"{served.url}{path}")
         page.goto(f"{served.url}{path}")
