@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from runstone.errors import StoreError, StoreReadOnly
+from runstone.store.postgres import database
 from runstone.store.postgres import open as postgres
 from runstone.store.postgres.database import COPIED_ROWS, PostgresDatabase
 
@@ -119,3 +121,30 @@ def test_of_rows_for_one_key_the_last_counts_and_the_first_brought_what_stays(db
     db.insert("save_thread", [(1, "t", "other", None, 7, 7, 3), (1, "t", None, None, 8, 8, 4)])
     db.commit()
     assert db.query(thread) == [("other", 5, 8, 4)]
+
+
+def test_what_is_acknowledged_is_on_the_disk_whatever_the_settings_say(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        db = postgres.writer(dsn)()
+        assert db.query("SHOW synchronous_commit") == [("off",)]
+        db.begin()
+        assert db.query("SHOW synchronous_commit") == [("on",)]
+        db.rollback()
+        db.close()
+        connection.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit')
+
+
+def test_writers_that_are_long_gone_are_forgotten(
+    db: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "FORGET_EVERY", 2)
+    db.run(
+        "INSERT INTO writers SELECT gen_random_uuid(), gen_random_uuid(), now() - d * interval '1 day' "
+        "FROM unnest(ARRAY[1, 29, 31, 400]) d"
+    )
+    for count in (5, 3, 3):
+        db.begin()
+        db.commit()
+        assert db.query("SELECT count(*) FROM writers") == [(count,)]

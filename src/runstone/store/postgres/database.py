@@ -70,6 +70,11 @@ _STANDING: Final = (
     "SELECT (SELECT last FROM numbers WHERE name = 'batches'), (SELECT max(number) FROM migrations)"
 )
 
+FORGET_EVERY: Final = 1_000
+"""In so many batches once, writers that have not written for long are forgotten: each connection was one."""
+
+_FORGET_WRITERS: Final = "DELETE FROM writers WHERE at < now() - interval '30 days'"
+
 _COLUMNS: Final = """SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"""
@@ -212,7 +217,8 @@ class PostgresDatabase:
             f"INSERT INTO writers VALUES ('{self.writer}', '{batch}', now()) "  # noqa: S608
             "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
         )
-        return [count, note, f"NOTIFY {CHANNEL}"]
+        old = [_FORGET_WRITERS] if numbers["batches"] % FORGET_EVERY == 0 else []
+        return [count, note, *old, f"NOTIFY {CHANNEL}"]
 
     def _was_committed(self, batch: uuid.UUID) -> bool:
         """Whether the server has the batch: asked under the lock, which the lost connection holds until it is over.
