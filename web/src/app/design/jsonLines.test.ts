@@ -10,7 +10,7 @@ test("small groups near the top are unfolded, deeper ones cost nothing until the
     ["/name", '"a"'],
     ["/list", "[2 values]"],
     ["/list/0", "1"],
-    ["/list/1", "{1 fields}"],
+    ["/list/1", "{1 field}"],
     ["/with~1slash~0", "null"],
   ]);
   const unfolded = linesOf(

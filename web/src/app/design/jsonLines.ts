@@ -75,7 +75,8 @@ function childrenOf(value: unknown): [string, unknown][] | undefined {
 
 function textOf(value: unknown, size: number | undefined): { text: string; kind: JsonLine["kind"] } {
   if (Array.isArray(value)) return { text: size === 0 ? "[]" : `[${size} values]`, kind: "group" };
-  if (size !== undefined) return { text: size === 0 ? "{}" : `{${size} fields}`, kind: "group" };
+  if (size !== undefined)
+    return { text: size === 0 ? "{}" : `{${size} ${size === 1 ? "field" : "fields"}}`, kind: "group" };
   if (typeof value === "string")
     return { text: mediaOf(value) ?? visible(JSON.stringify(value)), kind: "text" };
   return { text: String(value), kind: typeof value === "number" ? "number" : "word" };

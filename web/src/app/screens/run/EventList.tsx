@@ -3,13 +3,14 @@ import { type KeyboardEvent, memo, useCallback, useEffect, useLayoutEffect, useR
 import { Button } from "../../design/Button.tsx";
 import { lineByKey } from "../../design/lineKeys.ts";
 import { useLines } from "../../design/useLines.ts";
+import { useNarrow } from "../../design/useNarrow.ts";
 import { formatWhole } from "../../format/numbers.ts";
 import { formatClock } from "../../format/times.ts";
 import { keepPlace } from "../../shell/places.ts";
 import styles from "./Events.module.css";
 import { countAfter, eventLine } from "./eventLines.ts";
 
-const HEIGHT = 26;
+const HEIGHTS = { wide: 26, narrow: 44 };
 /** So near to the end, who scrolls there wants to stay there. */
 const NEAR_PX = 4;
 const STEPS = new Set(["ArrowDown", "j", "ArrowUp", "k"]);
@@ -40,16 +41,17 @@ export function EventList({ name, left, window, version, selected, onSelect }: P
   const seen = useRef(left?.seen ?? 0);
   const top = useRef(left?.at ?? null);
   const rows = window.rows;
+  const height = useNarrow() ? HEIGHTS.narrow : HEIGHTS.wide;
   const lines = useLines({
     count: rows,
-    height: HEIGHT,
+    height,
     scroller,
     overscan: 8,
     atEnd: follows,
     onScroll: (box) => {
-      const index = Math.floor(box.scrollTop / HEIGHT);
+      const index = Math.floor(box.scrollTop / height);
       const event = window.at(index);
-      top.current = event === undefined ? null : { seq: event.seq, offset: box.scrollTop - index * HEIGHT };
+      top.current = event === undefined ? null : { seq: event.seq, offset: box.scrollTop - index * height };
       const isEnd = window.isAtEnd && box.scrollHeight - box.scrollTop - box.clientHeight <= NEAR_PX;
       setFollows(isEnd);
       keep(isEnd ? null : top.current);
@@ -72,7 +74,7 @@ export function EventList({ name, left, window, version, selected, onSelect }: P
     } else if (!follows && top.current !== null && !(window.isWhole && isBack.current)) {
       // What came before what is looked at, or was let go there, must not move it.
       const index = window.rowOf(top.current.seq);
-      if (index >= 0) scrollToTop(index * HEIGHT + top.current.offset);
+      if (index >= 0) scrollToTop(index * height + top.current.offset);
       isBack.current ||= index >= 0;
     }
   }, [window, version]);
@@ -129,7 +131,7 @@ export function EventList({ name, left, window, version, selected, onSelect }: P
                 key={seq}
                 event={event}
                 seq={seq}
-                start={index * HEIGHT}
+                start={index * height}
                 isSelected={seq === selected}
                 onPick={onPick}
               />
