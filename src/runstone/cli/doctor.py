@@ -26,9 +26,9 @@ _STYLES: Final = {"problem": "bad", "warning": "warn", "note": "calm", "ok": "go
 def doctor(session: Session, everything: bool) -> int:
     """Look at everything that the ledger rests on, and say what to type.
 
-    Versions, the file system and its locks, the ledger's file, who has it open, processes and runs that have
-    lost each other, where the bytes are, rights, settings, the clock. Nothing is changed. Exit code 1 if there
-    is a problem; warnings and notes are no errors.
+    Versions, the file system and its locks, the ledger's file or its database server, who has it open, processes
+    and runs that have lost each other, where the bytes are, rights, settings, the clock. Nothing is changed. Exit
+    code 1 if there is a problem; warnings and notes are no errors.
 
     \b
     runstone doctor                what is worth knowing
@@ -45,18 +45,24 @@ def doctor(session: Session, everything: bool) -> int:
     shown = [check for check in found if everything or not output.text or check.severity != "ok"]
     shown.sort(key=lambda check: SEVERITIES.index(check.severity))
     if output.mode == "json":
-        output.document({"workspace": None if workspace is None else str(workspace.folder), "checks": shown})
+        output.document({"workspace": _name(workspace), "checks": shown})
     elif output.mode == "jsonl":
         output.items(shown)
     else:
         for check in shown:
             _line(output, check)
         counts = Counter(check.severity for check in found)
-        place = root if workspace is None else workspace.folder
+        place = _name(workspace) or root
         output.note(
             f"{place}: " + ", ".join(_counted(counts[one], one) for one in SEVERITIES if counts[one]), ""
         )
     return exit_codes.ERROR if any(check.severity == "problem" for check in found) else exit_codes.OK
+
+
+def _name(workspace: places.Workspace | None) -> str | None:
+    if workspace is None:
+        return None
+    return str(workspace.folder) if workspace.dsn is None else workspace.name
 
 
 def _counted(number: int, severity: str) -> str:
@@ -68,7 +74,10 @@ def _there(check: Check, named: str | None) -> Check:
     if named is None or check.command is None or not check.command.startswith("runstone "):
         return check
     words = check.command.removeprefix("runstone ")
-    return msgspec.structs.replace(check, command=f"runstone --workspace {shlex.quote(named)} {words}")
+    option = "--dsn" if places.is_dsn(named) else "--workspace"
+    return msgspec.structs.replace(
+        check, command=f"runstone {option} {shlex.quote(places.shown_dsn(named))} {words}"
+    )
 
 
 def _line(output: Output, check: Check) -> None:

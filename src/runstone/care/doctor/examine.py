@@ -4,11 +4,23 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from runstone.care.doctor import disk, file, ghosts, locks, machine, place, rights, settings, versions
+from runstone.care.doctor import (
+    database,
+    disk,
+    file,
+    ghosts,
+    locks,
+    machine,
+    place,
+    rights,
+    settings,
+    versions,
+)
 from runstone.care.doctor.check import Check, note, problem
 from runstone.domain.clock import Clock
 from runstone.engine.liveness import DeadOwners
 from runstone.errors import StoreError
+from runstone.store import backends
 from runstone.store.clock import SystemClock
 from runstone.store.reads import Reader
 from runstone.store.sqlite import copy
@@ -28,6 +40,8 @@ def examine(workspace: Workspace | None, root: Path, clock: Clock | None = None)
             *found,
             note("workspace", f"there is no workspace in {root} or above", "runstone run repo-audit"),
         ]
+    if workspace.dsn is not None:
+        return found + list(_of_database(workspace, workspace.dsn, clock))
     folder = workspace.folder
     found += _each(
         ("place", lambda: place.check_place(folder)),
@@ -62,6 +76,34 @@ def _of_open_ledger(workspace: Workspace, db: SQLiteDatabase, clock: Clock) -> I
         ("machine.clock", lambda: [machine.check_clock(clock.now(), newest)]),
         ("backups", lambda: file.check_backups(workspace, clock.now(), newest)),
     )
+
+
+def _of_database(workspace: Workspace, dsn: str, clock: Clock) -> Iterator[Check]:
+    try:
+        backends.of(dsn)
+        from runstone.store.postgres import inspect
+        from runstone.store.postgres import open as postgres
+
+        db = postgres.reader(dsn)()
+    except StoreError as error:
+        yield database.check_opening(error)
+        return
+    try:
+        try:
+            facts = inspect.server(db)
+        except StoreError as error:
+            yield database.check_opening(error)
+            return
+        yield from _each(("database", lambda: database.check_server(facts)))
+        if facts.schema:
+            clock = postgres.clock(dsn)
+            reader = Reader(lambda: db, clock, dead=DeadOwners(clock))
+            yield from _each(
+                ("database.rights", lambda: [database.check_rights(inspect.rights(db))]),
+                ("ghosts", lambda: ghosts.check_ghosts(reader, workspace, clock.now())),
+            )
+    finally:
+        db.close()
 
 
 def _newest(db: SQLiteDatabase) -> int | None:
