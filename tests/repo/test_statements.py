@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from runstone.store import statements
+import pytest
+
+from runstone.store import migrations, statements
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "runstone"
 
@@ -37,6 +39,12 @@ def pattern(text: ast.JoinedStr) -> str:
     if not re.search(r"[a-z]_|_[a-z]", "".join(map(str, fixed))):
         return r"(?!)"
     return "".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in text.values)
+
+
+@pytest.mark.parametrize("package", ["runstone.store.sqlite", "runstone.store.postgres"])
+def test_each_migration_has_a_number_of_its_own(package: str) -> None:
+    """Of two with one number the second would never be applied."""
+    assert [step.number for step in migrations.of(package)] == [*range(1, len(migrations.of(package)) + 1)]
 
 
 def test_shared_code_has_no_words_of_one_backend() -> None:
