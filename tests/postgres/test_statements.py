@@ -12,17 +12,6 @@ SHARED = statements.load("runstone.store.postgres")
 OURS = statements.load("runstone.store.sqlite")
 WHOLE = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 
-OF_A_FILE = {
-    "merge_search", "total_changes", "free_pages", "copy_log", "empty_log", "give_back_pages", "empty_search",
-    "rebuild_indexes",
-}  # fmt: skip
-"""What only a ledger in a file has: its pages, its log, and the parts of its full-text index (`queries/file.sql`)."""
-
-
-def test_each_statement_is_there_for_both() -> None:
-    assert set(OURS) - set(SHARED) == OF_A_FILE
-    assert set(SHARED) <= set(OURS)
-
 
 @pytest.mark.parametrize("name", sorted(set(SHARED) & set(OURS)))
 def test_both_take_the_same_parameters(name: str) -> None:

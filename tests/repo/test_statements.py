@@ -41,6 +41,19 @@ def pattern(text: ast.JoinedStr) -> str:
     return "".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in text.values)
 
 
+OF_A_FILE = {
+    "merge_search", "total_changes", "free_pages", "copy_log", "empty_log", "give_back_pages", "empty_search",
+    "rebuild_indexes",
+}  # fmt: skip
+"""What only a ledger in a file has: its pages, its log, and the parts of its full-text index (`queries/file.sql`)."""
+
+
+def test_each_statement_is_there_for_both_stores() -> None:
+    ours, shared = (set(statements.load(f"runstone.store.{name}")) for name in ("sqlite", "postgres"))
+    assert ours - shared == OF_A_FILE
+    assert shared <= ours
+
+
 @pytest.mark.parametrize("package", ["runstone.store.sqlite", "runstone.store.postgres"])
 def test_each_migration_has_a_number_of_its_own(package: str) -> None:
     """Of two with one number the second would never be applied."""

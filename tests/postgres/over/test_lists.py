@@ -4,7 +4,7 @@ import pytest
 
 from runstone.domain.records import AgentRun
 from runstone.ledger import Ledger
-from runstone.store.lists import candidates
+from runstone.store.lists import candidates, groups
 from tests.lists import test_filters as filters
 from tests.lists.test_filters import (  # noqa: F401
     clock,
@@ -37,3 +37,11 @@ def test_lists_have_what_fits_in_their_order_however_it_is_found(
 def test_counts_honour_the_filters_of_lists(ledger: Ledger, forty: list[AgentRun]) -> None:  # noqa: F811
     for asked in range(len(filters.ASKED)):
         filters.test_counts_honour_the_filters_of_lists(ledger, forty, asked)
+
+
+def test_groups_have_each_run_of_the_list_once(ledger: Ledger, forty: list[AgentRun]) -> None:  # noqa: F811
+    listed = [run for run in forty if not run.archived]
+    for by in groups.BY:
+        found = groups.group(ledger.reader, {"archived": False}, by=by)
+        assert sum(one.count for one in found.items) == len(listed), by
+        assert max(one.newest_at for one in found.items) == max(run.updated_at for run in listed)
