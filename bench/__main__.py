@@ -16,6 +16,7 @@ TABLES = {
     "checkpoints": "Checkpoints",
     "http": "Over HTTP",
     "postgres": "A ledger in PostgreSQL",
+    "workers": "Workers over PostgreSQL",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from runstone.domain.dispatches import OPTION
 from runstone.domain.records import AgentRun, RunEvent, at
 from runstone.domain.runs import ENDED
 from runstone.engine.asking import waits_for_person
@@ -129,6 +130,8 @@ def settled(reader: Reader, folder: Path | None, run: AgentRun) -> bool:
     """Whether nothing more comes of this look at a run until somebody does something. `folder` is the workspace's."""
     if run.status == "waiting" and waits_for_person(reader, run.id):
         return True
+    if run.status == "interrupted" and run.owner is not None and OPTION in run.options:
+        return False  # nobody has judged its owner yet; then it goes on in another worker by itself
     still = stands_still(folder, run, time.time())
     return run.status in SETTLED if still is None else still
 

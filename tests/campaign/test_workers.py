@@ -14,7 +14,7 @@ from tests.workers import chaos
 __all__ = ["ledger", "own_server", "team", "url"]
 
 FAULTS_S = 600.0
-TREES = 220
+TREES = 90
 
 POINTS = (
     "relay.before_enqueue", "relay.after_enqueue", "relay.after_forget", "MoveDispatches.before_commit",

@@ -11,10 +11,12 @@ import pytest
 
 import runstone
 from runstone.domain import codec
+from runstone.domain.dispatches import OPTION, Placement
 from runstone.engine.processes import identify_self
 from runstone.errors import Fenced, StoreBusy, StoreIO
+from runstone.feeds import settled
 from runstone.ledger import Ledger
-from runstone.store.writes.lifecycle import Owner
+from runstone.store.writes.lifecycle import ClaimRun, Owner
 from runstone.testing.clock import FakeClock
 
 MACHINE = "pid:[4026531836]"
@@ -403,3 +405,22 @@ def test_a_process_that_has_no_duty_to_judge_judges_nobody_with_its_heartbeats(
         assert asked.wait(10)
     assert not [one for one in observer.events(run.id) if one.type == "run.interrupted"]
     mine.complete().result()
+
+
+def test_who_waits_for_a_run_for_workers_waits_on_while_its_owner_is_gone(
+    owner: Ledger, observer: Ledger, clock: FakeClock
+) -> None:
+    for name, interruptions in (("goes-on", 1), ("is-left", 0)):
+        placement = Placement(interruptions=interruptions)
+        owner.create_run(kind="subagent", run_id=name, options={OPTION: placement.option()})
+        owner.core.submit(ClaimRun(name, owner.supervisor.owner, dispatch=1), []).result()
+        assert not settled(observer.reader, None, observer.get_run(name))
+    clock.advance(31)
+    for name in ("goes-on", "is-left"):
+        assert observer.get_run(name).status == "interrupted", "as readers are told"
+        assert not settled(observer.reader, None, observer.get_run(name))
+    observer.reconcile()
+    clock.advance(6)
+    assert sorted(observer.reconcile()) == ["goes-on", "is-left"]
+    assert observer.get_run("goes-on").status == "pending"
+    assert settled(observer.reader, None, observer.get_run("is-left")), "until somebody tries it again"
