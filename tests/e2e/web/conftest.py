@@ -21,6 +21,13 @@ FLAGS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+COUNT_REQUESTS = """window.inFlight = 0;
+const ask = window.fetch;
+window.fetch = (...asked) => {
+  window.inFlight += 1;
+  return ask(...asked).finally(() => { window.inFlight -= 1; });
+};"""
+"""How many questions of the page the server has not answered yet: until then it is not what it will be."""
 CREW = Path(__file__).with_name("crew.py")
 
 
@@ -117,6 +124,7 @@ class Browsers:
         )  # fmt: skip
         self._open.append(context)
         context.set_default_timeout(WAIT_MS)
+        context.add_init_script(COUNT_REQUESTS)
         if script:
             context.add_init_script(script)
         page = context.pages[0]

@@ -30,7 +30,7 @@ TIMELINE = f"""() => ({{
   url: {_URL}, tab: {_TAB}, scroll: document.querySelector('main [role=treegrid]')?.scrollTop,
   pressed: [...document.querySelectorAll('main [role=tabpanel] button[aria-pressed]')]
     .map(one => one.ariaPressed + one.innerText),
-  detail: document.querySelector('section[aria-label^="Times of"]')?.ariaLabel,
+  detail: document.querySelector('section[aria-label^="Times of"]')?.ariaLabel ?? null,
   rows: {_ROWS}.map(({{cells, ...row}}) => ({{...row, name: cells[0]}})),
   bars: [...document.querySelectorAll('main [role=row][data-key]')]
     .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
@@ -57,7 +57,7 @@ def see(page: Page, what: str) -> Any:
 
 
 def assert_seen(page: Page, what: str, wanted: Any) -> None:
-    """The page comes to show exactly that."""
+    """The page comes to show exactly that. What is not there is null in it, as nothing else is on both sides."""
     with suppress(NotInTime):
         page.wait_for_function(
             f"wanted => JSON.stringify(({what})()) === JSON.stringify(wanted)", arg=wanted, timeout=15_000
