@@ -109,3 +109,12 @@ def test_a_server_serves_a_shared_ledger(tmp_path: Path, dsn: str) -> None:
             assert [run["id"] for run in json.load(answer)["items"]] == ["seen"]
     finally:
         typed("down")
+
+
+def test_what_works_on_files_is_refused_and_makes_none(tmp_path: Path, dsn: str) -> None:
+    typed = Typed(tmp_path, RUNSTONE_DSN=dsn)
+    typed("runs", "list")
+    (tmp_path / "copy.db").write_bytes(b"")
+    for words in (("verify", "--repair"), ("backup",), ("restore", "copy.db")):
+        assert b"in a database" in typed(*words, code=1)
+    assert list(tmp_path.rglob("ledger*.db")) == []

@@ -41,6 +41,9 @@ def backup(session: Session, file: Path | None, force: bool, keep: int | None, c
     """
     if file is not None and str(file) == "-":
         raise click.UsageError("a backup is checked before it is given away: name a file, then send that")
+    session.require_folder(
+        "backup", "back the database up: pg_dump; or write its runs: runstone export --all"
+    )
     workspace = places.locate(session.workspace, create=False)
     with Percent(session.output, "copied") as meter:
         taken = backups.backup(
@@ -90,6 +93,10 @@ def restore(session: Session, file: Path, folder: Path | None, replace: bool) ->
     """
     if folder is not None and session.workspace is not None:
         raise click.UsageError("--to and --workspace name the same thing: give one")
+    if folder is None:
+        session.require_folder(
+            "restore", "name a folder with --to DIR; a database is restored with pg_restore"
+        )
     with Percent(session.output, "restored") as meter:
         done = restoring.restore(file, folder or session.root(), over=replace, told=meter.copied)
     output = session.output

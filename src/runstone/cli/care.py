@@ -47,6 +47,10 @@ def verify(session: Session, repairs: bool, no_backup: bool, upgrade: bool) -> i
     """
     if no_backup and not repairs:
         raise click.UsageError("--no-backup goes with --repair")
+    if repairs:
+        session.require_folder(
+            "repairing", "see what is wrong: runstone verify; then restore the database's backup"
+        )
     output = session.output
     done = None
     with Percent(output, "runs") as percent:

@@ -16,7 +16,7 @@ from runstone import config
 from runstone import workspace as places
 from runstone.cli.output import Output
 from runstone.engine.registry import Entry
-from runstone.errors import AgentNotFound, NotFound, WorkspaceNotFound
+from runstone.errors import AgentNotFound, InvalidInput, NotFound, WorkspaceNotFound
 from runstone.ledger import Ledger
 
 BUNDLED: Final = {"repo-audit": "runstone.audit"}
@@ -79,6 +79,13 @@ class Session:
     def dsn(self) -> str | None:
         """The shared ledger that the command works with; None for one in a folder."""
         return places.dsn_of(self.workspace)
+
+    def require_folder(self, what: str, instead: str) -> None:
+        """Raises `InvalidInput` where the ledger is in a database, for what only works on files."""
+        if self.dsn is not None:
+            raise InvalidInput(
+                f"{what} works on a ledger in a folder, and this one is in a database", hint=instead
+            )
 
     def existing(self) -> places.Workspace:
         """The workspace that there is; nothing of it is opened. Raises `WorkspaceNotFound`."""
