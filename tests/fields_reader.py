@@ -31,6 +31,8 @@ def everything(ledger: Ledger) -> dict[str, list[Any]]:
         add(run, **read)
         for event in ledger.events(run.id, limit=1_000):
             add(event)
+        short = [event.to_dict() for event in ledger.events(run.id, limit=1_000, max_bytes=1_000)]
+        found.setdefault("ShortEvent", []).extend(event for event in short if "payload_ref" in event)
         telemetry = ledger.telemetry(run.id)
         hidden = dict.fromkeys(RUNNING_ON, -1) if run.completed_at is None else {}
         add(telemetry, complete=telemetry.own.complete, **hidden)

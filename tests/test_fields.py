@@ -180,12 +180,14 @@ def test_every_field_is_set_by_some_path(world: World, name: str) -> None:
     fields = set(getattr(inputs if name == "InputRequest" else records, name).__struct_fields__)
     if name == "WorkflowRun":  # the rest is AgentRun's, whose fields any run may set
         fields -= set(records.AgentRun.__struct_fields__)
-    kinds = ("AgentRun", "WorkflowRun") if name == "AgentRun" else (name,)
+    kinds = {"AgentRun": ("AgentRun", "WorkflowRun"), "RunEvent": ("RunEvent", "ShortEvent")}.get(
+        name, (name,)
+    )
     found = [record for kind in kinds for record in read[kind]]
     empty = [
         field
         for field in sorted(fields)
-        if not any(record[field] not in (None, "", 0, False, {}, []) for record in found)
+        if not any(record.get(field) not in (None, "", 0, False, {}, []) for record in found)
     ]
     assert not empty, f"nothing sets {name}.{', '.join(empty)}"
 

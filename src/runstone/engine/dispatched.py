@@ -45,7 +45,7 @@ PARK_AFTER_S: Final = 0.1
 _RETURNED_S: Final = 5.0
 """So long a run is left alone that a worker could not begin; another one may have its code, or its secret."""
 
-_AT_CAP_S: Final = 30.0
+_AT_CAP_S: Final = 5.0
 """As well one that a budget keeps from beginning: whoever asks a person lets it go on at once."""
 
 
@@ -145,6 +145,12 @@ class DispatchedEngine(LocalEngine):
         finally:
             self.idle.discard(run.id)
         return True
+
+    def comes_back(self, run: AgentRun) -> bool:
+        """A run whose owner is silent is shown interrupted; as soon as that is judged, it is dispatched again."""
+        if run.status != "interrupted" or OPTION not in run.options:
+            return False
+        return self.is_unjudged(run.id) or self.core.reader.runs.get(run.id).status != "interrupted"
 
     def _check_budgets(self, run: AgentRun) -> None:
         """Raises `BudgetReached` where a budget above the run keeps it from beginning, so that its parent asks."""

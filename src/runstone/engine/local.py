@@ -244,14 +244,18 @@ class LocalEngine:
                 await self.core.submit(ResumeRun(run_id, reason, expect=frozenset({"waiting"})), [])
             elif run.status == "waiting" and waits_for_person(self.core.reader, run_id):
                 return run
-            elif run.status in ("running", "waiting"):
+            elif run.status in ("running", "waiting") or self.comes_back(run):
                 elsewhere = True
                 self.idle.add(run_id)
                 try:
                     await self.until_changed(run_id, run)
                 finally:
                     self.idle.discard(run_id)
-            elif run.status == "interrupted" and elsewhere and self._retries(tree):
+            elif (
+                run.status == "interrupted"
+                and self._retries(tree)
+                and (elsewhere or self.is_unjudged(run_id))
+            ):
                 elsewhere = False
                 await asyncio.to_thread(self.supervisor.settle, run_id)
                 expect = frozenset({"interrupted"})
@@ -260,6 +264,14 @@ class LocalEngine:
                 )
             else:
                 return run
+
+    def is_unjudged(self, run_id: str) -> bool:
+        """Whether the run's owner is silent, and nobody has said yet that it is gone: shown interrupted all the same."""
+        return self.core.reader.attempts.lease(run_id) is not None
+
+    def comes_back(self, run: AgentRun) -> bool:
+        """Whether a run that is shown interrupted goes on without anybody here: here that is up to who drives it."""
+        return False
 
     def _retries(self, tree: Tree) -> bool:
         """Whether a run that was left elsewhere goes on here; one that is left as the ledger closes does not."""
