@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN_STAGE = ("postgres", "server", "crash", "e2e")
+OWN_STAGE = ("postgres", "chaos", "server", "crash", "e2e")
 CLOSING_LINE = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
 BAD = ("failed", "error", "errors")
 

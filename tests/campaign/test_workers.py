@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import runstone
+from tests.chaos.test_chaos import own_server, survive
 from tests.postgres import server
-from tests.postgres.test_chaos import own_server, survive
 from tests.postgres.test_workers import dies_between, ledger, team, url
 from tests.workers import chaos
 

@@ -105,8 +105,10 @@ def drop(dsn: str) -> None:
 
 
 _EMPTY = """DO $$ BEGIN
-  EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I', relname), ', ') || ' RESTART IDENTITY CASCADE' FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT IN ('migrations', 'meta', 'numbers'));
+  EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I.%I', nspname, relname), ', ') || ' RESTART IDENTITY CASCADE'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE nspname IN ('public', 'runstone_dispatch') AND relkind = 'r'
+      AND relname NOT IN ('migrations', 'meta', 'numbers', 'dbos_migrations'));
   DELETE FROM meta WHERE name NOT IN ('epoch', 'usable_from');
   UPDATE numbers SET last = 0;
 END $$"""
