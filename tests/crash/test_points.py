@@ -24,6 +24,13 @@ DRIVEN = (
     "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
+    "MakeBulk",
+    "SettleBulkRun",
+    "CancelBulk",
+    "ImportSpent",
+    "MoveDispatches",
+    "ReturnDispatch",
+    "TakeDuty",
     "GiveOrder",
     "RequestStop",
     "KeepAlive",
@@ -56,8 +63,9 @@ NOT_DRIVEN = {
 budgets and continued children are crashed at in test_asking_kills.py, those of the reconciler are crashed at by the
 campaign, those of `restore` in tests/care/test_restore.py, those of `import` in tests/care/test_export.py, that of
 `reprice` in tests/test_reports.py, those of clients and their spools in tests/client, that of a request's key in
-tests/server, those of background commands in test_background_kills.py; the others change one row more than those
-above."""
+tests/server, those of background commands in test_background_kills.py, those of workers in
+tests/postgres/test_workers.py and by the campaign; a server is killed as it carries out orders for many runs in
+tests/e2e/web/test_looking.py; the others change one row more than those above."""
 
 REPAIRS = {
     "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildListing", "RebuildRequests",

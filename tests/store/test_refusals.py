@@ -22,6 +22,7 @@ from runstone.store.writes import journal
 from runstone.store.writes.asking import AskAndPark
 from runstone.store.writes.boards import CarryOutStop, MoveCommand, RequestStop, SaveBoard, SaveCard
 from runstone.store.writes.budgets import AskBudget
+from runstone.store.writes.bulks import CancelBulk, MakeBulk, SettleBulkRun
 from runstone.store.writes.checkpoints import SaveCheckpoint
 from runstone.store.writes.continuing import ContinueChild, ContinueRun, QueueContinuation, TellRun
 from runstone.store.writes.deliveries import Acknowledge, End, Release, TakeEnds
@@ -146,6 +147,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         RequestStop("waiting", "late", {}, by="ana", idempotency_key="late"),
         RequestStop("live", "late", {}, by="ana", idempotency_key=None),
         CarryOutStop("halted"),
+        MakeBulk("late", "stop", ["live", "waiting"], by="ana"),
         GiveOrder("live", "late", "pause", {"scope": "run"}, by="ana", idempotency_key="late"),
         GiveOrder("pending", "late", "pause", {}, by="ana"),
         GiveOrder("waiting", "late", "resume", {}, by="ana"),
@@ -245,6 +247,8 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         ),
         MoveCommand("nothing", "applied"),
         CarryOutStop("nobody"),
+        SettleBulkRun("nothing", 0, "live", None),
+        CancelBulk("nothing"),
         GiveOrder("waiting", "late", "pause", {}, by="ana"),
         GiveOrder("live", "late", "resume", {}, by="ana"),
         GiveOrder("ended", "late", "retry", {}, by="ana"),
@@ -419,6 +423,7 @@ def test_every_write_class_has_its_refusal() -> None:
     # the first line are parts of others.
     harmless = {
         "AskBudget",
+        "ImportSpent",
         "ImportViews",
         "MarkSeen",
         "InterruptRun",
