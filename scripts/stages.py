@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_STAGE = ("postgres", "chaos", "server", "crash", "e2e")
-WIDE = {"postgres": ("-n", "4")}
-"""Stages whose tests mostly wait for processes of their own."""
+WIDE = {"unit": ("-n", "3"), "postgres": ("-n", "4")}
+"""Stages whose tests wait for the disk, or for processes of their own."""
 CLOSING_LINE = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
 BAD = ("failed", "error", "errors")
 
@@ -42,7 +42,7 @@ def commands() -> dict[str, list[str]]:
     pytest = [sys.executable, "-m", "pytest", "-n", "2", "-q", "--durations=5", "--color=no"]
     return {
         "check": [os.environ.get("MAKE", "make"), "--no-print-directory", "check"],
-        "unit": [*pytest, "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
+        "unit": [*pytest, *WIDE["unit"], "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
         "web": [sys.executable, "scripts/web.py", "check"],  # before e2e, which uses what it builds
         **{name: [*pytest, *WIDE.get(name, ()), f"tests/{name}"] for name in OWN_STAGE},
     }
