@@ -266,7 +266,7 @@ class LocalEngine:
                 return run
 
     def is_unjudged(self, run_id: str) -> bool:
-        """Whether the run's owner is silent, so that it is shown interrupted, and nobody has said yet that it is gone."""
+        """Whether the run's owner is silent: it is shown interrupted, and nobody has said yet that it is gone."""
         return self.core.reader.attempts.lease(run_id) is not None
 
     def comes_back(self, run: AgentRun) -> bool:
