@@ -1,6 +1,7 @@
 """What a person does in the page happens: starting, answering on a telephone, stopping, forking."""
 
 import json
+import re
 
 from playwright.sync_api import expect
 
@@ -77,7 +78,7 @@ def test_a_run_is_told_something_paused_and_resumed(served: Served, browsers: Br
     expect(dialog).to_contain_text("1 run is not at an end, 1 of them running now")
     dialog.get_by_role("textbox", name="Reason").fill("it rains")
     dialog.get_by_role("button", name="Pause it and all below it").click()
-    expect(head).to_contain_text("acknowledged")
+    expect(head).to_contain_text(re.compile("pause with all below: requested.*acknowledged", re.DOTALL))
     served.open_gate()
     expect(head).to_contain_text("paused")
     expect(head).to_contain_text("it rains")
