@@ -46,7 +46,7 @@ DEFECTS = (
     ),
     Defect(
         "seq restarts after a prune",
-        "store/sqlite/queries/removing.sql",
+        "store/queries/removing.sql",
         "WHERE run = :run AND seq < :floor ORDER BY seq LIMIT :limit",
         "WHERE run = :run AND seq <= :floor ORDER BY seq LIMIT :limit",
         (NUMBERS + "test_seq_goes_on_after_a_prune",),
@@ -127,7 +127,7 @@ DEFECTS = (
     ),
     Defect(
         "`after` is off by one",
-        "store/sqlite/queries/reading.sql",
+        "store/queries/reading.sql",
         "FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit",
         "FROM events e WHERE e.run = :run AND e.seq >= :after ORDER BY e.seq LIMIT :limit",
         (NUMBERS + "test_after_and_limit_at_their_edges",),

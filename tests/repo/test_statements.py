@@ -54,6 +54,21 @@ def test_each_statement_is_there_for_both_stores() -> None:
     assert shared <= ours
 
 
+def test_what_both_stores_say_alike_stands_once() -> None:
+    ours, theirs = (
+        {
+            file.stem: file.read_text(encoding="utf-8")
+            for file in (SRC / "store" / name / "queries").glob("*.sql")
+        }
+        for name in ("sqlite", "postgres")
+    )
+    own = {name for text in ours.values() for name in re.findall(r"-- name: (\w+)", text)}
+    own &= {name for text in theirs.values() for name in re.findall(r"-- name: (\w+)", text)}
+    assert len(own) > 100
+    sqlite, postgres = (statements.load(f"runstone.store.{name}") for name in ("sqlite", "postgres"))
+    assert [name for name in sorted(own) if sqlite[name] == postgres[name]] == []
+
+
 @pytest.mark.parametrize("package", ["runstone.store.sqlite", "runstone.store.postgres"])
 def test_each_migration_has_a_number_of_its_own(package: str) -> None:
     """Of two with one number the second would never be applied."""

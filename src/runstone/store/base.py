@@ -1,6 +1,6 @@
 """The store's contract: what a database must do (`Database`), and what a write is (`Write`).
 
-A backend implements `Database`: transactions, and statements by name from its own `queries/`. Everything above it
+A backend implements `Database`: transactions, and statements by name, from `queries/` and its own. Everything above it
 (batches, writes, reads) is shared, so every backend decides alike. `runstone.testing.contract` holds the suite.
 """
 

@@ -59,6 +59,28 @@ def _spend(ctx: Any, model: str, given: int, made: int, usd: float | None, *, n:
 
 
 def _release_check(crew: Registry) -> None:
+    _inspection(crew)
+    _proof(crew)
+    phases = [
+        {"name": "list", "agent": "lister"},
+        {
+            "name": "inspect", "agent": "inspector", "for_each": "{phases.list.result.files}", "depends_on": ["list"],
+            "concurrency": 2, "retry": {"max_attempts": 2, "backoff_s": 0.4},
+        },
+        {
+            "name": "report", "agent": "reporter", "depends_on": ["inspect"],
+            "input": {"inspected": "{phases.inspect.results}"},
+        },
+    ]  # fmt: skip
+    settings = {
+        "input": {"release": "string"},
+        "phases": phases,
+        "summary": "{input.release} was checked",
+    }
+    crew.add_declarative(parse(CHECK, settings))
+
+
+def _inspection(crew: Registry) -> None:
     @crew.agent("lister")
     async def lister(ctx: Any, input: Any) -> Any:
         """Finds the files that a release changed."""
@@ -94,6 +116,8 @@ def _release_check(crew: Registry) -> None:
         await asyncio.sleep(0.1)
         return {"similar": 3}
 
+
+def _proof(crew: Registry) -> None:
     @crew.agent("checker")
     async def checker(ctx: Any, input: Any) -> Any:
         """Says whether a suspicion holds."""
@@ -124,24 +148,6 @@ def _release_check(crew: Registry) -> None:
         )
         ctx.set_summary(f"{len(faults)} faults in {len(input['inspected'])} files")
         return {"faults": faults}
-
-    phases = [
-        {"name": "list", "agent": "lister"},
-        {
-            "name": "inspect", "agent": "inspector", "for_each": "{phases.list.result.files}", "depends_on": ["list"],
-            "concurrency": 2, "retry": {"max_attempts": 2, "backoff_s": 0.4},
-        },
-        {
-            "name": "report", "agent": "reporter", "depends_on": ["inspect"],
-            "input": {"inspected": "{phases.inspect.results}"},
-        },
-    ]  # fmt: skip
-    settings = {
-        "input": {"release": "string"},
-        "phases": phases,
-        "summary": "{input.release} was checked",
-    }
-    crew.add_declarative(parse(CHECK, settings))
 
 
 # --- interrupted: upgrades, one after the other -----------------------------------------------------------------------

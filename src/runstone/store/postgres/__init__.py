@@ -1,7 +1,8 @@
 """The PostgreSQL store: a database that several machines share as one ledger.
 
 Statements have the names, parameters and result columns of SQLite's, so that everything above `Database` is shared.
-They are written with `:name` (reading) and `?` (rows), as there; `dialect` makes PostgreSQL's `$1` of both:
+Those that both say alike stand in `store/queries/`, once. They are written with `:name` (reading) and `?` (rows), as
+there; `dialect` makes PostgreSQL's `$1` of both:
 
 - A one-row statement for many rows is an array for each column: `VALUES (?, ?)` becomes a SELECT from `unnest`, whose
   columns are called column1, column2 as those of VALUES are. An INSERT takes the types from its table; anything else

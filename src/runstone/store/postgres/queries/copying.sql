@@ -4,18 +4,6 @@
 SELECT (SELECT count(*) FROM runs), (SELECT last FROM numbers WHERE name = 'events'),
   (SELECT value FROM meta WHERE name = 'epoch'), (SELECT max(number) FROM migrations)
 
--- name: count_events
-SELECT count(*) FROM events
-
--- name: running_runs
-SELECT run_id, attempt FROM runs WHERE status = 'running' ORDER BY id
-
--- name: open_command_ids
-SELECT command_id FROM commands WHERE status IN ('requested', 'acknowledged') ORDER BY id
-
--- name: note_in_meta
-INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
-
 -- name: disown_process
 UPDATE processes SET ended_at = given.column4 FROM (VALUES (?::bigint, ?::bigint, ?::bigint, ?::bigint)) AS given
 WHERE processes.run = given.column1 AND processes.attempt = given.column2 AND processes.pgid = given.column3

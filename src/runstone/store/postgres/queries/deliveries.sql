@@ -22,27 +22,10 @@ WITH meant (id) AS (
 SELECT DISTINCT a.holder_json FROM meant m JOIN acknowledgements a ON a.run = m.id AND a.listener = :listener
 WHERE a.held_until > :now
 
--- name: acknowledgement_of
-SELECT attempt, held_attempt, held_until, holder_json, acknowledged_at FROM acknowledgements
-WHERE run = :run AND listener = :listener
-
--- name: hold_end
-INSERT INTO acknowledgements (run, listener, attempt, held_attempt, held_until, holder_json) VALUES (?, ?, -1, ?, ?, ?)
-ON CONFLICT (run, listener) DO UPDATE SET held_attempt = excluded.held_attempt, held_until = excluded.held_until,
-  holder_json = excluded.holder_json
-
 -- name: release_end
 -- Of a holder, so that what another one has in hand since stays in its hand.
 UPDATE acknowledgements SET held_attempt = NULL, held_until = NULL, holder_json = NULL
 WHERE (run, listener, held_attempt, holder_json) IN (VALUES (?::bigint, ?::text, ?::bigint, ?::text))
-
--- name: acknowledge_end
-INSERT INTO acknowledgements (run, listener, attempt, acknowledged_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (run, listener) DO UPDATE SET attempt = excluded.attempt, acknowledged_at = excluded.acknowledged_at,
-  held_attempt = NULL, held_until = NULL, holder_json = NULL
-
--- name: exported_acknowledgement
-SELECT listener, attempt, acknowledged_at FROM acknowledgements WHERE run = :run AND attempt >= 0 ORDER BY listener
 
 -- name: delete_acknowledgements
 DELETE FROM acknowledgements WHERE run IN (VALUES (?::bigint))

@@ -8,14 +8,5 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'm'
 -- name: biggest_runs
 SELECT r.run_id, count(*) AS n FROM events e JOIN runs r ON r.id = e.run GROUP BY r.id ORDER BY n DESC LIMIT 3
 
--- name: biggest_threads
-SELECT thread_id, last_seq FROM threads ORDER BY last_seq DESC LIMIT 3
-
--- name: biggest_blobs
-SELECT digest, size FROM blobs ORDER BY size DESC LIMIT 3
-
 -- name: newest_event
 SELECT max(at) FROM (SELECT at FROM events ORDER BY position DESC LIMIT 1000) AS newest
-
--- name: run_status
-SELECT status FROM runs WHERE run_id = :run_id

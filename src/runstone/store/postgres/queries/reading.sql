@@ -1,8 +1,5 @@
 -- Read by anyone, on connections that never write.
 
--- name: meta
-SELECT value FROM meta WHERE name = :name
-
 -- name: run_columns
 -- What a run record is made of; `:now` decides whether a lease is live.
 r.run_id, r.kind, r.parent_run_id, r.root_run_id, r.depth, r.forked_from, r.parent_thread_id, r.agent_id, r.agent_version,
@@ -13,18 +10,8 @@ r.summary, r.result_ref, r.error_json, r.superseded, r.detached, l.expires_at, r
 r.id, r.active_ms, r.attempt_started_at, r.model, r.provider, r.reused_json, r.forked_from_checkpoint, r.pinned, r.archived,
 r.cost_picousd
 
--- name: run_tables
-runs r LEFT JOIN leases l ON l.run = r.id
-
 -- name: shown_status
 CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END, count(*)
-
--- name: stored_status
--- As it was written, whoever lives: an index gives it without the rows.
-r.status, count(*)
-
--- name: runs_alone
-runs r
 
 -- name: below_the_top
 -- How many runs below each top-level one are shown with a status, and have an open question or not.
@@ -39,27 +26,9 @@ LEFT JOIN leases l ON l.run = r.id WHERE r.id <> top.id AND r.superseded = 0 GRO
 CASE WHEN r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)) THEN 'awaiting_user'
   WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END, count(*), max(r.updated_at)
 
--- name: group_by_agent_id
-r.agent_id, count(*), max(r.updated_at)
-
--- name: group_by_definition_id
-r.definition_id, count(*), max(r.updated_at)
-
--- name: group_by_thread_id
-r.parent_thread_id, count(*), max(r.updated_at)
-
 -- name: group_by_day
 -- The number of the day since 1970 in a place whose clock is ahead of UTC by :offset.
 (r.updated_at + :offset::bigint) / :day::bigint, count(*), max(r.updated_at)
-
--- name: run_key
-r.id
-
--- name: label_key
-k.run
-
--- name: label_keys
-labels k
 
 -- name: listed_runs
 -- Runs of a JSON list of keys, each looked up by it.
@@ -80,90 +49,15 @@ JOIN texts t ON t.id = s.id GROUP BY t.run
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.
 SELECT run_id FROM runs WHERE strpos(run_id, :part) > 0 LIMIT 3
 
--- name: event_columns
-e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
-
--- name: events_alone
-events e
-
--- name: rare_types
--- The types of a run's events that the index by type holds, each found by one step.
-WITH RECURSIVE kinds (type) AS (
-  SELECT (SELECT min(type) FROM events WHERE run = :run
-    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
-  UNION ALL
-  SELECT (SELECT min(type) FROM events WHERE run = :run AND type > k.type
-    AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
-  FROM kinds k WHERE k.type IS NOT NULL)
-SELECT type FROM kinds WHERE type IS NOT NULL
-
--- name: events_after
-SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
-FROM events e WHERE e.run = :run AND e.seq > :after ORDER BY e.seq LIMIT :limit
-
--- name: events_before
-SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key
-FROM events e WHERE e.run = :run AND e.seq < :before ORDER BY e.seq DESC LIMIT :limit
-
--- name: events_from_position
-SELECT e.seq, e.position, e.type, e.version, e.payload, e.payload_ref, e.importance, e.at, e.attempt, e.event_key, r.run_id
-FROM events e JOIN runs r ON r.id = e.run WHERE e.position > :after ORDER BY e.position LIMIT :limit
-
 -- name: last_position
 -- The newest position ever given, also where its event was removed.
 SELECT last FROM numbers WHERE name = 'events'
-
--- name: pk_of
-SELECT id FROM runs WHERE run_id = :run_id
-
--- name: blob
-SELECT codec, data, size FROM blobs WHERE digest = :digest
-
--- name: blob_size
-SELECT size FROM blobs WHERE digest = :digest
-
--- name: attempts_of
-SELECT a.number, a.owner, o.identity_json, a.started_at, a.ended_at, a.outcome, a.reason
-FROM attempts a JOIN owners o USING (owner) WHERE a.run = :run ORDER BY a.number
-
--- name: lease_of_run
-SELECT l.attempt, l.owner, o.identity_json, l.expires_at FROM leases l JOIN owners o USING (owner) WHERE l.run = :run
-
--- name: lease_owners
-SELECT DISTINCT l.owner, o.identity_json FROM leases l JOIN owners o USING (owner)
-
--- name: all_leases
-SELECT r.run_id, l.attempt, l.owner, o.identity_json, l.expires_at, r.id
-FROM leases l JOIN owners o USING (owner) JOIN runs r ON r.id = l.run
-
--- name: running_without_lease
-SELECT r.run_id, r.attempt FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.status = 'running' AND l.run IS NULL
-
--- name: processes_of
-SELECT attempt, pgid, identity_json, command_json, started_at, ended_at, exit_code, signal, usage_json
-FROM processes WHERE run = :run ORDER BY started_at, pgid
-
--- name: all_unended_processes
-SELECT r.run_id, p.attempt, p.pgid, p.identity_json, p.command_json, p.started_at, p.ended_at, p.exit_code, p.signal, p.usage_json, r.status
-FROM processes p JOIN runs r ON r.id = p.run WHERE p.ended_at IS NULL
-
--- name: totals_of
-SELECT provider, model, scope, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-  cost_picousd, unknown_costs, priced_costs
-FROM totals WHERE run = :run ORDER BY provider, model, scope
-
--- name: tools_of
-SELECT tool, scope, calls, failed FROM tools WHERE run = :run ORDER BY tool
 
 -- name: totals_of_many
 -- Sums for each run of a JSON list of keys, by scope.
 SELECT run, scope, sum(requests), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens),
   sum(reasoning_tokens), sum(cost_picousd), sum(unknown_costs), sum(priced_costs)
 FROM totals WHERE run = ANY (translate(:runs, '[]', '{}')::bigint[]) GROUP BY run, scope
-
--- name: last_sign
--- When the run was last heard of: what others noted about its end is no sign of it.
-SELECT at FROM events WHERE run = :run AND type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY seq DESC LIMIT 1
 
 -- name: beside_runs
 -- Of each run of a JSON list of keys: how many questions are open, and, of one that had a process, when it was last heard of.
@@ -214,13 +108,6 @@ SELECT id, level FROM (
   UNION ALL SELECT id, level FROM below WHERE (level, id) > (:level, :pk)) AS found
 ORDER BY level, id LIMIT :limit
 
--- name: changed_below
--- The run and those below it that have events behind a position, level by level, from behind a place on.
-WITH RECURSIVE up (id, at, level) AS (
-  SELECT DISTINCT run, run, 0 FROM events WHERE position > :since
-  UNION ALL SELECT u.id, r.parent, u.level + 1 FROM up u JOIN runs r ON r.id = u.at WHERE u.at <> :run AND r.parent IS NOT NULL)
-SELECT id, level FROM up WHERE at = :run AND level <= :depth AND (level, id) > (:level, :pk) ORDER BY level, id LIMIT :limit
-
 -- name: children_by_key
 -- How many children each run of a JSON list of keys has, superseded ones among them.
 SELECT parent, count(*) FROM runs WHERE parent = ANY (translate(:runs, '[]', '{}')::bigint[]) GROUP BY parent
@@ -229,10 +116,6 @@ SELECT parent, count(*) FROM runs WHERE parent = ANY (translate(:runs, '[]', '{}
 SELECT a.run, a.number, a.started_at, a.ended_at, a.outcome, a.reason
 FROM runs r JOIN attempts a ON a.run = r.id AND a.number > r.attempt - :most
 WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[]) ORDER BY a.run, a.number
-
--- name: last_child
--- The child that ended last; one that still goes on ends later than all.
-SELECT id FROM runs WHERE parent = :run AND superseded = 0 ORDER BY completed_at IS NULL DESC, completed_at DESC, id DESC LIMIT 1
 
 -- name: newest_seqs
 SELECT k.run, (SELECT max(seq) FROM events WHERE run = k.run)
@@ -261,10 +144,6 @@ SELECT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND ty
 SELECT DISTINCT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND type = 'child.reused'
   AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')
 
--- name: any_pruned
-SELECT EXISTS (SELECT 1 FROM events WHERE run = :run AND type = 'run.pruned'
-  AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported'))
-
 -- name: heard_in_try
 -- Children that ended, or whose result was used again, since the run's current try began.
 SELECT object_of(payload) ->> 'child_run_id' FROM events WHERE run = :run AND type IN ('child.reused', 'child.completed')
@@ -283,9 +162,6 @@ SELECT type, payload, at, attempt FROM events WHERE run = :run
 SELECT payload, payload_ref FROM events WHERE run = :run AND type IN ('run.created', 'definition.changed', 'run.pruned')
   AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported') ORDER BY seq DESC
 
--- name: checkpoints_of
-SELECT number, attempt, label, definition_hash, parent, created_at FROM checkpoints WHERE run = :run ORDER BY number
-
 -- name: state_at
 -- For each place the newest row not after the checkpoint, with the blob that it refers to. Which rows these are is found
 -- first, so that no older value is read.
@@ -293,19 +169,6 @@ SELECT p.path, p.item, p.codec, p.value, p.value_ref, b.codec, b.data
 FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
 JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
 LEFT JOIN blobs b ON b.digest = p.value_ref
-
--- name: threads_list
-SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
-FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.id < :before ORDER BY t.id DESC LIMIT :limit
-
--- name: one_thread
-SELECT t.thread_id, t.title, r.run_id, (SELECT count(*) FROM messages WHERE thread = t.id), t.created_at, t.updated_at, t.id
-FROM threads t LEFT JOIN runs r ON r.id = t.run WHERE t.thread_id = :thread_id
-
--- name: messages_after
-SELECT m.seq, m.role, m.text, m.text_ref, r.run_id, m.attempt, m.at, m.extra_json, m.extra_ref
-FROM messages m JOIN threads t ON t.id = m.thread LEFT JOIN runs r ON r.id = m.run
-WHERE t.thread_id = :thread_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
 
 -- name: messages_last
 SELECT * FROM (
@@ -329,25 +192,6 @@ SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref,
   (SELECT coalesce(CAST(json_agg(run_id ORDER BY id) AS text), '[]') FROM runs WHERE task_card_id = c.card_id), c.revision,
   c.created_at, c.updated_at
 FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by WHERE c.card_id = :card_id
-
--- name: commands_of
-SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
-  c.acknowledged_at, c.ended_at
-FROM commands c JOIN runs r ON r.id = c.run WHERE c.run = :run ORDER BY c.id
-
--- name: open_commands
-SELECT c.command_id, r.run_id, c.verb, c.payload_json, c.idempotency_key, c.status, c.requested_by, c.reason, c.requested_at,
-  c.acknowledged_at, c.ended_at
-FROM commands c JOIN runs r ON r.id = c.run WHERE c.status IN ('requested', 'acknowledged') ORDER BY c.id
-
--- name: any_steering
-SELECT EXISTS (SELECT 1 FROM commands WHERE status IN ('requested', 'acknowledged') AND run = :run AND verb = 'steer')
-
--- name: ordered_and_unheld
--- Runs with an open order to stop that nobody holds: it came as they parked, or their owner died before he had obeyed.
-SELECT DISTINCT r.run_id FROM commands c JOIN runs r ON r.id = c.run
-WHERE c.status IN ('requested', 'acknowledged') AND c.verb = 'stop'
-  AND r.status NOT IN ('running', 'completed', 'failed', 'cancelled')
 
 -- name: search_texts
 -- Newest first: the index finds a rare word, and a word of every second text is met soon along the numbers.

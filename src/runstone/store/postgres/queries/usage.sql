@@ -19,22 +19,12 @@ WHERE id > :after AND cost_source <> 'reported' AND at >= :since AND at < :until
   AND (:model::text IS NULL OR model IN (SELECT json_array_elements_text(:model::json)))
 ORDER BY id LIMIT :limit
 
--- name: last_usage
-SELECT coalesce(max(id), 0) FROM usage
-
 -- name: totals_by_id
 -- Sums for each run of a JSON list of ids, by scope.
 SELECT r.run_id, t.scope, sum(t.requests), sum(t.input_tokens), sum(t.cache_read_tokens), sum(t.cache_write_tokens),
   sum(t.output_tokens), sum(t.reasoning_tokens), sum(t.cost_picousd), sum(t.unknown_costs), sum(t.priced_costs)
 FROM runs r JOIN totals t ON t.run = r.id
 WHERE r.run_id IN (SELECT json_array_elements_text(:run_ids::json)) GROUP BY r.id, t.scope
-
--- name: phase_sums
--- What the children of a run spent with all below them, by phase; those that nobody asks for any more, too.
-SELECT r.phase, sum(t.requests), sum(t.input_tokens), sum(t.cache_read_tokens), sum(t.cache_write_tokens),
-  sum(t.output_tokens), sum(t.reasoning_tokens), sum(t.cost_picousd), sum(t.unknown_costs), sum(t.priced_costs)
-FROM runs r JOIN totals t ON t.run = r.id AND t.scope = 1
-WHERE r.parent = :run AND r.phase IS NOT NULL GROUP BY r.phase
 
 -- name: children_by_id
 -- How many children each run of a JSON list of ids has, superseded ones left out.

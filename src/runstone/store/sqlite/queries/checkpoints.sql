@@ -1,21 +1,10 @@
 -- Checkpoints that are removed one by one, while their run goes on.
 
--- name: checkpoint_labels
-SELECT number, label FROM checkpoints WHERE run = :run ORDER BY number
-
--- name: known_at
--- The newest journal record of a run by a checkpoint; one of an import may know its time only.
-SELECT coalesce(c.journal, (SELECT max(j.id) FROM journal j WHERE j.run = c.run AND j.at <= c.created_at), 0)
-FROM checkpoints c WHERE c.run = :run AND c.number = :number
-
 -- name: places_at
 -- For each place the newest row not after the checkpoint, as it is stored.
 SELECT p.path, p.item, p.codec, p.value, p.value_ref
 FROM (SELECT path, item, max(since) AS since FROM places WHERE run = :run AND since <= :number GROUP BY path, item) n
 CROSS JOIN places p ON p.run = :run AND p.path = n.path AND p.item = n.item AND p.since = n.since
-
--- name: kept_numbers
-SELECT number FROM checkpoints WHERE run = :run ORDER BY number
 
 -- name: existing_checkpoints
 SELECT number FROM checkpoints WHERE run = :run AND number IN (SELECT value FROM json_each(:numbers)) ORDER BY number
@@ -23,28 +12,6 @@ SELECT number FROM checkpoints WHERE run = :run AND number IN (SELECT value FROM
 -- name: delete_checkpoint
 DELETE FROM checkpoints WHERE (run, number) IN (VALUES (?, ?))
 
--- name: place_page
--- Places of a run in order, a page at a time, with what each row takes up.
-SELECT p.path, p.item, p.since, p.value IS NULL AND p.value_ref IS NULL, p.value_ref,
-  coalesce(octet_length(p.value), octet_length(b.data), 0)
-FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref
-WHERE p.run = :run AND (p.path, p.item, p.since) > (:path, :item, :since) ORDER BY p.path, p.item, p.since LIMIT :limit
-
 -- name: lengths_of
 -- The lengths that a list had; the text of a number, as every value is JSON.
 SELECT since, CAST(value AS TEXT) FROM places WHERE run = :run AND path = :path AND item = -2 ORDER BY since
-
--- name: checkpoint_sizes
--- What the rows of each checkpoint take up, with their values; a value that others refer to, too, counts for each.
-SELECT p.since, sum(coalesce(octet_length(p.value), octet_length(b.data), 0))
-FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run AND p.item >= -2 GROUP BY p.since
-
--- name: group_sizes
--- What the groups of lists take up.
-SELECT p.path, p.item, p.since, coalesce(octet_length(p.value), octet_length(b.data), 0)
-FROM places p LEFT JOIN blobs b ON b.digest = p.value_ref WHERE p.run = :run AND p.item < -2 ORDER BY p.path
-
--- name: rows_of_items
--- Rows that a list's items have, and the group of them, if there is one.
-SELECT item, since, value_ref FROM places
-WHERE run = :run AND path = :path AND (item = :group OR (item >= :first AND item < :end)) ORDER BY item, since

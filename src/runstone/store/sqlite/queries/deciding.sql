@@ -4,9 +4,6 @@
 SELECT event_key, seq, position FROM events
 WHERE run = :run AND event_key IN (SELECT value FROM json_each(:keys))
 
--- name: event_by_key
-SELECT seq, position FROM events WHERE run = :run AND event_key = :event_key
-
 -- name: repeated_requests
 -- Requests that trees about to be attached have in common with the tree above, or with each other.
 SELECT u.id, u.run, u.provider, u.model, u.request_id, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.output_tokens,
@@ -18,51 +15,14 @@ FROM usage u WHERE u.root IN (SELECT value FROM json_each(:roots)) AND EXISTS (
 -- name: forget_request
 DELETE FROM usage WHERE id IN (VALUES (?))
 
--- name: unattached_children
--- Runs that named this parent before it was known.
-SELECT id FROM runs WHERE parent IS NULL AND parent_run_id = :run_id
-
--- name: children_pks
-SELECT id FROM runs WHERE parent = :run ORDER BY id
-
--- name: subtree_totals
-SELECT provider, model, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-  cost_picousd, unknown_costs, priced_costs
-FROM totals WHERE run = :run AND scope = 1
-
--- name: subtree_tools
-SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 1
-
 -- name: move_usage
 UPDATE OR IGNORE usage SET root = given.column2 FROM (VALUES (?, ?)) AS given WHERE usage.run = given.column1
-
--- name: waited_children
-SELECT DISTINCT child FROM waits
-
--- name: waits_of_child
--- Who waits for this child, and how many of the same branch's children have not ended, this one left out.
-SELECT w.run, w.branch, w.mode, (
-  SELECT count(*) FROM waits o JOIN runs r ON r.id = o.child
-  WHERE o.run = w.run AND o.branch = w.branch AND o.child <> w.child AND r.status NOT IN ('completed', 'failed', 'cancelled'))
-FROM waits w WHERE w.child = :child
-
--- name: awaited_by
-SELECT child FROM waits WHERE run = :run
-
--- name: unended_processes
-SELECT pgid, identity_json, attempt FROM processes WHERE run = :run AND ended_at IS NULL
-
--- name: request_known
-SELECT run FROM usage WHERE root = :root AND request_id = :request_id
 
 -- name: live_siblings
 -- Running children of a run in a phase, with a live lease, this one left out. Few runs have a lease, a parent may have
 -- thousands of children: the order of the join is said.
 SELECT count(*) FROM leases l CROSS JOIN runs r ON r.id = l.run
 WHERE r.parent = :parent AND r.phase IS :phase AND r.status = 'running' AND l.expires_at >= :now AND r.id <> :self
-
--- name: owner_identity
-SELECT identity_json FROM owners WHERE owner = :owner
 
 -- name: continued_since_saved
 -- Messages that continuations came with, from the oldest, and that the run has neither saved a state nor completed since.
@@ -74,84 +34,7 @@ WHERE e.run = :run AND e.type = 'run.continued'
     AND type NOT IN ('tool.started', 'tool.completed', 'log.written', 'message.appended', 'usage.reported')), 0)
 ORDER BY e.seq
 
--- name: live_in_tree
--- Whether somebody works in the tree, this run left out.
-SELECT EXISTS (
-  SELECT 1 FROM leases l JOIN runs r ON r.id = l.run WHERE r.root = :root AND r.id <> :self AND l.expires_at >= :now)
-
--- name: started_below
--- How many runs below this one have begun, each once, whatever its attempts.
-WITH RECURSIVE below (id) AS (
-  SELECT id FROM runs WHERE parent = :run
-  UNION ALL SELECT r.id FROM runs r JOIN below b ON r.parent = b.id)
-SELECT count(*) FROM runs JOIN below USING (id) WHERE attempt > 0
-
--- name: spent
-SELECT coalesce(sum(cost_picousd), 0),
-  coalesce(sum(input_tokens + cache_read_tokens + cache_write_tokens + output_tokens), 0), coalesce(sum(unknown_costs), 0)
-FROM totals WHERE run = :run AND scope = 1
-
--- name: thread_by_id
-SELECT id, last_seq FROM threads WHERE thread_id = :thread_id
-
--- name: last_checkpoint
-SELECT coalesce(max(number), 0) FROM checkpoints WHERE run = :run
-
--- name: board_by_id
-SELECT id, board_id, thread_id, title, revision, created_at, updated_at FROM boards WHERE board_id = :board_id
-
--- name: board_of_card
-SELECT board_id FROM boards WHERE id = :board
-
--- name: card_by_id
-SELECT c.id, c.card_id, c.board, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, c.claimed_by,
-  c.revision, c.created_at, c.updated_at
-FROM cards c WHERE c.card_id = :card_id
-
--- name: cards_claimed_by
-SELECT c.id, c.card_id, c.board, c.title, c.status, c.position, c.body, c.body_ref, c.assignee, c.labels_json, c.claimed_by,
-  c.revision, c.created_at, c.updated_at
-FROM cards c WHERE c.claimed_by = :run
-
--- name: command_by_id
-SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
-  ended_at
-FROM commands WHERE command_id = :command_id
-
--- name: command_by_key
-SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
-  ended_at
-FROM commands WHERE run = :run AND idempotency_key = :idempotency_key
-
--- name: half_removed
--- Whether there are places that no checkpoint leads to: the removal of very many was cut off.
-SELECT EXISTS (SELECT 1 FROM places WHERE run = :run) AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE run = :run)
-
--- name: ordered_runs
-SELECT DISTINCT run FROM commands WHERE status IN ('requested', 'acknowledged')
-
--- name: open_orders_of
-SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,
-  ended_at
-FROM commands WHERE run = :run AND status IN ('requested', 'acknowledged') ORDER BY id
-
--- name: attempt_times
-SELECT started_at, ended_at FROM attempts WHERE run = :run AND number = :number
-
--- name: lease_of
-SELECT attempt, owner, expires_at FROM leases WHERE run = :run
-
 -- name: unclaimed_children
 -- Children that the journal of the run knows, that did not end, and that this attempt did not ask for.
 SELECT r.id FROM journal j JOIN runs r ON r.id = j.child
 WHERE j.run = :run AND r.parent = j.run AND r.detached = 0 AND r.superseded = 0 AND r.id NOT IN (SELECT value FROM json_each(:claimed))
-
--- name: texts_of_run
-SELECT id FROM texts WHERE run = :run AND source = :source AND message IS NULL
-
--- name: taken_over_up_to
-SELECT last FROM spools WHERE spool = :spool
-
--- name: attempt_owners_from
--- Who held the attempts of a run from one on, the first one first.
-SELECT owner FROM attempts WHERE run = :run AND number >= :attempt ORDER BY number

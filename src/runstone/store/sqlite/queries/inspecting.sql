@@ -7,14 +7,5 @@ SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE ORDER BY pgsize DESC LIMI
 -- name: biggest_runs
 SELECT r.run_id, count(*) AS n FROM events e JOIN runs r ON r.id = e.run GROUP BY e.run ORDER BY n DESC LIMIT 3
 
--- name: biggest_threads
-SELECT thread_id, last_seq FROM threads ORDER BY last_seq DESC LIMIT 3
-
--- name: biggest_blobs
-SELECT digest, size FROM blobs ORDER BY size DESC LIMIT 3
-
 -- name: newest_event
 SELECT max(at) FROM (SELECT at FROM events ORDER BY position DESC LIMIT 1000)
-
--- name: run_status
-SELECT status FROM runs WHERE run_id = :run_id

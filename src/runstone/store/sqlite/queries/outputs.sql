@@ -6,10 +6,6 @@ SELECT offset, lines, broken FROM outputs WHERE run = :run AND attempt = :attemp
 -- name: outputs_of
 SELECT attempt, stream, offset, lines, broken, cut FROM outputs WHERE run = :run ORDER BY attempt, stream
 
--- name: last_event
--- The last event of a type since an attempt began.
-SELECT payload, payload_ref FROM events WHERE run = :run AND type = :type AND attempt >= :attempt ORDER BY seq DESC LIMIT 1
-
 -- name: commands_to_start
 -- Runs that may be commands in the background which somebody has yet to start. Not by kind: ended ones are many.
 SELECT run_id, attempt FROM runs WHERE status IN ('pending', 'waiting') AND +kind = 'background_agent'

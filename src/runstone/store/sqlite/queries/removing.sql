@@ -23,48 +23,6 @@ FROM runs t JOIN runs r ON r.root = t.id WHERE t.parent IS NULL AND t.id > :afte
 SELECT count(*), coalesce(sum(octet_length(e.payload)), 0), coalesce(sum(e.type = 'run.pruned'), 0)
 FROM runs r JOIN events e ON e.run = r.id WHERE r.root = :root
 
--- name: tree_messages
-SELECT count(*), coalesce(sum(octet_length(m.text)), 0)
-FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root
-  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.worker_thread_id = t.thread_id AND o.root <> :root)
-  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.parent_thread_id = t.thread_id AND o.root <> :root)
-
--- name: tree_checkpoints
-SELECT count(*) FROM runs r JOIN checkpoints c ON c.run = r.id WHERE r.root = :root
-
--- name: tree_places
-SELECT count(*), coalesce(sum(octet_length(p.value)), 0) FROM runs r JOIN places p ON p.run = r.id WHERE r.root = :root
-
--- name: tree_blobs
--- Values that a tree refers to; others may refer to them, too.
-SELECT count(*), coalesce(sum(octet_length(b.data)), 0) FROM blobs b WHERE b.digest IN (
-  SELECT prompt_ref FROM runs WHERE root = :root UNION SELECT input_ref FROM runs WHERE root = :root
-  UNION SELECT result_ref FROM runs WHERE root = :root
-  UNION SELECT e.payload_ref FROM runs r JOIN events e ON e.run = r.id WHERE r.root = :root AND e.payload_ref IS NOT NULL
-  UNION SELECT j.value_ref FROM runs r JOIN journal j ON j.run = r.id WHERE r.root = :root
-  UNION SELECT p.value_ref FROM runs r JOIN places p ON p.run = r.id WHERE r.root = :root
-  UNION SELECT m.text_ref FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root
-  UNION SELECT m.extra_ref FROM runs r JOIN threads t ON t.run = r.id JOIN messages m ON m.thread = t.id WHERE r.root = :root)
-
--- name: tree_spent
-SELECT coalesce(sum(cost_picousd), 0), coalesce(sum(unknown_costs), 0), coalesce(sum(requests), 0)
-FROM totals WHERE run = :root AND scope = 1
-
--- name: runs_of_tree
--- Children before their parents.
-SELECT id, run_id, depth FROM runs WHERE root = :root ORDER BY depth DESC, id
-
--- name: last_type
-SELECT type FROM events WHERE run = :run ORDER BY seq DESC LIMIT 1
-
--- name: old_events
--- Events below the tombstone, a chunk at a time.
-SELECT position, payload_ref FROM events WHERE run = :run AND seq < :floor ORDER BY seq LIMIT :limit
-
--- name: left_events
--- What came after the tombstone, and itself.
-SELECT position, payload_ref FROM events WHERE run = :run ORDER BY seq LIMIT :limit
-
 -- name: delete_event
 DELETE FROM events WHERE position IN (VALUES (?))
 
@@ -73,28 +31,8 @@ DELETE FROM events WHERE position IN (VALUES (?))
 INSERT INTO meta (name, value) VALUES ('removed_up_to', ?)
 ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))
 
--- name: old_messages
--- Of the run's worker thread, unless runs of another tree use that conversation, too; what those wrote stays anyway.
-SELECT m.id, x.id, m.text_ref, m.extra_ref
-FROM threads t JOIN messages m ON m.thread = t.id LEFT JOIN texts x ON x.message = m.id LEFT JOIN runs w ON w.id = m.run
-WHERE t.run = :run AND (w.id IS NULL OR w.root = :root)
-  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.worker_thread_id = t.thread_id AND o.root <> :root)
-  AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.parent_thread_id = t.thread_id AND o.root <> :root)
-LIMIT :limit
-
--- name: old_texts
--- What the index knows of a run besides messages; messages in other threads stay, and stay findable.
-SELECT id FROM texts WHERE run = :run AND message IS NULL LIMIT :limit
-
--- name: old_mentions
--- What the run wrote into conversations that stay: it stays, as nobody's.
-SELECT id FROM messages WHERE run = :run LIMIT :limit
-
 -- name: forget_run_in_message
 UPDATE messages SET run = NULL WHERE id IN (VALUES (?))
-
--- name: old_mentioned_texts
-SELECT id FROM texts WHERE run = :run AND message IS NOT NULL LIMIT :limit
 
 -- name: forget_run_in_text
 UPDATE texts SET run = NULL WHERE id IN (VALUES (?))
@@ -105,23 +43,14 @@ DELETE FROM messages WHERE id IN (VALUES (?))
 -- name: delete_texts
 DELETE FROM texts WHERE id IN (VALUES (?))
 
--- name: old_places
-SELECT path, item, since, value_ref FROM places WHERE run = :run LIMIT :limit
-
 -- name: delete_place
 DELETE FROM places WHERE (run, path, item, since) IN (VALUES (?, ?, ?, ?))
 
 -- name: delete_places
 DELETE FROM places WHERE run IN (VALUES (?))
 
--- name: checkpoint_count
-SELECT count(*) FROM checkpoints WHERE run = :run
-
 -- name: delete_checkpoints
 DELETE FROM checkpoints WHERE run IN (VALUES (?))
-
--- name: old_journal
-SELECT id, value_ref FROM journal WHERE run = :run LIMIT :limit
 
 -- name: journal_count
 SELECT count(*) FROM journal WHERE id IN (SELECT value FROM json_each(:numbers))
@@ -137,11 +66,6 @@ DELETE FROM journal WHERE child IN (VALUES (?)) AND EXISTS (
 -- name: keep_journal_of_child
 -- Forks of its parent know its result by a reference of their own: for them it stays finished, as work of a removed run.
 UPDATE journal SET child = NULL, kind = 'removed', value = CASE WHEN value_ref IS NULL THEN 'null' END WHERE child IN (VALUES (?))
-
--- name: old_usage
-SELECT id, at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-  cost_picousd, cost_source
-FROM usage WHERE run = :run LIMIT :limit
 
 -- name: delete_request
 DELETE FROM usage WHERE id IN (VALUES (?))
@@ -160,29 +84,17 @@ ON CONFLICT (day, kind, agent_id, definition_id, thread_id, labels_json, provide
 -- name: delete_totals
 DELETE FROM totals WHERE run IN (VALUES (?))
 
--- name: own_tools
-SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 0
-
 -- name: delete_tools
 DELETE FROM tools WHERE run IN (VALUES (?))
 
 -- name: delete_attempts
 DELETE FROM attempts WHERE run IN (VALUES (?))
 
--- name: old_processes
-SELECT run, attempt, pgid, started_at FROM processes WHERE run = :run LIMIT :limit
-
 -- name: delete_process
 DELETE FROM processes WHERE (run, attempt, pgid, started_at) IN (VALUES (?, ?, ?, ?))
 
--- name: old_commands
-SELECT id FROM commands WHERE run = :run LIMIT :limit
-
 -- name: delete_command
 DELETE FROM commands WHERE id IN (VALUES (?))
-
--- name: old_inputs
-SELECT id, message_ref, schema_ref, response_ref FROM inputs WHERE run = :run LIMIT :limit
 
 -- name: delete_input
 DELETE FROM inputs WHERE id IN (VALUES (?))
@@ -219,26 +131,6 @@ SELECT b.digest, octet_length(b.data) FROM blobs b WHERE b.digest IN (SELECT val
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
   AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
-
--- name: blob_pages
--- A range of blobs, with those of them that no row refers to.
-SELECT b.digest FROM blobs b WHERE b.id > :after AND b.id <= :last
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
-
--- name: last_blob
-SELECT coalesce(max(id), 0) FROM blobs
 
 -- name: delete_blob
 -- Asked again as it is deleted: what wrote the same content meanwhile, in the same transaction too, keeps it.
