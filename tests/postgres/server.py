@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -296,10 +296,9 @@ def keep(folder: Path, owner: int) -> None:
         part = folder / "dsn.part"
         part.write_text(one.dsn)
         part.rename(folder / "dsn")
-        while psutil.pid_exists(owner) and psutil.Process(owner).create_time() == started:
-            time.sleep(0.5)
-    except psutil.NoSuchProcess:
-        pass
+        with suppress(psutil.NoSuchProcess):  # it ended between the two looks
+            while psutil.pid_exists(owner) and psutil.Process(owner).create_time() == started:
+                time.sleep(0.5)
     finally:
         one.stop()
         shutil.rmtree(folder, ignore_errors=True)
