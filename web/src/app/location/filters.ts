@@ -1,5 +1,6 @@
 import { BUCKETS, type RunStatus, type RunsQuery } from "@runstone/react";
 import { choice, choices, flag, type StateOf, text, texts } from "./codecs.ts";
+import { labelsOf, typedPair } from "./labels.ts";
 
 export const STATUSES: readonly RunStatus[] = [
   "pending",
@@ -92,7 +93,7 @@ export function parseQuery(typed: string): Omit<RunsState, Put> {
     if (word === TOP) top = true;
     else if (parameter !== undefined && value !== "") values[parameter]?.push(value);
     else if (name.startsWith("label.") && name.length > 6 && value !== "")
-      labels.push(`${name.slice(6)}=${value}`);
+      labels.push(typedPair(name.slice(6), value));
     else rest.push(word);
   }
   return {
@@ -127,12 +128,11 @@ export function printQuery(state: Omit<RunsState, Put>): string {
 export function toRunsQuery(state: RunsState): RunsQuery {
   const { label, sort, order } = state;
   const lists = LISTS.filter((name) => state[name].length > 0).map((name) => [name, state[name]]);
-  const labels = Object.fromEntries(label.map((pair) => split(pair, "=") as [string, string]));
   return {
     ...Object.fromEntries(lists),
     ...(state.top && { depth: 0 }),
     ...(state.q !== "" && { q: state.q }),
-    ...(label.length > 0 && { labels }),
+    ...(label.length > 0 && { labels: labelsOf(label) }),
     ...(sort !== "updated" && { sort }),
     ...(order !== "desc" && { order }),
   };
@@ -143,7 +143,7 @@ export function toCountsQuery({ sort: _sort, order: _order, ...filters }: RunsQu
   return filters;
 }
 
-function split(word: string, by = ":"): [string, string] {
-  const at = word.indexOf(by);
+function split(word: string): [string, string] {
+  const at = word.indexOf(":");
   return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
 }

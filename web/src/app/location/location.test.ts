@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fromView, toView } from "../screens/runs/views.ts";
 import { readState, writeState } from "./codecs.ts";
 import {
   KINDS,
@@ -11,8 +12,10 @@ import {
   toCountsQuery,
   toRunsQuery,
 } from "./filters.ts";
+import { labelsOf, pairOf } from "./labels.ts";
 
 const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+const named = fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom("a", "=", ":", "%", "2", "5", " ", '"') });
 const states: fc.Arbitrary<RunsState> = fc.record({
   bucket: fc.subarray(["needs_input", "failed", "stopped", "working", "completed"] as const),
   status: fc.subarray([...STATUSES]),
@@ -23,7 +26,7 @@ const states: fc.Arbitrary<RunsState> = fc.record({
   top: fc.boolean(),
   group: fc.constantFrom("none", "bucket", "agent_id", "definition_id", "thread_id", "day"),
   label: fc.uniqueArray(
-    fc.tuple(word, word).map((pair) => pair.join("=")),
+    fc.tuple(named, named).map(([name, value]) => pairOf(name, value)),
     { maxLength: 2 },
   ),
   q: fc.array(word, { maxLength: 3 }).map((words) => words.join(" ")),
@@ -60,6 +63,16 @@ test("an empty filter asks for nothing, and counts don't depend on the order", (
   const none = readState(RUNS_STATE, "");
   expect(toRunsQuery(none)).toEqual({});
   const sorted = { ...none, sort: "cost" as const, label: ["team=core"] };
-  expect(toRunsQuery(sorted)).toEqual({ sort: "cost", labels: { team: "core" } });
-  expect(toCountsQuery(toRunsQuery(sorted))).toEqual({ labels: { team: "core" } });
+  expect(toRunsQuery(sorted)).toEqual({ sort: "cost", labels: { team: ["core"] } });
+  expect(toCountsQuery(toRunsQuery(sorted))).toEqual({ labels: { team: ["core"] } });
+});
+
+test("values of one label are alternatives, and a name may hold what ends one", () => {
+  const label = [pairOf("team", "core"), pairOf("team", "edge of town"), pairOf("a=b:c", "100%")];
+  const asked = { team: ["core", "edge of town"], "a=b:c": ["100%"] };
+  expect(labelsOf(label)).toEqual(asked);
+  const state = { ...readState(RUNS_STATE, ""), label };
+  expect(toRunsQuery(state)).toEqual({ labels: asked });
+  expect(fromView(toView(state))).toEqual(state);
+  expect(parseQuery("label.team:core label.a%3Db%3Ac:100%").label).toEqual([label[0], label[2]]);
 });

@@ -30,7 +30,8 @@ export interface RunsQuery {
   worker_thread_id?: string;
   forked_from?: string;
   phase?: string;
-  labels?: Readonly<Record<string, string>>;
+  /** Several values of a label are alternatives. */
+  labels?: Readonly<Record<string, string | readonly string[]>>;
   created_from?: string;
   created_to?: string;
   ended_from?: string;

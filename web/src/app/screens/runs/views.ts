@@ -1,5 +1,6 @@
 import type { SavedView } from "@runstone/react";
 import { RUNS_STATE, type RunsState } from "../../location/filters.ts";
+import { labelsOf, pairOf } from "../../location/labels.ts";
 
 const NONE: RunsState = {
   bucket: [],
@@ -37,15 +38,7 @@ export function toView(state: RunsState): Kept {
   );
   if (q !== "") filters.q = q;
   if (top) filters.depth = "0";
-  if (label.length > 0) {
-    const labels: Record<string, string[]> = {};
-    for (const pair of label) {
-      const at = pair.indexOf("=");
-      const name = pair.slice(0, at);
-      labels[name] = [...(labels[name] ?? []), pair.slice(at + 1)];
-    }
-    filters.labels = labels;
-  }
+  if (label.length > 0) filters.labels = labelsOf(label);
   return { filters, sort, order, grouping: group === "none" ? null : group };
 }
 
@@ -62,7 +55,7 @@ export function fromView(view: Kept): RunsState {
     thread_id: given("thread_id"),
     top: given("depth")[0] === "0",
     label: Object.entries(labels).flatMap(([name, values]) =>
-      textsOf(values).map((value) => `${name}=${value}`),
+      textsOf(values).map((value) => pairOf(name, value)),
     ),
     q: given("q")[0] ?? "",
     group: RUNS_STATE.group.read([view.grouping ?? ""]),
