@@ -15,7 +15,11 @@ import {
 import { labelsOf, pairOf } from "./labels.ts";
 
 const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
-const named = fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom("a", "=", ":", "%", "2", "5", " ", '"') });
+const named = fc.string({
+  minLength: 1,
+  maxLength: 6,
+  unit: fc.constantFrom("a", "=", ":", "%", "2", "5", " ", '"'),
+});
 const states: fc.Arbitrary<RunsState> = fc.record({
   bucket: fc.subarray(["needs_input", "failed", "stopped", "working", "completed"] as const),
   status: fc.subarray([...STATUSES]),

@@ -15,7 +15,7 @@ interface Props {
 
 const TITLES = { stop: "Stop this run?", pause: "Pause this run?", archive: "Put this run away?" };
 
-/** Asks before something is halted or put away, and says what that reaches and what it does not. */
+/** Asks before something is halted or put away, and says what that reaches. Counting that holds up nobody. */
 export default function HaltDialog({ run, verb, onClose }: Props) {
   return (
     <Dialog title={TITLES[verb]} open onClose={onClose}>
@@ -72,7 +72,7 @@ function Halt({ run, verb, onClose }: Props & { verb: "stop" | "pause" }) {
       <div className={styles.choices}>
         <Button
           look={verb === "stop" ? "danger" : "primary"}
-          disabled={isLoading || below === null}
+          disabled={isLoading}
           onClick={() => order("subtree")}
         >
           {verb === "stop" ? "Stop" : "Pause"} {hasBelow ? "it and all below it" : "it"}

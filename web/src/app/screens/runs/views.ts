@@ -1,21 +1,9 @@
 import type { SavedView } from "@runstone/react";
+import { readState } from "../../location/codecs.ts";
 import { RUNS_STATE, type RunsState } from "../../location/filters.ts";
 import { labelsOf, pairOf } from "../../location/labels.ts";
 
-const NONE: RunsState = {
-  bucket: [],
-  status: [],
-  kind: [],
-  agent_id: [],
-  definition_id: [],
-  thread_id: [],
-  label: [],
-  top: false,
-  q: "",
-  group: "none",
-  sort: "updated",
-  order: "desc",
-};
+const NONE: RunsState = readState(RUNS_STATE, "");
 
 /** Views that are always there; the others are the ledger's. */
 export const SYSTEM_VIEWS: readonly { name: string; state: RunsState }[] = [
