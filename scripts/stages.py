@@ -48,12 +48,21 @@ def commands() -> dict[str, list[str]]:
     }
 
 
+def environment() -> dict[str, str]:
+    """What the stages run in: Python keeps what it has compiled, as on a user's machine.
+
+    Images for continuous integration often say that it must not; the 2,000 processes that the tests start would
+    then compile the project's 290 modules each.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run_stage(name: str, command: Sequence[str]) -> Outcome:
     """Runs one stage, passing its output through, and reads the counts off pytest's closing line."""
     print(f"\n--- {name}", flush=True)
     started = time.monotonic()
     counts: Counter[str] = Counter()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

@@ -41,6 +41,12 @@ def test_a_stage_that_failed_without_a_failed_test_is_counted(capsys: pytest.Cap
     assert last[1].startswith("===== 1 failed, 12 passed in ")
 
 
+def test_python_keeps_what_it_has_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; raise SystemExit(sys.dont_write_bytecode)"
+    assert stages.run_stage("unit", [sys.executable, "-c", code]).status == 0
+
+
 def test_every_folder_of_tests_belongs_to_a_stage() -> None:
     commands = stages.commands()
     assert commands["unit"][-len(stages.OWN_STAGE) - 1 :] == [
