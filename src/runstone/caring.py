@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from runstone.domain.records import Finding
+from runstone.errors import InvalidInput
 
 if TYPE_CHECKING:
     from runstone.care.export import Exported
@@ -48,15 +49,33 @@ class Care:
         subtree: bool = True,
         redact: bool = False,
         force: bool = False,
+        move: bool = False,
     ) -> "Exported":
         """Writes runs with all that belongs to them as lines, to a file or a binary stream; without `runs` everything.
 
         `.zst` and `.gz` compress. `subtree=False` takes the named runs alone. Values are in it as they were given;
         `redact` masks them, and then it is for reading only. Raises `NotFound`, and `InvalidInput` if the file exists.
+
+        `move` takes whole trees, which go on where the file is imported: what is unfinished in them is sealed here once
+        the file is on the disk. Raises `RunIsLive` while somebody works on one; nothing is sealed then.
         """
+        if move:
+            from runstone.care.sealing import move as moved
+
+            _check_move(target, subtree=subtree, redact=redact, force=force)
+            return moved(self._ledger, _place(target), runs)
         from runstone.care.export import export
 
         return export(self._ledger, _place(target), runs, subtree=subtree, redact=redact, force=force)
+
+    def take_back(self, runs: Sequence[str] | None = None) -> int:
+        """Lets trees that an export has moved go on here; without `runs` all of them. Gives how many runs were sealed.
+
+        For a file that was not imported anywhere: else they go on in two places.
+        """
+        from runstone.care.sealing import take_back
+
+        return take_back(self._ledger, runs)
 
     def import_(self, source: str | os.PathLike[str] | IO[bytes]) -> "Imported":
         """Takes in the runs of an export that are not here; ids and `seq` stay. What was running is interrupted here.
@@ -66,6 +85,20 @@ class Care:
         from runstone.care.import_ import import_
 
         return import_(self._ledger, _place(source))
+
+
+def _check_move(target: Any, *, subtree: bool, redact: bool, force: bool) -> None:
+    """Raises `InvalidInput` for what could leave sealed runs without a file that brings them back to life."""
+    if not isinstance(target, str | os.PathLike):
+        raise InvalidInput(
+            "a move is written to a file, as only that is known to be there when runs are sealed"
+        )
+    if not subtree or redact:
+        raise InvalidInput("a move takes whole trees, with their values as they are")
+    if force:
+        raise InvalidInput(
+            "a move replaces no file: that may be all that there is of another one", hint="name another file"
+        )
 
 
 def _place(given: str | os.PathLike[str] | IO[bytes]) -> Any:

@@ -19,6 +19,7 @@
     ├── Refused                 the ledger's state does not allow it; nothing was changed
     │   ├── IllegalTransition   the status table has no such move
     │   ├── Fenced              a newer attempt owns the run
+    │   │   └── RunMoved        it goes on in another ledger, and can only be read here
     │   ├── NotObserved         the run's own process says how it stands; reports from elsewhere do not
     │   ├── DispatchOver        the run has gone on since it was handed to this worker
     │   ├── RunIsLive           another owner holds a live lease
@@ -229,6 +230,13 @@ class IllegalTransition(Refused):
     """The run's status does not allow this move."""
 
     code = "illegal_transition"
+
+
+class RunMoved(IllegalTransition):
+    """The run goes on in another ledger, and can only be read here."""
+
+    code = "run_moved"
+    hint = "go on with it there; or, if it is to go on here instead: runstone export --move --undo RUN"
 
 
 class NotObserved(Refused):

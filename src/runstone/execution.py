@@ -12,7 +12,7 @@ from runstone.domain.observed import OPTION
 from runstone.domain.orders import how_of
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.domain.resume import Plan, ResumePolicy
-from runstone.domain.runs import RESUMABLE
+from runstone.domain.runs import RESUMABLE, moved
 from runstone.domain.secrets import Source, hidden
 from runstone.engine import planning
 from runstone.engine.accepting import require_fit
@@ -137,7 +137,7 @@ async def run(
         run_id = await _create(ledger, entry, input, budget, fields)
     _check_same(ledger, run_id, entry, input)
     tree = Tree(registry=registry, thread_id=thread_id, root_id=run_id, ended={}, vault=vault)
-    if ledger.get_run(run_id).status in RESUMABLE - {"pending"}:
+    if ledger.get_run(run_id).status in (RESUMABLE | {"moved"}) - {"pending"}:
         return await _resume(ledger, tree, None, slots, park_after_s)
     return await _drive(ledger, run_id, tree, slots, park_after_s)
 
@@ -231,6 +231,8 @@ async def _resume(
         tree.vault.allow(names)
         tree.vault.require(run_id, names)
         await _make_ready(ledger, existing, budget, seen)
+    elif existing.status == "moved":
+        raise moved(run_id, existing.status_reason)
     elif budget is not None:
         raise IllegalTransition(
             f"run {run_id} is {existing.status}; its budget can be changed when it is resumed"

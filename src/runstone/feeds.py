@@ -18,7 +18,7 @@ from runstone.store.reads import Reader
 
 _PAGE = 500
 
-SETTLED = ENDED | {"paused", "awaiting_user", "interrupted"}
+SETTLED = ENDED | {"paused", "awaiting_user", "interrupted", "moved"}
 """Statuses in which a run goes on only if somebody does something."""
 
 

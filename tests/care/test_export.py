@@ -228,8 +228,8 @@ BROKEN: dict[str, tuple[Callable[[list[bytes]], bytes], str]] = {
     "it is empty": (lambda data: b"", "line 1: the file is no export"),
     "it is another file": (lambda data: b'{"a": 1}\n', "line 1: the file is no export"),
     "it is of a later version": (
-        lambda data: cut([data[0].replace(b'export":2', b'export":3'), *data[1:]], len(data)),
-        "line 1: the export has version 3"),
+        lambda data: cut([data[0].replace(b'export":3', b'export":4'), *data[1:]], len(data)),
+        "line 1: the export has version 4"),
     "its end is missing": (lambda data: cut(data, len(data) - 1), "the file was cut off: its last line"),
     "it was cut off in a line": (lambda data: cut(data, 40)[:-9], "line 40: the file was cut off in this line"),
     "something is behind its end": (lambda data: cut(data, len(data)) + b"{}\n", "something behind the end"),

@@ -93,3 +93,44 @@ def test_a_pipe_carries_runs_from_one_workspace_to_another(shell: Typed, tmp_pat
     with runstone.open(tmp_path / "b") as ledger:
         assert len(ledger.search("pangolin")) == 1
         assert ledger.care.verify() == []
+
+
+def test_runs_are_moved_and_taken_back(shell: Typed, tmp_path: Path) -> None:
+    with runstone.open(tmp_path / "a") as ledger:
+        ledger.start_run(run_id="gamma").pause(state={"n": 1})
+    file = tmp_path / "gamma.jsonl"
+    for asked in (
+        ["gamma", "--move"],
+        ["gamma", "--move", "--only", "-o", str(file)],
+        ["gamma", "--move", "--force", "-o", str(file)],
+        ["gamma", "--undo"],
+        ["--move", "--undo"],
+    ):
+        assert "error:" in shell("export", *asked, code=2).stderr
+    said = shell("export", "gamma", "--move", "-o", str(file))
+    assert said.stdout.strip() == str(file)
+    assert "1 run of 1 unfinished, and sealed here" in said.stderr
+    assert "moved" in shell("runs", "list", "--status", "moved").stdout
+    shown = shell("runs", "show", "gamma")
+    assert "moved to gamma.jsonl of 20" in shown.stdout
+    refused = shell("runs", "stop", "gamma", code=1)
+    assert "gamma.jsonl" in refused.stderr
+    assert shell("export", "--all", "--move", "-o", str(tmp_path / "rest.jsonl")).stderr.count("0 runs of 3")
+    assert "1 run can go on here" in shell("export", "--move", "--undo", "gamma").stderr
+    assert json.loads(shell("export", "--move", "--undo", "--all", "--json").stdout) == {"returned": 0}
+    assert json.loads(shell("runs", "show", "gamma", "--json").stdout)["status"] == "paused"
+
+
+def test_a_tree_that_was_moved_away_can_be_removed_and_come_back(shell: Typed, tmp_path: Path) -> None:
+    with runstone.open(tmp_path / "a") as ledger:
+        ledger.start_run(run_id="gamma").pause(state={"n": 1})
+    file, there = tmp_path / "gamma.jsonl", Typed(tmp_path / "b")
+    (tmp_path / "b").mkdir()
+    shell("export", "gamma", "--move", "-o", str(file))
+    there("import", str(file))
+    there("runs", "edit", "gamma", "--title", "gone on")
+    there("export", "gamma", "--move", "-o", str(tmp_path / "back.jsonl"))
+    assert "is here" in shell("import", str(tmp_path / "back.jsonl"), code=1).stderr
+    shell("runs", "rm", "gamma", "--yes")
+    shell("import", str(tmp_path / "back.jsonl"))
+    assert json.loads(shell("runs", "show", "gamma", "--json").stdout)["title"] == "gone on"

@@ -24,6 +24,8 @@ DRIVEN = (
     "TakeSteering", "TidySearch", "UpdateRun", "YieldRun",
 )  # fmt: skip
 NOT_DRIVEN = {
+    "SealTrees",
+    "UnsealTrees",
     "MakeBulk",
     "SettleBulkRun",
     "CancelBulk",
@@ -61,11 +63,11 @@ NOT_DRIVEN = {
 }
 """Single orders are parts of `GiveOrders`, and what the engine tells the children of a run that it ends. Those of
 budgets and continued children are crashed at in test_asking_kills.py, those of the reconciler are crashed at by the
-campaign, those of `restore` in tests/care/test_restore.py, those of `import` in tests/care/test_export.py, that of
-`reprice` in tests/test_reports.py, those of clients and their spools in tests/client, that of a request's key in
-tests/server, those of background commands in test_background_kills.py, those of workers in
-tests/postgres/test_workers.py and by the campaign; a server is killed as it carries out orders for many runs in
-tests/e2e/web/test_looking.py; the others change one row more than those above."""
+campaign, those of `restore` in tests/care/test_restore.py, those of `import` in tests/care/test_export.py, those of a
+move in tests/care/test_sealing.py, that of `reprice` in tests/test_reports.py, those of clients and their spools in
+tests/client, that of a request's key in tests/server, those of background commands in test_background_kills.py, those
+of workers in tests/postgres/test_workers.py and by the campaign; a server is killed as it carries out orders for many
+runs in tests/e2e/web/test_looking.py; the others change one row more than those above."""
 
 REPAIRS = {
     "DropEntries", "EmptySearch", "IndexTexts", "LinkChild", "RebuildIndexes", "RebuildListing", "RebuildRequests",

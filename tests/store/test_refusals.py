@@ -58,6 +58,7 @@ from runstone.store.writes.lifecycle import (
     UpdateRun,
     YieldRun,
 )
+from runstone.store.writes.moves import UnsealTrees
 from runstone.store.writes.observed import ObserveRun, Reported, ReportEvents, ReportStatus
 from runstone.store.writes.once import Once
 from runstone.store.writes.outputs import CommandEnd, EndCommand, NoteCommandEnd, Taken, TakeOutput
@@ -224,6 +225,7 @@ REFUSED: list[tuple[str, Callable[[], Write]]] = [
         EndRun("ended", None, "run.failed", {}),
         ParkRun("live", 9, "run.paused", {}),
         YieldRun("live", 9, "x"),
+        UnsealTrees(["nobody"]),
         RecordEvents("live", 9, []),
         RecordReuse("live", 9, []),
         RecordHandled("live", 9, []),
@@ -434,6 +436,7 @@ def test_every_write_class_has_its_refusal() -> None:
         "ReturnDispatch",
         "MoveDispatches",
         "TakeDuty",
+        "SealTrees",
     }
     assert known - made <= harmless | {"CollectBlobs", "GiveBack", "TidySearch"} | REPAIRS | _others()
 

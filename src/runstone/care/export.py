@@ -16,11 +16,13 @@ import msgspec
 from runstone.care import parts
 from runstone.domain import exported
 from runstone.domain.redaction import Redactor
-from runstone.domain.runs import Head
+from runstone.domain.runs import ENDED, Head, moved
 from runstone.errors import InvalidInput, NotFound
 from runstone.redacting import redactor_of
+from runstone.store import crashpoints
 from runstone.store.base import Database, Row
 from runstone.store.blobs import decompress, unpack
+from runstone.store.writes.moves import is_worked_on
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -49,6 +51,31 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     blobs: int
     redacted: bool
     elapsed_ms: int
+    moved: int = 0
+    """Unfinished runs that were sealed here, as they go on where the file is imported."""
+
+
+class Moving:
+    """Notes the unfinished trees of an export that moves them, as of its snapshot."""
+
+    def __init__(self, *, everything: bool) -> None:
+        self.trees: dict[int, frozenset[Row]] = {}
+        self.made_at = ""
+        self._everything = everything
+
+    def note(self, db: Database, root: int) -> bool:
+        """Whether the tree is exported. Raises `RunMoved`, and `RunIsLive` where somebody works on a run of it."""
+        rows = db.rows("moving_tree", root=root)
+        for _, run_id, status, reason, _ in rows:
+            if status == "moved" and self._everything:
+                return False
+            if status == "moved":
+                raise moved(run_id, reason)
+            if status == "running":
+                raise is_worked_on(run_id)
+        if any(status not in ENDED for _, _, status, *_ in rows):
+            self.trees[root] = frozenset(rows)
+        return True
 
 
 def export(
@@ -59,12 +86,15 @@ def export(
     subtree: bool = True,
     redact: bool = False,
     force: bool = False,
+    moves: bool = False,
+    moving: Moving | None = None,
     told: Told = lambda done, of: None,
 ) -> Exported:
     """Writes runs with all that belongs to them to a file (`.zst`, `.gz`: compressed) or a stream; None: everything.
 
     A file appears when it is whole. `redact` masks what the workspace's redaction finds in values, too: such an export
-    is for reading. Raises `NotFound`, `InvalidInput` for a file that exists, and `StoreError` subclasses.
+    is for reading. With `moves` it says that what is unfinished goes on where it is imported; with `moving`, too,
+    and that notes what is to be sealed. Raises `NotFound`, `InvalidInput` for a file that exists, `StoreError`s.
     """
     began = time.monotonic()
     if runs is not None and not runs:
@@ -75,7 +105,7 @@ def export(
     db = ledger.reader.another()
     try:
         with _opened(target, force) as (stream, size), db.snapshot():
-            work = _Work(db, stream, redactor, told)
+            work = _Work(db, stream, redactor, told, moving, moves=moves or moving is not None)
             work.write(runs, subtree=subtree)
         written = size()
     finally:
@@ -113,10 +143,12 @@ def _opened(target: Path | IO[bytes], force: bool) -> Iterator[tuple[IO[bytes], 
         with _packed(part, target.suffix) as stream:
             yield stream, lambda: target.stat().st_size
         parts.sync(part)
+        crashpoints.point("export.before_link")
         if force:
             part.replace(target)
         elif not parts.link(part, target):
             raise taken
+        crashpoints.point("export.after_link")
         parts.sync_folder(target.parent)
 
 
@@ -133,8 +165,19 @@ def _packed(part: Path, suffix: str) -> IO[bytes]:
 class _Work:
     """Writes the lines, and counts them."""
 
-    def __init__(self, db: Database, stream: IO[bytes], redactor: Redactor | None, told: Told) -> None:
+    def __init__(
+        self,
+        db: Database,
+        stream: IO[bytes],
+        redactor: Redactor | None,
+        told: Told,
+        moving: Moving | None,
+        *,
+        moves: bool,
+    ) -> None:
         self.db = db
+        self._moving = moving
+        self._moves = moves
         self.counts: dict[str, int] = dict.fromkeys(exported.RECORDS, 0)
         self._stream = stream
         self._redactor = redactor
@@ -154,10 +197,13 @@ class _Work:
             runstone_export=exported.VERSION, schema=schema, epoch=epoch,
             made_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             what="all" if runs is None else {"runs": list(runs), "below": subtree},
-            redacted=self._redactor is not None,
+            redacted=self._redactor is not None, moves=self._moves,
         )  # fmt: skip
         self._stream.write(msgspec.json.encode(header) + b"\n")
         trees = self._all() if runs is None else self._chosen(runs, subtree)
+        if self._moving is not None:
+            self._moving.made_at = header.made_at
+            trees = [(root, pks) for root, pks in trees if self._moving.note(self.db, pks[0])]
         self._runs = count if runs is None else sum(len(pks) for _, pks in trees)
         for root, pks in trees:
             self._tree(root, pks)

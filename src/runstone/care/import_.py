@@ -86,6 +86,7 @@ class _Work:
         self._file = file
         self._told = told
         header = file.header
+        self._moved = header.moves
         self._reason = f"imported from an export of {header.made_at} of ledger {header.epoch}"
         self.done = Imported(from_epoch=header.epoch, made_at=header.made_at)
 
@@ -180,7 +181,7 @@ class _Work:
         self._told(self.done.runs + self.done.present, self._file.runs)
 
     def _take_tree(self, block: Block, tree: TreeRows, present: frozenset[str]) -> None:
-        write = ImportTree(tree.runs, tree.owners, present=present, reason=self._reason)
+        write = ImportTree(tree.runs, tree.owners, present=present, reason=self._reason, moved=self._moved)
         for _ in range(_TRIES):
             if len(present) < len(tree.runs):
                 self._take_blobs(block, tree, present)

@@ -58,7 +58,7 @@ def move(source: Workspace, target: "Ledger", told: Told = lambda done, of: None
             tempfile.TemporaryDirectory(dir=source.folder) as folder,
         ):
             file = Path(folder) / f"all{_SUFFIX}"
-            written = export(reading, file, told=told)
+            written = export(reading, file, moves=True, told=told)
             done = import_(target, file, told=told)
             spent = reading.reader.rows("removed_usage_rows")
             target.core.writer.submit(ImportSpent(done.from_epoch, spent), []).result(None)

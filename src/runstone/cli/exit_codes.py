@@ -30,6 +30,7 @@ _BY_STATUS: Final = {
     "cancelled": RUN_FAILED,
     "paused": RUN_FAILED,
     "interrupted": RUN_FAILED,
+    "moved": RUN_FAILED,
     "awaiting_user": NEEDS_INPUT,
 }
 

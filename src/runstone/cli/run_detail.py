@@ -214,6 +214,7 @@ def next_step(run: AgentRun, *, still: bool) -> str | None:
         return _next_step_of_command(run.status, short, still=still)
     return {
         "interrupted": f"go on with it: runstone resume {short}",
+        "moved": f"go on with it where it was imported; or here after all: runstone export --move --undo {short}",
         "failed": f"see what a resume would do: runstone plan {short}, then: runstone resume {short}",
         "cancelled": f"go on with it: runstone resume {short}",
         "paused": f"go on with it: runstone resume {short}",

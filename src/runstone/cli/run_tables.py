@@ -19,6 +19,7 @@ STATUS: Final[dict[str, tuple[str, str]]] = {
     "failed": ("✗", "bad"),
     "cancelled": ("■", "dim"),
     "interrupted": ("↯", "warn"),
+    "moved": ("→", "dim"),
 }
 """Symbol and style of each status; one that a newer Runstone wrote is shown as it is."""
 
@@ -48,7 +49,7 @@ def elapsed_ms(run: AgentRun, now: datetime) -> float:
     """From the first start to the end, to now where it goes on, to the last change where nobody holds it."""
     if run.started_at is None:
         return 0
-    stopped = run.status in ("interrupted", "paused")
+    stopped = run.status in ("interrupted", "paused", "moved")
     until = run.completed_at or (run.updated_at if stopped else now)
     return (until - run.started_at).total_seconds() * 1000
 

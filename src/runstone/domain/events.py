@@ -54,6 +54,22 @@ CATALOGUE: Final[dict[str, EventType]] = {
     "run.completed": _own("Ended with a result.", HIGH, summary=str, result_ref=str, implicit=bool),
     "run.failed": _own("Ended with an error.", HIGH, error=dict),
     "run.cancelled": _own("Stopped by a person or with its parent.", HIGH, reason=str, by=str),
+    "run.moved": _own(
+        "It goes on where this export is imported; here it can only be read. `status`, `reason` and `wake_at` are "
+        "those that it had.",
+        HIGH,
+        export=str,
+        made_at=str,
+        status=str,
+        reason=str,
+        wake_at=int,
+    ),
+    "run.returned": _own(
+        "The move was taken back: it goes on here, with the status that it had.",
+        reason=str,
+        status=str,
+        wake_at=int,
+    ),
     "run.interrupted": _own(
         "The owner is gone; resumable. `living` are process groups of the run that still run.",
         HIGH,

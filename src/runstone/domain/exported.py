@@ -15,10 +15,10 @@ from runstone.domain.history import LATEST
 from runstone.domain.runs import MARKS, Head
 from runstone.errors import InvalidExport
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the format. A reader refuses a higher one: it would leave out what it does not know.
 
-2: groups of list items in places, and acknowledgements.
+2: groups of list items in places, and acknowledgements. 3: moves.
 """
 
 MAX_LINE: Final = 6 * codec.MAX_VALUE_BYTES + 65_536
@@ -180,6 +180,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     made_at: str
     what: Any
     redacted: bool = False
+    moves: bool = False
+    """What is unfinished in it goes on where it is imported, and no more where it came from."""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ making of a run that is left to whichever process takes it."""
 PAUSED_WITH_PARENT: Final = "parent paused"
 """Why a run is paused that only its parent's pause reached: it goes on with its parent."""
 
-_UNENDED: Final = frozenset(STATUSES) - ENDED
+_UNENDED: Final = frozenset(STATUSES) - ENDED - {"moved"}
 
 FITS: Final[dict[str, frozenset[str]]] = {
     "stop": _UNENDED,

@@ -10,7 +10,7 @@ import msgspec
 
 from runstone.domain import codec
 from runstone.domain.bounds import row_json
-from runstone.errors import Fenced, IllegalTransition
+from runstone.errors import Fenced, IllegalTransition, RunMoved
 
 RUN_KINDS: Final = frozenset(
     {"subagent", "worker_thread", "background_agent", "team_member", "workflow_child", "workflow"}
@@ -26,6 +26,7 @@ STATUSES: Final = (
     "failed",
     "cancelled",
     "interrupted",
+    "moved",
 )
 
 BUCKETS: Final[dict[str, tuple[str, ...]]] = {
@@ -33,7 +34,7 @@ BUCKETS: Final[dict[str, tuple[str, ...]]] = {
     "working": ("pending", "running", "waiting", "paused"),
     "completed": ("completed",),
     "failed": ("failed",),
-    "stopped": ("cancelled", "interrupted"),
+    "stopped": ("cancelled", "interrupted", "moved"),
 }
 """What people look for. A run with an open question is in `needs_input`, whatever its status."""
 
@@ -49,6 +50,9 @@ LIVING: Final = frozenset({"pending", "running", "waiting", "awaiting_user", "pa
 
 WOKEN: Final = frozenset({"children ended", "the time has come", "answered", "a question expired"})
 """Reasons of `run.resumed` by which a parked run goes on by itself: its next attempt belongs to the same try."""
+
+MOVABLE: Final = frozenset({"pending", "waiting", "awaiting_user", "paused", "interrupted"})
+"""What a move of the tree to another ledger seals; what has ended is copied."""
 
 MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "run.created": (frozenset(), "pending"),
@@ -68,8 +72,13 @@ MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {
         "cancelled",
     ),
     "run.interrupted": (frozenset({"running", "pending", "waiting"}), "interrupted"),
+    "run.moved": (MOVABLE, "moved"),
+    "run.returned": (frozenset({"moved"}), "interrupted"),
 }
-"""Event -> (statuses it may come from, status it leads to). docs/states.md draws it; a test compares the two."""
+"""Event -> (statuses it may come from, status it leads to). docs/states.md draws it; a test compares the two.
+
+`run.returned` leads back to the status that the run was moved from, which its payload says; `interrupted`, else.
+"""
 
 
 class Head(msgspec.Struct, kw_only=True):
@@ -180,8 +189,30 @@ ASIDE: Final = frozenset({"usage.repriced", "run.pruned", "run.repaired", "run.m
 or as somebody puts it away."""
 
 
+OF_MOVED: Final = frozenset({"run.returned", "run.marked", "run.pruned", "run.repaired", "usage.repriced"})
+"""All that is still written to a run that goes on in another ledger."""
+
+
+def check_here(head: Head) -> None:
+    """Raises `RunMoved` for a run that goes on in another ledger."""
+    if head.status == "moved":
+        raise moved(head.run_id, head.status_reason)
+
+
+def moved(run_id: str, reason: str | None) -> RunMoved:
+    """The error for a run that was moved; `reason` is that of its row, which says where to."""
+    return RunMoved(
+        f"run {run_id} was {reason or 'moved'}; it goes on where that was imported, and can only be read here",
+        hint=f"go on with it there; or, if it is to go on here instead: runstone export --move --undo {run_id}",
+        run_id=run_id,
+        status="moved",
+    )
+
+
 def check_move(head: Head, event_type: str) -> None:
-    """Raises `IllegalTransition` unless the status of `head` allows the event."""
+    """Raises `IllegalTransition` unless the status of `head` allows the event; of a moved run `RunMoved`."""
+    if event_type != "run.returned":
+        check_here(head)
     origins, target = MOVES[event_type]
     if head.status not in origins:
         raise IllegalTransition(
@@ -307,6 +338,16 @@ def _interrupted(head: Head, payload: dict[str, Any], at: int) -> None:
     head.status, head.status_reason, head.wake_at = "interrupted", _clipped(payload.get("reason")), None
 
 
+def _moved(head: Head, payload: dict[str, Any], at: int) -> None:
+    head.status, head.wake_at = "moved", None
+    head.status_reason = _clipped(f"moved to {payload.get('export')} of {payload.get('made_at')}")
+
+
+def _returned(head: Head, payload: dict[str, Any], at: int) -> None:
+    head.status = payload.get("status", "interrupted")
+    head.status_reason, head.wake_at = _clipped(payload.get("reason")), payload.get("wake_at")
+
+
 def _updated(head: Head, payload: dict[str, Any], at: int) -> None:
     for name in UPDATABLE:
         if name in payload:
@@ -369,6 +410,8 @@ _FOLD: Final = {
     "run.failed": _ended("failed"),
     "run.cancelled": _ended("cancelled"),
     "run.interrupted": _interrupted,
+    "run.moved": _moved,
+    "run.returned": _returned,
     "run.updated": _updated,
     "run.marked": _marked,
     "run.attached": _attached,

@@ -68,6 +68,7 @@ _OUTCOMES: dict[str, type[RunOutcome]] = {
     "cancelled": RunStopped,
     "paused": RunPaused,
     "interrupted": RunInterrupted,
+    "moved": RunInterrupted,
     "awaiting_user": AwaitingInput,
 }
 

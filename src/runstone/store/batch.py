@@ -292,6 +292,8 @@ class Batch:
             importance = CATALOGUE[event_type].importance
         if event_type in runs.MOVES and event_type != "run.created":
             runs.check_move(head, event_type)
+        elif event_type not in runs.OF_MOVED:
+            runs.check_here(head)
         at = self.now if at is None else at
         if runs.touches(
             head, event_type, at

@@ -56,11 +56,12 @@ def page(
 
 
 _DUE = "(i.expires_at IS NOT NULL AND i.expires_at <= :now)"
+_HERE = "r.status <> 'moved'"
 _SHOWN = {
-    "open": f"i.status = 'open' AND NOT {_DUE}",
-    "expired": f"(i.status = 'expired' OR (i.status = 'open' AND {_DUE}))",
+    "open": f"i.status = 'open' AND NOT {_DUE} AND {_HERE}",
+    "expired": f"(i.status = 'expired' OR (i.status = 'open' AND {_DUE} AND {_HERE}))",
     "answered": "i.status = 'answered'",
-    "withdrawn": "i.status = 'withdrawn'",
+    "withdrawn": "i.status = 'withdrawn'",  # those of a run that was moved are found by the run
 }
 
 

@@ -22,7 +22,11 @@ _TOP: Final = {"depth": "0"}
 _SECTIONS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "needs_input": ({"bucket": "needs_input"},),
     "failed": ({"bucket": "failed", **_TOP},),
-    "stopped": ({"status": "interrupted", **_TOP}, {"status": "cancelled", **_TOP}),
+    "stopped": (
+        {"status": "interrupted", **_TOP},
+        {"status": "cancelled", **_TOP},
+        {"status": "moved", **_TOP},
+    ),
     "working": ({"bucket": "working", **_TOP},),
     "completed": ({"bucket": "completed", **_TOP},),
 }

@@ -6,6 +6,27 @@ SELECT id, run_id FROM runs WHERE parent IS NULL ORDER BY id
 -- name: exported_place
 SELECT id, run_id, root FROM runs WHERE run_id = :run_id
 
+-- name: exported_top
+-- The run at the top of the tree that a run is in.
+SELECT t.run_id FROM runs r JOIN runs t ON t.id = r.root WHERE r.run_id = :run_id
+
+-- name: moving_tree
+-- The runs of a tree as a move compares them with what it has exported. Of one that its parent finished without, nothing
+-- comes any more.
+SELECT r.id, r.run_id, CASE WHEN r.superseded = 1 AND r.status = 'pending' THEN 'cancelled' ELSE r.status END, r.status_reason,
+  (SELECT max(e.seq) FROM events e WHERE e.run = r.id)
+FROM runs r WHERE r.root = :root ORDER BY r.id
+
+-- name: moved_in_tree
+SELECT status_reason FROM runs WHERE root = :root AND status = 'moved' LIMIT 1
+
+-- name: moved_roots
+SELECT DISTINCT t.run_id FROM runs r JOIN runs t ON t.id = r.root WHERE r.status = 'moved' ORDER BY t.run_id
+
+-- name: moved_before
+-- How a run stood before it was moved.
+SELECT payload, payload_ref FROM events WHERE run = :run AND type = 'run.moved' ORDER BY seq DESC LIMIT 1
+
 -- name: exported_event
 SELECT seq, attempt, at, type, version, importance, payload, payload_ref, event_key FROM events WHERE run = :run ORDER BY seq
 

@@ -22,7 +22,8 @@ FROM inputs WHERE run = :run AND status = 'open' ORDER BY id
 -- Open questions whose time is over.
 SELECT id, input_id, run, attempt, key, question, content, phase, previous, reason, message, message_ref, schema_json, schema_ref,
   choices_json, default_json, expires_at, status, response, response_ref, answered_by, asked_at, closed_at, claimed, journal
-FROM inputs WHERE status = 'open' AND expires_at <= :now ORDER BY expires_at LIMIT 500
+FROM inputs WHERE status = 'open' AND expires_at <= :now
+  AND run NOT IN (SELECT id FROM runs WHERE status = 'moved') ORDER BY expires_at LIMIT 500
 
 -- name: inputs_asked_before
 -- Questions of a run that are known by the same hash, from the first.
@@ -34,12 +35,14 @@ FROM inputs i LEFT JOIN journal j ON j.id = i.journal WHERE i.run = :run AND i.q
 SELECT DISTINCT run FROM inputs WHERE status = 'open'
 
 -- name: any_due_input
-SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now)
+SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now
+  AND run NOT IN (SELECT id FROM runs WHERE status = 'moved'))
 
 -- name: input_columns
 -- What an input request is made of; `:now` decides whether its time is over.
 i.id, i.input_id, r.run_id, i.attempt, i.key, i.reason, i.message, i.message_ref, i.schema_json, i.schema_ref, i.choices_json,
-i.default_json, i.expires_at, CASE WHEN i.status = 'open' AND i.expires_at <= :now THEN 'expired' ELSE i.status END,
+i.default_json, i.expires_at, CASE WHEN i.status = 'open' AND r.status = 'moved' THEN 'withdrawn' WHEN i.status = 'open' AND i.expires_at <= :now THEN 'expired'
+  ELSE i.status END,
 i.response, i.response_ref, i.answered_by, i.asked_at, i.closed_at
 
 -- name: input_tables
@@ -48,4 +51,5 @@ inputs i JOIN runs r ON r.id = i.run
 -- name: open_inputs_below
 -- Open questions of a run and all below it.
 SELECT i.input_id FROM inputs i JOIN runs r ON r.id = i.run
-WHERE i.status = 'open' AND (i.expires_at IS NULL OR i.expires_at > :now) AND r.root = :root ORDER BY i.id
+WHERE i.status = 'open' AND (i.expires_at IS NULL OR i.expires_at > :now) AND r.root = :root
+  AND r.status <> 'moved' ORDER BY i.id

@@ -48,7 +48,7 @@ SELECT run, number, attempt, label, definition_hash, parent, created_at FROM che
 SELECT id, digest, codec, data FROM blobs WHERE id > :after ORDER BY id LIMIT :limit
 
 -- name: stray_waits
-SELECT DISTINCT r.run_id FROM waits w JOIN runs r ON r.id = w.run WHERE r.status <> 'waiting'
+SELECT DISTINCT r.run_id FROM waits w JOIN runs r ON r.id = w.run WHERE r.status NOT IN ('waiting', 'moved')
 
 -- name: lost_waits
 -- Parked for children, and for none in particular: nothing will wake them.

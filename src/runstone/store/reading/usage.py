@@ -65,7 +65,7 @@ class Usage:
         """To when time counts: the end, now, or the last that is known of a run that nobody holds."""
         if completed_at is not None:
             return completed_at
-        if record.status in ("interrupted", "paused"):
+        if record.status in ("interrupted", "paused", "moved"):
             last = self._reader.rows("last_sign", run=pk)
             return int(last[0][0]) if last else self._reader.now()
         return self._reader.now()

@@ -173,6 +173,7 @@ class RequestStop(Write):
         known = orders.known(batch, head, self.idempotency_key, "stop", self.payload)
         if known is not None:
             return known[1], known[6]
+        runs.check_here(head)
         check_fits("stop", head.run_id, head.status)
         parked = None if head.live else _Parked(batch, head)
         order = {"command_id": self.command_id, "verb": "stop", "requested_by": self.by}

@@ -220,6 +220,7 @@ def _check_status(head: Head, allowed: frozenset[str]) -> None:
     """Raises `IllegalTransition` with what to do instead; one that runs is left to the claim, which says who has it."""
     if head.status in allowed or head.status == "running":
         return
+    runs.check_here(head)
     hints = {
         "completed": "see its result: runstone runs show RUN",
         "cancelled": "somebody stopped it; have it tried again first: runstone runs retry RUN",

@@ -54,6 +54,8 @@ class Append(Write):
         fenced = head.attempt != self.attempt or head.status != "running"
         if fenced and self.attempt is not None and not self.late:
             runs.check_fence(head, self.attempt)
+        if fenced:
+            runs.check_here(head)
         last = (0, 0)
         if self.light:
             for event in self.events:
@@ -110,6 +112,7 @@ class ReportUsage(Write):
 
     def decide(self, batch: Batch) -> bool:
         head = batch.head(self.run_id)
+        runs.check_here(head)
         if self.price is not None:
             self.usage, self.price = self.price(self.usage), None
         usage = self.usage

@@ -14,7 +14,7 @@ from runstone.domain.runs import Head
 from runstone.errors import ImportConflict, Refused
 from runstone.store.base import Row, Write
 from runstone.store.batch import Batch
-from runstone.store.writes import lineage, texts, waits
+from runstone.store.writes import dispatching, lineage, texts, waits
 from runstone.store.writes.boards import MoveCommand
 from runstone.store.writes.lifecycle import InterruptRun
 from runstone.store.writes.repair_parts import LinkChild, SettleWaits
@@ -59,15 +59,23 @@ class StoreBlobs(Write):
 class ImportTree(Write):
     """Writes runs that belong together, parents first. The value is a `TreeIn`; None where values are not there.
 
+    With `moved` nobody goes on with them elsewhere, and those that were in line for workers are in line here.
     `present` are the ids of those that are here already. All else is asked before anything is staged. Raises
     `ImportConflict`, and `Refused` where the ledger changed since it was compared.
     """
 
-    __slots__ = ("owners", "present", "reason", "runs", "size")
+    __slots__ = ("moved", "owners", "present", "reason", "runs", "size")
 
     def __init__(
-        self, runs: list[RunRows], owners: list[Row], *, present: frozenset[str], reason: str
+        self,
+        runs: list[RunRows],
+        owners: list[Row],
+        *,
+        present: frozenset[str],
+        reason: str,
+        moved: bool = False,
     ) -> None:
+        self.moved = moved
         self.runs = runs
         self.owners = owners
         self.present = present
@@ -119,7 +127,10 @@ class ImportTree(Write):
                     found.rejected += 1
         for head, run in zip(heads, new, strict=True):
             if head.status == "running":
-                found.interrupted += len(InterruptRun(head.run_id, head.attempt, self.reason).decide(batch))
+                left = InterruptRun(head.run_id, head.attempt, self.reason, again=False)
+                found.interrupted += len(left.decide(batch))
+            elif head.status == "pending" and self.moved:
+                dispatching.follow(batch, head, {})
             elif head.status == "waiting":
                 found.interrupted += _settle_waits(batch, head, run)
 

@@ -159,6 +159,7 @@ class AnswerInput(Write):
         row = dict(zip(FIELDS, rows[0], strict=True))
         if row["status"] == "answered" and self._is_same(row):
             return False
+        runs.check_here(batch.head_at(row["run"]))
         _check_open(row, batch.now)
         ref = batch.put_blob(self.blob) if self.blob is not None else None
         answer = (None if self.blob is not None else self.response.decode(), ref)

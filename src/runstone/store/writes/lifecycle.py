@@ -104,6 +104,7 @@ class CreateRun(Write):
         head = batch.find(self.new.run_id)
         if head is not None:
             check_same(head, self.new)
+            runs.check_here(head)
             return Claimed(_copy(head))
         return Claimed(_copy(create(batch, self.new)), created=True)
 
@@ -266,7 +267,12 @@ def resume(batch: Batch, head: Head, reason: str | None, options: dict[str, Any]
 
 
 def check_whole(batch: Batch, head: Head) -> None:
-    """Raises `IllegalTransition` for a run whose removal was cut off between its checkpoints and what they hold."""
+    """Raises `RunMoved` for a run that goes on elsewhere, also one that had ended in a tree which does, and
+    `IllegalTransition` for one whose removal was cut off between its checkpoints and what they hold.
+    """
+    runs.check_here(head)
+    if head.status in runs.ENDED and (rows := batch.read("moved_in_tree", root=head.root)):
+        raise runs.moved(head.run_id, f"of a tree that was {rows[0][0]}")
     if head.attempt and batch.read("half_removed", run=head.pk)[0][0]:
         raise IllegalTransition(
             f"run {head.run_id} was being removed, and a part of its saved state is gone",
@@ -474,7 +480,17 @@ class InterruptRun(Write):
     in the same transaction, unless it lost its owner too often or has orders; then nothing that hangs on it is touched.
     """
 
-    __slots__ = ("at", "attempt", "last_seen_at", "lease_expired", "living", "reason", "run_id", "status")
+    __slots__ = (
+        "again",
+        "at",
+        "attempt",
+        "last_seen_at",
+        "lease_expired",
+        "living",
+        "reason",
+        "run_id",
+        "status",
+    )
 
     def __init__(
         self,
@@ -487,7 +503,9 @@ class InterruptRun(Write):
         living: list[int] | None = None,
         status: str = "running",
         at: int | None = None,
+        again: bool = True,
     ) -> None:
+        self.again = again  # False leaves it to people also where it is for workers
         self.at = at  # when it was interrupted, where somebody saw that
         self.living = living
         self.status = status
@@ -507,7 +525,7 @@ class InterruptRun(Write):
                 return []
         ordered = orders.open_of(batch, head)
         held_back = any(values[3] in ("stop", "pause") for values in ordered)
-        again = None if held_back else dispatching.again(batch, head)
+        again = None if held_back or not self.again else dispatching.again(batch, head)
         above = waits.stranded(batch, head) if again is None else []
         below = waits.never_begun(batch, above[-1] if above else head) if again is None else []
         cards = [card for run in (head, *below, *above) for card in lineage.cards_of(batch, run)]

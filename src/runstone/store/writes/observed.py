@@ -89,6 +89,7 @@ class ReportStatus(Write):
         head = batch.head(self.run_id)
         self.of.check(head)
         observed.check_observed(head)
+        runs.check_here(head)
         times = batch.read("attempt_times", run=head.pk, number=head.attempt)
         began, ended = times[0] if times else (None, None)
         moves = observed.moves(head, self.status, self.at, began=began, ended=ended)
@@ -126,6 +127,7 @@ class ReportEvents(Append):
 
     def decide(self, batch: Batch) -> list[Told]:  # type: ignore[override]
         head = batch.head(self.run_id)
+        runs.check_here(head)
         known = self._known(batch, head)
         told: list[Told] = []
         for event in self.events:

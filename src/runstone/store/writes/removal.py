@@ -62,9 +62,9 @@ class Chunk(msgspec.Struct):
 
 
 def is_over(head: Head) -> bool:
-    """Whether nothing comes of the run without a new try; also of one that its parent finished without."""
+    """Whether nothing comes of the run here without a new try; also of one that its parent finished without."""
     left_out = bool(head.superseded) and head.status == "pending"
-    return head.status in runs.ENDED or head.status == "interrupted" or left_out
+    return head.status in runs.ENDED or head.status in ("interrupted", "moved") or left_out
 
 
 def _check_over(batch: Batch, head: Head) -> None:

@@ -49,6 +49,7 @@ class GiveOrder(Write):
             known = next((row for row in open_ if row[3] == "pause"), None)
         if known is not None:
             return str(known[1])
+        runs.check_here(head)
         check_fits(self.verb, head.run_id, head.status)
         if self.verb == "retry":
             _check_parents(batch, head)

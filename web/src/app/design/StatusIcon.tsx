@@ -26,6 +26,7 @@ const SHAPES: Record<string, ReactElement> = {
   failed: <path d="M4 4l8 8M12 4l-8 8" fill="none" strokeWidth="2" />,
   cancelled: <rect x="3.5" y="3.5" width="9" height="9" rx="1" fill="currentColor" stroke="none" />,
   interrupted: <path d="M9.2 1.8L4 9h3.4l-.8 5.2L12 7H8.5z" fill="currentColor" strokeLinejoin="round" />,
+  moved: <path d="M2.5 8h10M8.8 4l4 4-4 4" fill="none" strokeWidth="2" />,
   unknown: <circle cx="8" cy="8" r="2" fill="currentColor" />,
 };
 

@@ -12,6 +12,7 @@ export const STATUSES: readonly RunStatus[] = [
   "failed",
   "cancelled",
   "interrupted",
+  "moved",
 ];
 
 export const KINDS = [

@@ -17,7 +17,8 @@ export type RunStatus =
   | "completed"
   | "failed"
   | "cancelled"
-  | "interrupted";
+  | "interrupted"
+  | "moved";
 
 export type Bucket = "needs_input" | "working" | "completed" | "failed" | "stopped";
 

@@ -13,6 +13,7 @@ const BUCKET_OF: Record<RunStatus, Bucket> = {
   failed: "failed",
   cancelled: "stopped",
   interrupted: "stopped",
+  moved: "stopped",
 };
 
 /** The bucket of a run: an open question puts it in `needs_input`, whatever its status. */
@@ -36,4 +37,4 @@ export function canResume(status: string): boolean {
   return status === "interrupted" || status === "paused" || status === "failed" || status === "cancelled";
 }
 
-const ENDED = new Set(["completed", "failed", "cancelled", "interrupted"]);
+const ENDED = new Set(["completed", "failed", "cancelled", "interrupted", "moved"]);

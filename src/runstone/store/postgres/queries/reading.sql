@@ -17,13 +17,13 @@ CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now 
 -- How many runs below each top-level one are shown with a status, and have an open question or not.
 SELECT top.run_id,
   CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END,
-  r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  r.status <> 'moved' AND r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
   count(*)
 FROM json_array_elements_text(:runs::json) k (run_id) JOIN runs top ON top.run_id = k.run_id JOIN runs r ON r.root = top.id
 LEFT JOIN leases l ON l.run = r.id WHERE r.id <> top.id AND r.superseded = 0 GROUP BY 1, 2, 3
 
 -- name: group_by_bucket
-CASE WHEN r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)) THEN 'awaiting_user'
+CASE WHEN r.status <> 'moved' AND r.id IN (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)) THEN 'awaiting_user'
   WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END, count(*), max(r.updated_at)
 
 -- name: group_by_day
@@ -62,7 +62,7 @@ FROM totals WHERE run = ANY (translate(:runs, '[]', '{}')::bigint[]) GROUP BY ru
 -- name: beside_runs
 -- Of each run of a JSON list of keys: how many questions are open, and, of one that had a process, when it was last heard of.
 SELECT r.id,
-  (SELECT count(*) FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
+  (SELECT count(*) FROM inputs q WHERE q.run = r.id AND r.status <> 'moved' AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)),
   CASE WHEN r.status IN ('running', 'interrupted') THEN
     (SELECT e.at FROM events e WHERE e.run = r.id AND e.type NOT IN ('run.interrupted', 'run.repaired', 'usage.repriced') ORDER BY e.seq DESC LIMIT 1) END
 FROM runs r WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[])

@@ -10,5 +10,5 @@ SELECT a.run, r.run_id FROM above a JOIN runs r ON r.id = a.id
 -- name: statuses_of
 -- How these runs are shown, and whether one has an open question.
 SELECT r.id, CASE WHEN r.status = 'running' AND (l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN (SELECT json_array_elements_text(:dead::json))) THEN 'interrupted' ELSE r.status END,
-  EXISTS (SELECT 1 FROM inputs q WHERE q.run = r.id AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))
+  EXISTS (SELECT 1 FROM inputs q WHERE q.run = r.id AND r.status <> 'moved' AND q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))
 FROM runs r LEFT JOIN leases l ON l.run = r.id WHERE r.id = ANY (translate(:runs, '[]', '{}')::bigint[])

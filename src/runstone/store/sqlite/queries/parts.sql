@@ -15,4 +15,5 @@
 
 -- name: asking_keys
 -- Runs with an open question. They are few, and an index holds them.
-(SELECT q.run FROM inputs q INDEXED BY inputs_open WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now))
+(SELECT q.run FROM inputs q INDEXED BY inputs_open WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)
+  AND q.run NOT IN (SELECT m.id FROM runs m WHERE m.status = 'moved'))

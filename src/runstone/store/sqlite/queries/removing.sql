@@ -5,7 +5,7 @@
 -- A run that its parent finished without, and that nobody works on, is as good as ended; an interrupted one lives as
 -- long as a process of it may.
 SELECT count(*),
-  max(CASE WHEN (r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted') AND NOT (r.superseded AND r.status = 'pending'))
+  max(CASE WHEN (r.status NOT IN ('completed', 'failed', 'cancelled', 'interrupted', 'moved') AND NOT (r.superseded AND r.status = 'pending'))
     OR (r.status = 'interrupted' AND EXISTS (SELECT 1 FROM processes p WHERE p.run = r.id AND p.ended_at IS NULL)) THEN r.run_id END),
   max(CASE WHEN r.status = 'interrupted' AND NOT r.superseded THEN r.run_id END), max(r.updated_at)
 FROM runs r WHERE r.root = :root

@@ -13,6 +13,7 @@ const ORDER = [
   "paused",
   "pending",
   "completed",
+  "moved",
 ];
 
 /** How many children there are or will be; null where nobody knows yet. */
