@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
@@ -71,10 +72,21 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *global_options(hidden=True)]
+        self._later: dict[str, str] = {}
+
+    def add_later(self, package: str, places: Mapping[str, str]) -> None:
+        """Adds commands by name and place (`module.attribute`), each imported when it is asked for."""
+        self._later.update({name: f"{package}.{place}" for name, place in places.items()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._later and cmd_name not in self.commands:
+            module, _, attribute = self._later[cmd_name].rpartition(".")
+            self.add_command(getattr(import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they were added: what is needed most comes first."""
-        return list(self.commands)
+        return list(self._later or self.commands)
 
 
 class Root(Group):

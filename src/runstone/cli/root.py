@@ -1,30 +1,9 @@
-"""`runstone`: the commands that there are, in the order in which they are needed."""
+"""`runstone`: the commands that there are, in the order in which they are needed. Only the one typed is imported."""
 
 import click
 
-from runstone.cli import commands, exit_codes, following, logs, orders, runs
-from runstone.cli.ask import ask
-from runstone.cli.backup import backup, restore
-from runstone.cli.boards import boards
-from runstone.cli.care import completion, verify
-from runstone.cli.checkpoints import checkpoints, diff_state, state
+from runstone.cli import exit_codes
 from runstone.cli.command import Group, Root
-from runstone.cli.comparing import diff
-from runstone.cli.definitions import agents, workflows
-from runstone.cli.doctor import doctor
-from runstone.cli.editing import edit
-from runstone.cli.exec import exec_
-from runstone.cli.execute import plan, resume, run
-from runstone.cli.export import export, import_
-from runstone.cli.forks import fork
-from runstone.cli.inputs import inputs
-from runstone.cli.migrate import migrate
-from runstone.cli.prune import prune_
-from runstone.cli.threads import threads
-from runstone.cli.token import token
-from runstone.cli.up import down, open_, up
-from runstone.cli.usage import usage
-from runstone.cli.worker import enqueue, worker
 
 _EXIT_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
 
@@ -51,52 +30,60 @@ def run_group() -> None:
     """See runs, follow them, stop, pause and steer them, and remove them."""
 
 
-_VERBS: tuple[click.Command, ...] = (
-    *(runs.list_, runs.show, runs.tree, following.events, logs.logs, following.watch),
-    *(
-        orders.stop,
-        commands.pause,
-        commands.resume_,
-        commands.retry,
-        commands.steer,
-        commands.commands,
-        fork,
-        diff,
-    ),
-    *(edit, orders.rm, runs.search, checkpoints, state, diff_state),
+run_group.add_later(
+    "runstone.cli",
+    {
+        "list": "runs.list_",
+        "show": "runs.show",
+        "tree": "runs.tree",
+        "events": "following.events",
+        "logs": "logs.logs",
+        "watch": "following.watch",
+        "stop": "orders.stop",
+        "pause": "commands.pause",
+        "resume": "commands.resume_",
+        "retry": "commands.retry",
+        "steer": "commands.steer",
+        "commands": "commands.commands",
+        "fork": "forks.fork",
+        "diff": "comparing.diff",
+        "edit": "editing.edit",
+        "rm": "orders.rm",
+        "search": "runs.search",
+        "checkpoints": "checkpoints.checkpoints",
+        "state": "checkpoints.state",
+        "diff-state": "checkpoints.diff_state",
+    },
 )
-_NOUNS: tuple[click.Command, ...] = (
-    *(
-        run,
-        exec_,
-        resume,
-        plan,
-        run_group,
-        inputs,
-        ask,
-        agents,
-        workflows,
-        threads,
-        boards,
-        usage,
-        worker,
-        enqueue,
-        up,
-        open_,
-        down,
-        token,
-        verify,
-        doctor,
-        backup,
-        restore,
-        export,
-        import_,
-        migrate,
-        prune_,
-        completion,
-    ),
+main.add_later(
+    "runstone.cli",
+    {
+        "run": "execute.run",
+        "exec": "exec.exec_",
+        "resume": "execute.resume",
+        "plan": "execute.plan",
+        "runs": "root.run_group",
+        "inputs": "inputs.inputs",
+        "ask": "ask.ask",
+        "agents": "definitions.agents",
+        "workflows": "definitions.workflows",
+        "threads": "threads.threads",
+        "boards": "boards.boards",
+        "usage": "usage.usage",
+        "worker": "worker.worker",
+        "enqueue": "worker.enqueue",
+        "up": "up.up",
+        "open": "up.open_",
+        "down": "up.down",
+        "token": "token.token",
+        "verify": "care.verify",
+        "doctor": "doctor.doctor",
+        "backup": "backup.backup",
+        "restore": "backup.restore",
+        "export": "export.export",
+        "import": "export.import_",
+        "migrate": "migrate.migrate",
+        "prune": "prune.prune_",
+        "completion": "care.completion",
+    },
 )
-for _command in _VERBS:
-    run_group.add_command(_command)
-for _command in _NOUNS:
-    main.add_command(_command)
