@@ -1,7 +1,9 @@
 """The test runner's arithmetic: a stage that fails, or runs no test, can't end in a green closing line."""
 
+import os
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +56,24 @@ def test_every_folder_of_tests_belongs_to_a_stage() -> None:
         *(f"--ignore=tests/{n}" for n in stages.OWN_STAGE),
     ]
     assert all(f"tests/{name}" in commands[name] for name in stages.OWN_STAGE)
+
+
+def test_temporary_files_are_in_memory_where_there_is_room_and_gone_after_the_stage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(stages, "MEMORY", tmp_path)
+    with stages.environment("unit") as given:
+        place = Path(given["TMPDIR"])
+        assert place.parent == tmp_path
+        (place / "left").mkdir()
+    assert not place.exists()
+    monkeypatch.setattr(stages, "MEMORY", tmp_path / "missing")
+    for name in ("unit", *stages.ON_DISK):
+        with stages.environment(name) as given:
+            assert given.get("TMPDIR") == os.environ.get("TMPDIR")
+
+
+def test_a_crash_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stages, "MEMORY", tmp_path)
+    with stages.environment("crash") as given:
+        assert given.get("TMPDIR") == os.environ.get("TMPDIR")
