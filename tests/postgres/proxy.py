@@ -23,10 +23,10 @@ class Proxy:
     answer has come, and is not passed on.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, port: int = 0) -> None:
         given = conninfo_to_dict(dsn)
         self._server = (str(given["host"]), int(given["port"]))
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.dsn = make_conninfo(dsn, host="127.0.0.1", port=self._listener.getsockname()[1])
         self.cut: str | None = None
         self.cuts = 0

@@ -5,12 +5,13 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import click
 
 import runstone
-from runstone.cli import arguments, options
+from runstone.cli import arguments, options, waiting
 from runstone.cli.command import Command, with_session
 from runstone.cli.session import Session
 from runstone.domain.dispatches import DEFAULT_QUEUE, MAX_PRIORITY, QueueSettings
@@ -34,18 +35,20 @@ def worker(session: Session, *, queues: str, slots: int | None, trust: bool) -> 
     Any number of workers share a ledger in PostgreSQL; they may run on any machines. What one of them executes when it
     is ended, or lost, goes on in another. Agents and workflows are those of the workspace's runstone.toml, and limits
     of the queues are in its tables [queues.NAME]. A workspace in a folder has one worker, for trying things out.
+
+    A database that is away is waited for, as long as it takes. What waiting does not mend ends the worker at once.
     """
     root = session.root()
     loaded = session.define(root, None, trust=trust)
     names = [name.strip() for name in queues.split(",") if name.strip()] or [DEFAULT_QUEUE]
     served = {name: loaded.queues.get(name, QueueSettings()) for name in names}
-    with session.changing() as ledger:
-        count = slots or loaded.settings.slots or SLOTS
+    count = slots or loaded.settings.slots or SLOTS
+    with suppress(waiting.Ended), waiting.ended_by_signals(), waiting.changing(session) as ledger:
         session.output.note(
             f"worker {os.getpid()} takes runs from {', '.join(served)}, {count} at a time; end it with Ctrl-C", ""
         )  # fmt: skip
         serve(ledger, served, loaded.queues | served, count)
-        session.output.note("the worker has ended", "")
+    session.output.note("the worker has ended", "")
     return 0
 
 
