@@ -103,6 +103,8 @@ class Ledger:
         backend = backends.of(place)
         self._clock = clock or backend.clock(place)
         redactor = Redactor() if readonly else redactor_of(workspace.root, redact)
+        for password in places.passwords_of(workspace.dsn or ""):  # commands that it starts have it
+            redactor.know(places.DSN, password)
         if not readonly:
             backend.prepare(place, create=workspace.may_begin)
             places.protect(workspace)

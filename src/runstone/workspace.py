@@ -11,6 +11,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -26,6 +27,12 @@ DSN: Final = "RUNSTONE_DSN"
 _DSN: Final = re.compile(r"postgres(?:ql)?:|\s*(?:host|hostaddr|port|dbname|user|service)\s*=")
 _PASSWORD: Final = re.compile(
     r"(?<=://)([^:@/?]*):[^@/]*(?=@)|\b(?:ssl)?password\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^\s&]*)", re.IGNORECASE
+)
+
+
+_SECRET: Final = re.compile(
+    r"(?<=://)[^:@/?]*:([^@/]*)(?=@)|\b(?:ssl)?password\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s&]*))",
+    re.IGNORECASE,
 )
 
 
@@ -88,6 +95,12 @@ def is_dsn(text: str | os.PathLike[str] | None) -> bool:
 def shown_dsn(dsn: str) -> str:
     """The DSN without its password, as it may be shown."""
     return _PASSWORD.sub(lambda found: found[1] or "", dsn).strip()
+
+
+def passwords_of(dsn: str) -> list[str]:
+    """The passwords in a DSN, as they are written and as they are meant."""
+    found = [next(filter(None, match.groups()), "") for match in _SECRET.finditer(dsn)]
+    return [form for text in found if text for form in dict.fromkeys((text, unquote(text)))]
 
 
 def here(start: Path | None = None) -> Path:

@@ -2,12 +2,14 @@
 
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import psycopg.sql
 import pytest
 
 import runstone
@@ -165,3 +167,53 @@ def test_a_worker_that_waits_says_so_at_once_and_then_each_minute() -> None:
         "0 it is away; the worker waits for it",
         *(f"{n} it is away; the worker has waited for it for {n} s" for n in (60, 120, 180)),
     ]
+
+
+STARTING = """
+modules = ["flows"]
+
+[agents.starter]
+command = [
+  "sh", "-c",
+  "echo $RUNSTONE_DSN; env; {python} -m runstone enqueue double --input 4 --id started --quiet; echo 1", "sh",
+]
+result = "json"
+
+[agents.behind]
+command = ["sh", "-c", "{python} -m runstone exec -- sh -c 'echo $RUNSTONE_DSN; {python} -m runstone runs list'"]
+result = "text"
+"""
+
+
+def test_what_agents_start_is_in_the_ledger_of_their_worker_and_no_password_is_kept(
+    typed: Shell, dsn: str
+) -> None:
+    """The tests' server lets everybody in, whatever password is given."""
+    (typed.folder / "runstone.toml").write_text(STARTING.replace("{python}", sys.executable))
+    secret = "pangolin%2Fhunter2"
+    url = url_of(dsn).replace("@", f":{secret}@", 1)
+    typed("--dsn", url, "enqueue", "starter", "--id", "starter", "--trust")
+    typed("--dsn", url, "enqueue", "behind", "--id", "behind", "--trust")
+    worker = typed.start("--dsn", url, "worker")
+    with runstone.open(dsn, readonly=True) as ledger:
+        for run_id in ("starter", "behind"):
+            run = ledger.wait(run_id, 60)
+            assert run.status == "completed", (run.status, run.error, worker.poll())
+        assert ledger.wait("started", 60).status == "completed"
+        (exec_,) = ledger.list_runs(parent_id="behind").items
+        assert ledger.wait(exec_.id, 60).status == "completed"
+        said = [message.text for one in ledger.threads.list(limit=200)
+                for message in ledger.threads.messages(one.id, limit=1_000)]  # fmt: skip
+    assert [text for text in said if text.startswith("postgresql://")], said
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    kept = b"".join(file.read_bytes() for file in typed.folder.rglob("*") if file.is_file())
+    with psycopg.connect(dsn) as connection:
+        for (table,) in connection.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+                                           "'public'::regnamespace").fetchall():  # fmt: skip
+            rows = connection.execute(
+                psycopg.sql.SQL("SELECT t::text FROM {} t").format(psycopg.sql.Identifier(table))
+            )
+            kept += "".join(text for (text,) in rows.fetchall()).encode()
+    assert b"started" in kept
+    assert b"hunter2" not in kept

@@ -99,15 +99,19 @@ def delay_s(interruptions: int) -> float:
     return 0.0 if interruptions <= _FREE_TRIES else min(_MAX_DELAY_S, 2.0 ** (interruptions - _FREE_TRIES))
 
 
-def name_of(run_id: str, n: int) -> str:
-    """The dispatch's name in a queue. Enqueueing the same name again changes nothing."""
-    return f"{run_id}:{n}"
+def name_of(run_id: str, run: int, n: int) -> str:
+    """The dispatch's name in a queue. Enqueueing the same name again changes nothing.
+
+    With the run's key in it no name comes twice: a run that is made under the id of one that was removed counts its
+    dispatches anew, and a queue may still know the old one's.
+    """
+    return f"{run_id}:{run}.{n}"
 
 
 def parse_name(name: str) -> tuple[str, int]:
-    """The run and n of a dispatch's name."""
-    run_id, _, n = name.rpartition(":")
-    return run_id, int(n)
+    """The run's id and n of a dispatch's name, also of one that an older version gave (`ID:N`)."""
+    run_id, _, numbers = name.rpartition(":")
+    return run_id, int(numbers.rpartition(".")[2])
 
 
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,12 +28,12 @@ AMBIENT: Final = Ambient()
 def started_for(run_id: str, root: str, dsn: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a command that works for the run: who it is, and whose ledger it is in.
 
-    A shared ledger's DSN may have a password in it: a command has it only where this process was given it so, too.
+    What it starts with `runstone` belongs to the same ledger, also where this process was given the DSN of a shared one
+    otherwise. It may have a password in it, which only the environment is told.
     """
     named = {**environ, RUN_ID: run_id, WORKSPACE: root}
-    if dsn is None:
-        named.pop(DSN, None)  # what it starts belongs to this workspace
-    return named
+    named.pop(DSN, None)
+    return named if dsn is None else {**named, DSN: dsn}
 
 
 def ambient_parent(reader: Reader, root: Path | None) -> str | None:

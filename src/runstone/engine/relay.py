@@ -88,7 +88,7 @@ class Relay:
             return False
         point("relay.before_enqueue")
         self._queues.enqueue(
-            [Queued(name_of(run_id, n), run_id, queue, rank) for run_id, _run, n, queue, rank in rows]
+            [Queued(name_of(run_id, run, n), run_id, queue, rank) for run_id, run, n, queue, rank in rows]
         )
         point("relay.after_enqueue")
         self._move("enqueue_dispatches", [(run, n) for _id, run, n, _queue, _rank in rows])
@@ -98,7 +98,7 @@ class Relay:
         """Takes what is over out of line, so that nobody's place is held by it, and then out of the ledger."""
         before = self._core.now() - int(_OVER_S * 1e6)
         while rows := self._core.reader.rows("over_dispatches", before=before, limit=AT_ONCE):
-            self._queues.forget([name_of(run_id, n) for run_id, _run, n in rows])
+            self._queues.forget([name_of(run_id, run, n) for run_id, run, n in rows])
             point("relay.after_forget")
             self._move("forget_dispatches", [(run, n) for _id, run, n in rows])
 
@@ -108,7 +108,7 @@ class Relay:
         rows = self._core.reader.rows("unclaimed_dispatches", before=before, limit=AT_ONCE)
         if not rows:
             return
-        names = {name_of(run_id, n): (run, n) for run_id, run, n in rows}
+        names = {name_of(run_id, run, n): (run, n) for run_id, run, n in rows}
         there = self._queues.in_line(list(names))
         if lost := [name for name in names if name not in there]:
             self._queues.forget(lost)

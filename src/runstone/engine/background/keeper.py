@@ -32,6 +32,7 @@ KEEPER: Final = "keeper"
 
 _HEADER: Final = b"runstone\n"
 _REPLIES: Final = "RUNSTONE_REPLIES"
+_DSN: Final = "RUNSTONE_DSN"
 _RESUMED: Final = "RUNSTONE_RESUME"
 _RESUME: Final = "resume.json"
 _FIRST_PAUSE_S: Final = 0.05
@@ -105,6 +106,8 @@ def _created(folder: str, name: str) -> int:
 def _as_started(folder: str, launch: dict[str, Any], number: int) -> dict[str, Any]:
     """The launch with the names of its files; where there is something to go on with, the command for that."""
     environment = {**launch["environment"], _REPLIES: os.path.join(folder, f"{number}.replies")}
+    if _DSN in os.environ:  # not in the launch, which is a file
+        environment[_DSN] = os.environ[_DSN]
     going_on = os.path.join(folder, _RESUME)
     if not os.path.exists(going_on):
         return {**launch, "environment": environment}

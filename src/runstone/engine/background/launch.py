@@ -21,8 +21,11 @@ _LOOK_S: Final = 0.01
 
 
 def environment_of(environ: Mapping[str, str], run_id: str, core: Core) -> dict[str, str]:
-    """What a command gets besides its own environment: who it is, and where it reports to."""
-    return {**started_for(run_id, str(core.root), core.dsn, environ), DESCRIPTOR: "3"}
+    """What a command gets besides its own environment: who it is, and where it reports to.
+
+    It is kept in a file, so a shared ledger's DSN is not in it: the keeper has that in its own environment.
+    """
+    return {**started_for(run_id, str(core.root), None, environ), DESCRIPTOR: "3"}
 
 
 def watcher_command(workspace: str, run_id: str) -> list[str]:
@@ -33,7 +36,7 @@ def watcher_command(workspace: str, run_id: str) -> list[str]:
 def start_keeper(folder: ExecFolder, dsn: str | None = None) -> None:
     """Starts a keeper, which outlives this process. Raises `CommandError` if there can be none.
 
-    A shared ledger's DSN goes to its watchers by the environment, which other users cannot see.
+    A shared ledger's DSN goes to its watchers and to the command by the environment, which other users cannot see.
     """
     hidden = (RUN_ID, DESCRIPTOR, DSN)
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
