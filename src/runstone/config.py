@@ -15,12 +15,12 @@ import msgspec
 
 from runstone import redacting
 from runstone.domain import workflows
-from runstone.domain.dispatches import QueueSettings
+from runstone.domain.dispatches import Placement, QueueSettings
 from runstone.domain.retention import Retention
 from runstone.domain.workflows import WorkflowDefinition
 from runstone.engine.command_spec import CommandSpec
 from runstone.engine.registry import Registry, default_registry, filling
-from runstone.errors import ConfigNotTrusted, InvalidDefinition
+from runstone.errors import ConfigNotTrusted, InvalidDefinition, InvalidInput
 from runstone.trust import is_trusted, read_owned, trust
 
 __all__ = ["FILE", "Config", "Settings", "is_trusted", "load", "trust"]
@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     slots: int | None = None
     """How many agents run at a time in one process; without it the engine's default."""
+    queue: str | None = None
+    """Where runs stand in line that are started over HTTP; without it the server executes them."""
 
 
 @final
@@ -115,9 +117,18 @@ def _tables(file: Path, data: bytes) -> _File:
     slots = tables.settings.slots
     if slots is not None and not 1 <= slots <= _MAX_SLOTS:
         raise InvalidDefinition(f"{_place(file, 'settings.slots')} is {slots}; it must be 1 to {_MAX_SLOTS}")
+    if tables.settings.queue is not None:
+        _check_queue(_place(file, "settings.queue"), tables.settings.queue)
     for name, queue in tables.queues.items():
         queue.check(_place(file, f"queues.{name}"))
     return tables
+
+
+def _check_queue(place: str, name: str) -> None:
+    try:
+        Placement(queue=name)
+    except InvalidInput as error:
+        raise InvalidDefinition(f"{place}: {error}") from error
 
 
 def _command(file: Path, name: str, table: Mapping[str, Any]) -> tuple[str, CommandSpec]:

@@ -9,6 +9,7 @@ from runstone import checkpoints
 from runstone.background import is_background
 from runstone.domain import workflows
 from runstone.domain.codec import shown
+from runstone.domain.dispatches import OPTION, Placement
 from runstone.domain.records import AgentRun, Checkpoint, JournalEntry, WorkflowRun
 from runstone.domain.resume import Plan
 from runstone.domain.secrets import hidden
@@ -39,6 +40,7 @@ def fork(
     registry: Registry | None = None,
     dry_run: Literal[False] = False,
     start_by: str | None = None,
+    placement: Placement | None = None,
 ) -> str: ...
 
 
@@ -54,6 +56,7 @@ def fork(
     registry: Registry | None = None,
     dry_run: Literal[True],
     start_by: str | None = None,
+    placement: Placement | None = None,
     simulate: bool = False,
 ) -> Plan: ...
 
@@ -69,6 +72,7 @@ def fork(
     registry: Registry | None = None,
     dry_run: bool = False,
     start_by: str | None = None,
+    placement: Placement | None = None,
     simulate: bool = False,
 ) -> str | Plan:
     """Makes a new, pending run that knows what this one knows: its finished children, steps and answers. Gives its id.
@@ -79,7 +83,8 @@ def fork(
     totals begin at nothing, and `forked_from` names the source. `dry_run` gives the plan instead: what would be reused
     and what would run again, with what that had cost, and writes nothing; `simulate` runs code for it, as in `plan`.
     With `start_by`, a person's name, it is not left pending: whichever process has an engine starts it, as if that
-    person had said so.
+    person had said so; with a `placement` the workers of that queue do. A fork of a run that is for workers is for
+    those of its queue.
 
     Raises `NotFound`, `InvalidInput`, `StoreCorrupt` for a damaged state, and `RunMismatch` for an id that exists.
     """
@@ -103,11 +108,15 @@ def fork(
     new = new_run(
         ledger.core, kind="subagent" if source.kind == "workflow_child" else source.kind, run_id=new_id,
         title=source.title, prompt=ledger.prompt(source.id), input=given, labels=source.labels,
-        thread_id=source.parent_thread_id, options=source.options, forked_from=source.id,
+        thread_id=source.parent_thread_id, options=_options(source, placement), forked_from=source.id,
         forked_from_checkpoint=number, **_identity(ledger, source, entry),
     )  # fmt: skip
     order = None if start_by is None else (ledger.core.new_id(), ledger.core.clean("start_by", start_by, 200))
     return str(ledger.core.submit(ForkRun(new, known, checkpoint=number, order=order), []).result())
+
+
+def _options(source: AgentRun, placement: Placement | None) -> dict[str, Any]:
+    return source.options if placement is None else {OPTION: placement.option(), **source.options}
 
 
 def _number(source: AgentRun, checkpoint: "int | str | Checkpoint | None") -> int | None:

@@ -35,8 +35,11 @@ def queue(
     budget: dict[str, Any] | None = None,
     by: str | None = None,
     told: Callable[[str, dict[str, str]], None] | None = None,
+    placement: Placement | None = None,
 ) -> Queued:
     """Makes a run of a registered agent or workflow. Under an id that exists it is that run, if it is the same.
+
+    It is for whichever process has an engine or, with a `placement`, for the workers of that queue.
 
     The input may have texts in its declared secret fields, and no references: what comes from outside must not choose
     which variables are read. `told` is told the run's id and the values of its secrets before there is the run, as it
@@ -47,10 +50,16 @@ def queue(
     require_fit(entry, input)
     shown, secrets = hidden(input, entry.secrets, entry.name)
     identity, kind, options = identity_of(entry, budget)
+    if placement is not None:
+        _refuse_values(name, secrets)
+        options = {**(options or {}), OPTION: placement.option()}
     new = new_run(
         ledger.core, kind=kind, run_id=run_id, parent=None, title=title or entry.name, input=shown, labels=labels,
         thread_id=thread_id, options=options, **identity,
     )  # fmt: skip
+    if placement is not None:
+        made: Claimed = ledger.core.submit(CreateRun(new), []).result()
+        return Queued(new.run_id, made.created)
     by = None if by is None else codec.clip(ledger.core.redactor.text(by), 200)
     if told is not None:
         told(new.run_id, secrets)
@@ -82,11 +91,7 @@ def enqueue(
     entry = find_entry(registry or default_registry(), name)
     require_fit(entry, input)
     shown, values = hidden(input, entry.secrets, entry.name)
-    if values:
-        raise InvalidInput(
-            f"a secret's value is not stored, and the worker that takes the run of {name} would not have it",
-            hint="refer to it with runstone.Secret(NAME), and set the variable NAME where the workers run",
-        )
+    _refuse_values(name, values)
     identity, kind, options = identity_of(entry, budget)
     begins = ledger.core.now() + int(delay_s * 1e6) if delay_s > 0 else 0
     placement = Placement(queue=queue, priority=priority, not_before=begins)
@@ -96,6 +101,14 @@ def enqueue(
     )  # fmt: skip
     ledger.core.submit(CreateRun(new), []).result()
     return ledger.get_run(new.run_id)
+
+
+def _refuse_values(name: str, values: dict[str, str]) -> None:
+    if values:
+        raise InvalidInput(
+            f"a secret's value is not stored, and the worker that takes the run of {name} would not have it",
+            hint="refer to it with runstone.Secret(NAME), and set the variable NAME where the workers run",
+        )
 
 
 def refuse_references(input: Any) -> None:

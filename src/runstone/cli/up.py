@@ -21,6 +21,7 @@ from runstone.cli.output import Output
 from runstone.cli.session import Session
 from runstone.cli.table import Cell
 from runstone.client.connecting import ServerFile
+from runstone.domain.dispatches import Placement
 from runstone.errors import RunstoneError, ServerUnreachable
 from runstone.server import installed, standing
 from runstone.workspace import DSN, VARIABLE, Workspace
@@ -51,6 +52,11 @@ _OPTIONS: Final = (
         "--tls-certificate", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="For https."
     ),
     click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Its key."),
+    click.option(
+        "--queue",
+        metavar="NAME",
+        help="Runs that are started stand in line there, for workers; else they run here.",
+    ),
     click.option(
         "--insecure", is_flag=True, help="Listen for other machines without TLS: somebody else encrypts."
     ),
@@ -85,7 +91,7 @@ def up(
 
     Only this machine reaches it, and only with a token. The link that is printed lets one browser in, once, within
     a minute; `runstone open` gives another. It runs agents and workflows that are started over HTTP, where the
-    workspace's runstone.toml is trusted.
+    workspace's runstone.toml is trusted; with --queue it leaves them to workers (`runstone worker`).
 
     With --demo it serves made-up runs instead: one that is done, one that was interrupted and can be resumed, and one
     that asks. They are in a new workspace, which is removed at the end, or in the one that --workspace names.
@@ -157,6 +163,7 @@ def _settings(asked: dict[str, Any]) -> "Settings":
         tls_certificate=None if certificate is None else Path(certificate),
         tls_key=None if key is None else Path(key),
         insecure=asked["insecure"],
+        queue=None if asked["queue"] is None else Placement(queue=asked["queue"]).queue,
     )
     settings.check()
     return settings
@@ -247,9 +254,9 @@ def _environment(workspace: Workspace) -> dict[str, str]:
 
 def _arguments(asked: dict[str, Any]) -> list[str]:
     found = ["--host", asked["host"]]
-    for name in ("port", "tls_certificate", "tls_key"):
+    for name in ("port", "queue", "tls_certificate", "tls_key"):
         if asked[name] is not None:
-            value = asked[name] if name == "port" else Path(asked[name]).resolve()
+            value = asked[name] if name in ("port", "queue") else Path(asked[name]).resolve()
             found += [f"--{name.replace('_', '-')}", str(value)]
     for host in asked["allow_host"]:
         found += ["--allow-host", host]
@@ -275,7 +282,7 @@ def open_(session: Session, only_print: bool) -> int:
     """Open the workspace's server in the browser; start it in the background where none runs."""
     defaults: dict[str, Any] = {
         "host": "127.0.0.1", "port": None, "allow_host": (), "tls_certificate": None, "tls_key": None,
-        "insecure": False,
+        "insecure": False, "queue": None,
     }  # fmt: skip
     _settings(defaults)
     with session.changing(create=True) as ledger:

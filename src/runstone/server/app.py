@@ -83,11 +83,12 @@ ROUTERS = (
 
 def parts_of(ledger: Ledger, settings: Settings, registry: Registry | None, *, port: int) -> Parts:
     """The parts of a server of that ledger, listening on that port."""
-    tokens, slots, stopping = Tokens(ledger.workspace.folder), settings.slots, asyncio.Event()
+    tokens, stopping = Tokens(ledger.workspace.folder), asyncio.Event()
+    slots, queue = settings.slots, settings.queue
     if registry is None:
         registry, loaded = registry_of(ledger)
-        slots = slots or loaded.settings.slots
-    engine = Engine(ledger, registry, slots=slots)
+        slots, queue = slots or loaded.settings.slots, queue or loaded.settings.queue
+    engine = Engine(ledger, registry, slots=slots, queue=queue)
     return Parts(
         ledger=ledger, settings=settings, tokens=tokens, codes=Codes(tokens), port=port, reads=Aside("runstone-read"),
         writes=Aside("runstone-write"), engine=engine, bulks=Bulks(ledger, _going_on(ledger, engine)),

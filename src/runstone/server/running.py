@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from runstone import config, execution
+from runstone.domain.dispatches import OPTION, Placement
 from runstone.domain.records import AgentRun, WorkflowRun
 from runstone.engine.driving import Tree
 from runstone.engine.local import SLOTS
@@ -28,7 +29,11 @@ _log: Final = logging.getLogger("runstone.server")
 class Engine:
     """Runs what is queued, in a thread of its own."""
 
-    def __init__(self, ledger: Ledger, registry: Registry, *, slots: int | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, registry: Registry, *, slots: int | None = None, queue: str | None = None
+    ) -> None:
+        """With a `queue` what is started is left to its workers; it takes what is for no worker."""
+        self.placement = None if queue is None else Placement(queue=queue)
         self._ledger = ledger
         self.registry = registry
         self._slots = slots or SLOTS
@@ -74,6 +79,10 @@ class Engine:
         except NotFound:
             return False
         return True
+
+    def leaves(self, run: AgentRun) -> bool:
+        """Whether the run is for workers, who may have code that is not registered here."""
+        return OPTION in run.options
 
     # --- in its thread -------------------------------------------------------------------------------------------
 

@@ -37,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None = None
     """Runs that execute at a time in this process; without it as the workspace says."""
 
+    queue: str | None = None
+    """Runs that are started here stand in line there, for workers; without it as the workspace says."""
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""

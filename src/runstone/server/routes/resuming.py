@@ -35,7 +35,7 @@ async def list_resumable(ledger: LedgerPart, reads: ReadsPart, engine: EnginePar
 
 def _resumable(ledger: Ledger, engine: Engine) -> list[Resumable]:
     return [
-        Resumable(run=run_of(one), known=not is_background(one) and engine.knows(one))
+        Resumable(run=run_of(one), known=not is_background(one) and (engine.knows(one) or engine.leaves(one)))
         for one in execution.resumable(ledger)
     ]
 

@@ -22,7 +22,7 @@ from runstone.server.shapes.plans import PlanShape, plan_of
 from runstone.server.shapes.runs import Run, run_of
 from runstone.store.writes.continuing import QueueContinuation
 from runstone.store.writes.fork import ForkRun
-from runstone.store.writes.lifecycle import QueueRun
+from runstone.store.writes.lifecycle import CreateRun, QueueRun
 from runstone.store.writes.verbs import GiveOrders
 
 _VERBS = {"paused": "resume", "failed": "retry", "cancelled": "retry", "interrupted": "retry"}
@@ -37,7 +37,8 @@ async def start_run(
     data: JSONBody[bodies.StartRun],
     key: IdempotencyKey = None,
 ) -> Response[Run]:
-    """Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200).
+    """Makes the run and leaves it to the server's engine, or to the workers of the queue that the server is set up for.
+    With a `run_id` that exists, that run is given (200).
 
     Values of declared secrets are kept in memory until the run begins: where the server ends before, they are read from
     its environment, or the run waits.
@@ -47,7 +48,7 @@ async def start_run(
 
 def _start(request: Request[Any, Any, Any], parts: Parts, data: bodies.StartRun) -> Response[Any]:
     effect = Effect(
-        QueueRun,
+        QueueRun if parts.engine.placement is None else CreateRun,
         lambda reader, claimed: run_of(reader.runs.get(claimed.head.run_id)),
         status=lambda claimed: 201 if claimed.created else 200,
         location=lambda claimed: f"/api/v1/runs/{claimed.head.run_id}",
@@ -58,7 +59,7 @@ def _start(request: Request[Any, Any, Any], parts: Parts, data: bodies.StartRun)
             data.name, data.input, ledger=parts.ledger, registry=parts.engine.registry, run_id=data.run_id,
             title=data.title, labels=data.labels, thread_id=data.thread_id,
             budget=None if data.budget is None else data.budget.given(), by=request.user.name,
-            told=parts.engine.keep_secrets,
+            told=parts.engine.keep_secrets, placement=parts.engine.placement,
         )  # fmt: skip
         if not made.created:
             parts.engine.forget(made.run_id)
@@ -135,11 +136,12 @@ def _check(ledger: Ledger, engine: Engine, run: AgentRun, policy: ResumePolicy |
         raise AwaitingInput(f"run {run.id} waits for an answer", run_id=run.id)
     if run.status not in _VERBS:
         raise IllegalTransition(f"run {run.id} is {run.status} already", run_id=run.id, status=run.status)
-    execution.check_resume(ledger, run, policy or ResumePolicy(), engine.registry)
+    if engine.knows(run):  # else workers do
+        execution.check_resume(ledger, run, policy or ResumePolicy(), engine.registry)
 
 
 def _require_here(engine: Engine, run: AgentRun) -> None:
-    """Raises unless the run is one that this server's engine would take."""
+    """Raises unless the run is one that this server's engine would take, or leave to workers."""
     if is_background(run):
         hint = f"start it again where it was started: runstone resume {run.id}"
         raise Misuse(f"run {run.id} is a command in the background, which no server starts", hint=hint)
@@ -150,7 +152,7 @@ def _require_here(engine: Engine, run: AgentRun) -> None:
             run_id=run.id,
             status=run.status,
         )
-    if not engine.knows(run):
+    if not engine.knows(run) and not engine.leaves(run):
         raise AgentNotFound(f"what run {run.id} came from is not registered in this workspace", run_id=run.id)
 
 
@@ -240,7 +242,8 @@ def _fork(request: Request[Any, Any, Any], parts: Parts, run_id: str, data: bodi
 
     def act() -> None:
         start_by = request.user.name if data.start else None
-        forking.fork(run_id, **known, new_id=data.run_id, start_by=start_by)
+        placement = parts.engine.placement if data.start else None
+        forking.fork(run_id, **known, new_id=data.run_id, start_by=start_by, placement=placement)
         parts.engine.look()
 
     return once(request, parts.ledger, data, effect, act)

@@ -59,7 +59,8 @@ export interface paths {
         put?: never;
         /**
          * Start an agent or a workflow
-         * @description Makes the run and leaves it to the server's engine. With a `run_id` that exists, that run is given (200).
+         * @description Makes the run and leaves it to the server's engine, or to the workers of the queue that the server is set up for.
+         *     With a `run_id` that exists, that run is given (200).
          *
          *     Values of declared secrets are kept in memory until the run begins: where the server ends before, they are read from
          *     its environment, or the run waits.
