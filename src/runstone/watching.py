@@ -1,5 +1,6 @@
 """The process of a watcher: `python -P -m runstone.watching WORKSPACE RUN FOLDER DESCRIPTOR`, started by a keeper."""
 
+import gc
 import os
 import sys
 
@@ -35,4 +36,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays: not looked through any more
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The command line. Each module is a noun; `main` is what the script `runstone` calls."""
+"""The command line. Each module is a noun; `main` is all of them."""
 
 from runstone.cli.root import main
 

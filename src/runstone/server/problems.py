@@ -43,6 +43,7 @@ STATUS: Final[dict[type[RunstoneError], int]] = {
     errors.WorkflowNotFound: 404,
     errors.Refused: 409,
     errors.IllegalTransition: 409,
+    errors.RunMoved: 409,
     errors.NotObserved: 409,
     errors.Fenced: 409,
     errors.DispatchOver: 409,
