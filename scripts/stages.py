@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_STAGE = ("postgres", "chaos", "server", "crash", "e2e")
-WIDE = {"unit": ("-n", "3"), "postgres": ("-n", "4")}
+WIDE = {"unit": ("-n", "4"), "postgres": ("-n", "4")}
 """Stages whose tests wait for the disk, or for processes of their own."""
 CLOSING_LINE = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
 BAD = ("failed", "error", "errors")
