@@ -7,7 +7,7 @@ from runstone.cli import main
 
 def run() -> None:
     """What the script `runstone` calls."""
-    gc.freeze()  # what was imported stays: looking through it, at exit for the last time, takes a fifth of a short command
+    gc.freeze()  # what was imported stays: looking through it, at exit once more, takes a fifth of a short command
     main(prog_name="runstone")
 
 
