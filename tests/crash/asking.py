@@ -11,7 +11,9 @@ from typing import Any
 import runstone
 from runstone.engine.command_spec import CommandSpec
 
-LEASE_S, HEARTBEAT_S = 1.0, 0.2
+LEASE_S, HEARTBEAT_S = 5.0, 0.2
+"""The lease of a process that lives lasts, however busy the machine is: what is not saved in time is done again."""
+
 MESSAGE = "go on with the second file"
 
 

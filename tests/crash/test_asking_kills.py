@@ -4,7 +4,6 @@ Whatever is killed: each answer is applied once, no work that was saved before t
 question is lost or asked twice.
 """
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import runstone
+from runstone import workspace
 from tests.crash.asking import MESSAGE
 from tests.crash.world import Server, require_live_leases
 from tests.engine.background.commands import end_all
@@ -203,7 +203,7 @@ def test_a_paused_worker_is_continued_after_its_process_was_killed(tmp_path: Pat
     victim = server.start(tmp_path, "pausing", str(tmp_path))
     assert victim.wait_said("paused")
     victim.kill()
-    assert os.path.exists(tmp_path / ".runstone" / "ledger.db")
+    assert workspace.locate(tmp_path, create=False).created is False, "it is there before anybody opens it"
     with runstone.open(tmp_path) as ledger:
         assert ledger.get_run("r").status == "paused"
         with ledger.continue_run("r", MESSAGE) as run:

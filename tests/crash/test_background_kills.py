@@ -171,7 +171,7 @@ def test_all_killed_and_resumed_keeps_every_line_and_starts_again(ledger: Ledger
     run = ledger.exec(slowly())
     begun(ledger, run.id)
     kill(keeper_of(ledger, run.id), watcher_of(ledger, run.id), command_of(ledger, run.id))
-    spooled = (tmp_path / ".runstone" / "exec" / run.id / "1.stdout").read_text().splitlines()[1:]
+    spooled = (ledger.workspace.folder / "exec" / run.id / "1.stdout").read_text().splitlines()[1:]
     ledger.reconcile()
     left = ledger.get_run(run.id)
     assert left.status == "interrupted"
@@ -295,26 +295,36 @@ def test_after_a_restart_of_the_machine_nothing_is_signalled_or_adopted(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a copy of the workspace on a machine that was booted since: the pids mean other processes there."""
+    run_id, command, spooled = unwatched(ledger)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / ".runstone", copy / ".runstone")
+    require_left_alone(copy, run_id, spooled, monkeypatch)
+    assert lives(command), "a process of another boot was signalled"
+
+
+def unwatched(ledger: Ledger) -> tuple[str, int, list[str]]:
+    """A command whose watcher is stopped: its run, its pid, and what it has printed since."""
     run = ledger.exec(slowly(10_000))
     begun(ledger, run.id)
     command = command_of(ledger, run.id)
     os.kill(watcher_of(ledger, run.id), signal.SIGSTOP)
-    spooled = untaken(ledger, run.id, ledger.workspace.folder)
-    copy = tmp_path / "copy"
-    shutil.copytree(tmp_path / ".runstone", copy / ".runstone")
+    return run.id, command, untaken(ledger, run.id, ledger.workspace.folder)
+
+
+def require_left_alone(place: Path, run_id: str, spooled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What who opens the workspace after the restart sees, and what a stop does then."""
     monkeypatch.setattr(process_table, "boot_id", lambda: "the boot after")
     monkeypatch.setattr(process_table, "pid_namespace", lambda: "pid:[4026531836]")
     processes._identify_self.cache_clear()
     try:
-        with runstone.open(copy) as after:
-            left = after.get_run(run.id)
+        with runstone.open(place) as after:
+            left = after.get_run(run_id)
             assert (left.status, left.status_reason) == ("interrupted", "the machine was restarted")
-            after.command(run.id, "stop")
-            assert after.get_run(run.id).status == "cancelled"
-            assert printed(after, run.id)[: len(spooled)] == spooled
+            after.command(run_id, "stop")
+            assert after.get_run(run_id).status == "cancelled"
+            assert printed(after, run_id)[: len(spooled)] == spooled
     finally:
         processes._identify_self.cache_clear()
-    assert lives(command), "a process of another boot was signalled"
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -97,6 +97,14 @@ def fresh(*, migrated: bool = True) -> str:
     return dsn_of(name)
 
 
+def copy_of(dsn: str) -> str:
+    """The DSN of a copy of a database, to which nobody is connected."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server(), autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{conninfo_to_dict(dsn)["dbname"]}"')
+    return dsn_of(name)
+
+
 def drop(dsn: str) -> None:
     """Removes a database, whoever is still connected to it."""
     name = conninfo_to_dict(dsn)["dbname"]

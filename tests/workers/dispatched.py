@@ -7,12 +7,14 @@ import asyncio
 import itertools
 from typing import Any
 
+import runstone
 from runstone import execution
 from runstone.domain.dispatches import DEFAULT_QUEUE, OPTION, Placement, QueueSettings
 from runstone.domain.orders import how
 from runstone.domain.runs import ENDED
 from runstone.engine.asking import awaiting, waits_for_person
 from runstone.engine.dbos import DbosQueues
+from runstone.engine.dispatched import PARK_AFTER_S
 from runstone.engine.outcome import outcome_of
 from runstone.ledger import Ledger, new_run
 from runstone.store.writes.lifecycle import CreateRun, ResumeRun
@@ -24,6 +26,14 @@ LONG_S = 60.0
 """A parent stays in memory, so that its code is called as often as by the local engine."""
 
 _numbers = itertools.count(1)
+_always: dict[str, Any] = {}
+
+
+def stand_in(*, parking: bool = True) -> None:
+    """From now on a program's `runstone.run` and `runstone.resume` are these; parents park, as workers have them do."""
+    if parking:
+        _always["park_after_s"] = PARK_AFTER_S
+    runstone.run, runstone.resume = run, resume  # type: ignore[assignment]
 
 
 async def run(
@@ -53,15 +63,17 @@ async def resume(
         await ledger.core.submit(GiveOrder(run_id, f"c{next(_numbers)}", "retry", order, by=None), [])
     elif existing.status == "paused":
         await ledger.core.submit(ResumeRun(run_id, "resumed"), [])
-    return await _serve(ledger, run_id, registry, more.get("park_after_s", LONG_S))
+    return await _serve(ledger, run_id, registry, **{"park_after_s": LONG_S, "slots": 16} | _always | more)
 
 
-async def _serve(ledger: Ledger, run_id: str, registry: Any, park_after_s: float) -> Any:
+async def _serve(
+    ledger: Ledger, run_id: str, registry: Any, *, park_after_s: float, slots: int, **_: Any
+) -> Any:
     dsn = ledger.workspace.dsn
     assert dsn is not None
     queues = DbosQueues(dsn, f"{ledger.supervisor.owner.owner}-{next(_numbers)}")
     worker = Worker(
-        ledger, queues, SETTINGS, slots=16, registry=registry, park_after_s=park_after_s, unclaimed_s=2.0
+        ledger, queues, SETTINGS, slots=slots, registry=registry, park_after_s=park_after_s, unclaimed_s=2.0
     )
     serving = asyncio.create_task(worker.run())
     try:

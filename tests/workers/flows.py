@@ -113,3 +113,12 @@ async def mended(ctx: Any, input: Any) -> Any:
     if not (Path(input["folder"]) / "mended").exists():
         raise RuntimeError("not yet")
     return sum(done)
+
+
+@runstone.workflow("mixed", version="1")
+async def mixed(ctx: Any, input: Any) -> Any:
+    """Leaves that end at once, and gates that are at work until they are opened."""
+    leaves = [{"number": number, "flaky": False} for number in range(2)]
+    gates = [{"folder": input["folder"], "number": number} for number in range(3)]
+    found = await asyncio.gather(ctx.map("leaf", leaves), ctx.map("gate", gates))
+    return [sum(found[0]), len(found[1])]

@@ -25,6 +25,13 @@ class Proxy:
     def mend(self) -> None:
         self._whole.set()
 
+    def break_off(self) -> None:
+        """Ends all connections at once; new ones pass."""
+        there, self._sockets = self._sockets, []
+        for one in there:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._closed = True
         self._whole.set()

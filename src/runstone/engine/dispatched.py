@@ -146,6 +146,10 @@ class DispatchedEngine(LocalEngine):
             self.idle.discard(run.id)
         return True
 
+    def is_forsaken(self, run: AgentRun) -> bool:
+        """What a run for workers waits for is in line, whoever parked it."""
+        return OPTION not in run.options and super().is_forsaken(run)
+
     def comes_back(self, run: AgentRun) -> bool:
         """A run whose owner is silent is shown interrupted; as soon as that is judged, it is dispatched again."""
         if run.status != "interrupted" or OPTION not in run.options:

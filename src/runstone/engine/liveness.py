@@ -22,6 +22,15 @@ def identity_of(value: dict[str, Any]) -> ProcessIdentity | None:
         return None
 
 
+def is_forsaken(reader: Reader, run_id: str) -> bool:
+    """Whether the process is proven gone that parked the run and was to begin what it waits for."""
+    waits = reader.rows("waits_for_unbegun", run=reader.runs.pk(run_id), now=reader.now())
+    if not waits[0][0]:
+        return False
+    identity = identity_of(reader.attempts.of(run_id)[-1].identity)
+    return identity is not None and is_alive(identity) is False
+
+
 CLIENT: Final = "client"
 """Marks the stored identity of an owner that renews through a server."""
 

@@ -25,6 +25,7 @@ from runstone.engine.core import Core
 from runstone.engine.driving import Drive, Tree
 from runstone.engine.executor import execute
 from runstone.engine.handle import current
+from runstone.engine.liveness import is_forsaken
 from runstone.engine.orphans import end_orphans
 from runstone.engine.pinned import workflow_of
 from runstone.engine.registry import Entry
@@ -52,6 +53,8 @@ SLOTS = 32
 PARK_AFTER_S = 1.0
 """A run whose every branch waits is kept in memory so long. One that waits for children which this process brings on is
 kept until they have ended: parking it would free nothing, and its code would begin anew each time that it is woken."""
+
+GONE_ELSEWHERE = "the process that had it is gone"
 
 _LOOK_S = 1.0
 """So often a wait looks at the ledger even if nothing was signalled: a lease that runs out changes no row."""
@@ -244,6 +247,11 @@ class LocalEngine:
                 await self.core.submit(ResumeRun(run_id, reason, expect=frozenset({"waiting"})), [])
             elif run.status == "waiting" and waits_for_person(self.core.reader, run_id):
                 return run
+            elif run.status == "waiting" and self._retries(tree) and self.is_forsaken(run):
+                resumed = ResumeRun(
+                    run_id, GONE_ELSEWHERE, expect=frozenset({"waiting"}), attempt=run.attempt
+                )
+                await self.core.submit(resumed, [])
             elif run.status in ("running", "waiting") or self.comes_back(run):
                 elsewhere = True
                 self.idle.add(run_id)
@@ -259,15 +267,17 @@ class LocalEngine:
                 elsewhere = False
                 await asyncio.to_thread(self.supervisor.settle, run_id)
                 expect = frozenset({"interrupted"})
-                await self.core.submit(
-                    ResumeRun(run_id, "the process that had it is gone", expect=expect), []
-                )
+                await self.core.submit(ResumeRun(run_id, GONE_ELSEWHERE, expect=expect), [])
             else:
                 return run
 
     def is_unjudged(self, run_id: str) -> bool:
         """Whether the run's owner is silent: it is shown interrupted, and nobody has said yet that it is gone."""
         return self.core.reader.attempts.lease(run_id) is not None
+
+    def is_forsaken(self, run: AgentRun) -> bool:
+        """Whether the run waits for what its process, which is gone, was to begin: no end of a child ever wakes it."""
+        return is_forsaken(self.core.reader, run.id)
 
     def comes_back(self, run: AgentRun) -> bool:
         """Whether a run that is shown interrupted goes on without anybody here: here that is up to who drives it."""

@@ -10,6 +10,7 @@ from tests.engine.test_reuse import (  # noqa: F401
     test_an_edit_runs_only_what_is_new,
     test_child_2_failed_resume_runs_one,
     test_reuse_is_shown_apart_and_adds_nothing,
+    test_two_pipelines_with_equal_middles_in_swapped_order,
 )
 from tests.workers import dispatched
 

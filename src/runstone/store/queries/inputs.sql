@@ -53,3 +53,14 @@ inputs i JOIN runs r ON r.id = i.run
 SELECT i.input_id FROM inputs i JOIN runs r ON r.id = i.run
 WHERE i.status = 'open' AND (i.expires_at IS NULL OR i.expires_at > :now) AND r.root = :root
   AND r.status <> 'moved' ORDER BY i.id
+
+-- name: waits_for_unbegun
+-- Whether a parked run waits, also through others, for one that is still to begin and that nothing wakes, in a tree in
+-- which nobody works.
+WITH RECURSIVE awaited (id) AS (
+  SELECT w.child FROM waits w WHERE w.run = :run
+  UNION SELECT w.child FROM awaited a JOIN waits w ON w.run = a.id)
+SELECT EXISTS (SELECT 1 FROM awaited a JOIN runs r ON r.id = a.id WHERE r.status = 'pending' AND (r.attempt = 0
+    OR coalesce(r.status_reason, '') NOT IN ('children ended', 'the time has come', 'answered', 'a question expired')))
+  AND NOT EXISTS (SELECT 1 FROM leases l JOIN runs o ON o.id = l.run JOIN runs r ON r.root = o.root
+    WHERE r.id = :run AND l.expires_at >= :now)

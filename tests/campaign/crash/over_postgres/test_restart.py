@@ -1,0 +1,5 @@
+"""After a kill a new process shows of a shared ledger what the killed one had shown, by the test of a file."""
+
+from tests.crash.test_restart import test_a_new_process_shows_what_the_killed_one_had_shown
+
+__all__ = ["test_a_new_process_shows_what_the_killed_one_had_shown"]
