@@ -75,8 +75,10 @@ def test_a_number_that_was_given_out_is_not_given_again(db: PostgresDatabase) ->
 
 def test_a_row_that_breaks_the_schema_is_a_typed_error(db: PostgresDatabase) -> None:
     db.begin()
+    db.insert("insert_blob", [("short", 0, 1, b"x")])
     with pytest.raises(StoreError, match="refused the statement"):
-        db.insert("insert_blob", [("short", 0, 1, b"x")])
+        db.commit()
+    assert db.in_transaction
     db.rollback()
     assert not db.in_transaction
 

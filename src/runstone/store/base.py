@@ -46,7 +46,11 @@ class Database(Protocol):
         """Rows of a statement one after the other, for a connection of one's own: they are not held in memory."""
 
     def insert(self, name: str, rows: list[Row]) -> None:
-        """Runs the one-row statement called `name` for all rows, in few statements."""
+        """Runs the one-row statement called `name` for all rows, in few statements.
+
+        In a write transaction they may go to the store with what follows: what it refuses is raised by then, or by the
+        commit, before anything is stored.
+        """
 
     def changed_elsewhere(self) -> bool:
         """Whether another connection committed since this was last asked, inside a write transaction."""

@@ -64,6 +64,7 @@ _ORDER = (
     "insert_search",
 )
 
+_PLACES = {statement: place for place, statement in enumerate(_ORDER)}
 
 _TOLD = frozenset(
     {"command.requested", "input.requested", "input.answered", "input.expired", "input.withdrawn"}
@@ -451,13 +452,14 @@ class Batch:
             self._tools = {}
         staged, self.staged = self.staged, {}
         self._marks, self._dirtied, self._requests = {}, [], set()  # what was sent belongs to accepted writes
-        for statement in _ORDER:
-            if rows := staged.pop(statement, None):
-                self.db.insert(statement, rows)
-        for statement, rows in staged.items():
-            if rows:
+        for statement in sorted(staged, key=_place):
+            if rows := staged[statement]:
                 self.db.insert(statement, rows)
         self._sending = False
+
+
+def _place(statement: str) -> int:
+    return _PLACES.get(statement, len(_ORDER))
 
 
 _head_values = tuple(_HEAD_FIELDS)

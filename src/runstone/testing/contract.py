@@ -149,12 +149,17 @@ class StoreContract:
         ]
         db.close()
 
-    def test_a_row_that_breaks_the_schema_is_a_typed_error(self, connect: Connect) -> None:
+    def test_a_row_that_breaks_the_schema_is_a_typed_error_before_anything_is_stored(
+        self, connect: Connect
+    ) -> None:
         db = connect()
         db.begin()
+        db.insert("insert_blob", [("d" * 64, 0, 1, b"x")])
         with pytest.raises(StoreError):
-            db.insert("insert_blob", [("short", 0, 1, b"x")])
+            _insert_and_commit(db, "insert_blob", ("short", 0, 1, b"x"))
         db.rollback()
+        assert not db.in_transaction
+        assert db.rows("blob_size", digest="d" * 64) == []
         db.close()
 
     # --- runs ----------------------------------------------------------------------------------------------------
@@ -339,6 +344,11 @@ class StoreContract:
             "other",
             2,
         )
+
+
+def _insert_and_commit(db: Database, statement: str, row: tuple[Any, ...]) -> None:
+    db.insert(statement, [row])
+    db.commit()
 
 
 def _fails(call: Callable[[], Any]) -> bool:

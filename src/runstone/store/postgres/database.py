@@ -23,6 +23,7 @@ from runstone.store.postgres import dialect
 from runstone.store.postgres.clock import ServerClock
 from runstone.store.postgres.connect import open_connection
 from runstone.store.postgres.faults import typed
+from runstone.store.postgres.pipeline import Pipeline
 
 BUSY_MAX_S: Final = 60
 """So long a writer waits for the others' lock; then `StoreBusy`."""
@@ -42,6 +43,10 @@ HEARD_WITHIN_S: Final = 1.0
 _BREATH_S: Final = 0.002
 """Commits that come close together are looked at once."""
 
+_OWN_BREATH_S: Final = 0.01
+_own: Final[set[str]] = set()
+"""The writers of this process, as they sign their hints."""
+
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 
@@ -58,7 +63,9 @@ CHANNEL: Final = "runstone"
 
 # Each statement sees what was committed before it began: those after the lock see all of those who had it.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-_BEGIN_BATCH: Final = f"SELECT * FROM begin_batch({LOCK}, '{BUSY_MAX_S}s', '{STOPPED_MAX_S}s')"  # noqa: S608
+_BEGIN_BATCH: Final = "SELECT * FROM begin_batch($1, $2, $3)"
+_LOCKING: Final = (LOCK, f"{BUSY_MAX_S}s", f"{STOPPED_MAX_S}s")
+_END_BATCH: Final = f"SELECT end_batch($1, $2, $3, $4, '{CHANNEL}', $5)"
 
 # The same for whoever must not take the schema for granted.
 _BEGIN_ALONE: Final = f"""{_BEGIN};
@@ -91,6 +98,8 @@ class PostgresDatabase:
         self.clock = clock or ServerClock()
         self.readonly = readonly
         self.writer = uuid.uuid4()
+        if not readonly:
+            _own.add(str(self.writer))
         self.on_change: Callable[[PostgresDatabase], Any] | None = None
         """Told when another connection has committed: it may have brought the schema further than ours."""
         self._sql = statements.load(self.package)
@@ -104,10 +113,14 @@ class PostgresDatabase:
         self._closed = False
         self._listens: psycopg.Connection[Any] | None = None
         self._abandoned = False
-        self.raw = open_connection(dsn, self.clock)
-        self._cursor = self.raw.cursor()
+        self._connect()
 
     # --- the connection ------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.raw = open_connection(self.dsn, self.clock)
+        self._cursor = self.raw.cursor()
+        self._pipeline = Pipeline(self.raw)
 
     def _lost(self) -> bool:
         return bool(self.raw.closed)
@@ -119,8 +132,7 @@ class PostgresDatabase:
             if self._closed:
                 raise errors.LedgerClosed
             try:
-                self.raw = open_connection(self.dsn, self.clock)
-                self._cursor = self.raw.cursor()
+                self._connect()
                 self._seen = None
             except errors.StoreUnreachable:
                 if time.monotonic() + pause > deadline:
@@ -136,17 +148,31 @@ class PostgresDatabase:
     def _execute(
         self, text: str, params: Sequence[Any] | None = None, *, prepare: bool | None = None
     ) -> None:
-        try:
+        with self._typed():
+            self._pipeline.send()
             self._cursor.execute(text, params, prepare=prepare)
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        """In the block, what the driver raises becomes a `StoreError`; a connection that is of no use is given up."""
+        try:
+            yield
         except psycopg.Error as error:
             mine = typed(error, broken=self._lost())
             if isinstance(mine, errors.StoreUnreachable):
                 self._drop()
             raise mine from error
 
+    def _ask(self, text: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Rows of a statement in a transaction, sent with what was queued before it."""
+        with self._typed():
+            return self._pipeline.ask(text, params)
+
     def _fetch(self, text: str, params: Sequence[Any] | None = None) -> list[Row]:
         """Rows of a statement. Outside of a transaction a lost connection is opened again, and asked once more."""
-        alone = not (self._open or self._within)
+        if self._open:
+            return self._ask(text, params or ())
+        alone = not self._within
         if alone and self._lost():
             self._reconnect(time.monotonic() + RECONNECT_S)
         try:
@@ -175,7 +201,8 @@ class PostgresDatabase:
             self._reconnect(deadline)
             try:
                 self._open = True
-                batches, schema, now = self._last(_BEGIN, _BEGIN_BATCH)[0]
+                self._pipeline.put(_BEGIN)
+                batches, schema, now = self._ask(_BEGIN_BATCH, _LOCKING)[0]
                 self._standing = batches, schema
                 self.clock.heard(now)
                 self._numbers = {}
@@ -193,7 +220,7 @@ class PostgresDatabase:
         assert self._standing is not None
         batches, schema = self._standing
         try:
-            self._last(*self._ending(batch), "COMMIT")
+            self._end(batch)
             self._open = False
         except errors.StoreUnreachable:
             # The connection was lost before the server's answer came: it may have committed, or not.
@@ -207,18 +234,16 @@ class PostgresDatabase:
             raise
         self._seen = (batches + 1, schema)
 
-    def _ending(self, batch: uuid.UUID) -> list[str]:
-        """The statements before COMMIT: which numbers are taken, and the batch's own id. All values are our own."""
+    def _end(self, batch: uuid.UUID) -> None:
+        """Sends what is queued, which numbers are taken, the batch's own id, and COMMIT."""
         numbers = {**self._numbers, "batches": (self._standing or (0, 0))[0] + 1}
-        cases = " ".join(f"WHEN '{name}' THEN {last:d}" for name, last in numbers.items())
-        names = ", ".join(f"'{name}'" for name in numbers)
-        count = f"UPDATE numbers SET last = greatest(last, CASE name {cases} END) WHERE name IN ({names})"  # noqa: S608
-        note = (
-            f"INSERT INTO writers VALUES ('{self.writer}', '{batch}', now()) "  # noqa: S608
-            "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
-        )
-        old = [_FORGET_WRITERS] if numbers["batches"] % FORGET_EVERY == 0 else []
-        return [count, note, *old, f"NOTIFY {CHANNEL}"]
+        names, lasts = dialect.array(numbers, "text"), dialect.array(numbers.values(), "bigint")
+        self._pipeline.put(_END_BATCH, (self.writer, batch, names, lasts, str(self.writer)))
+        if numbers["batches"] % FORGET_EVERY == 0:
+            self._pipeline.put(_FORGET_WRITERS)
+        self._pipeline.put("COMMIT")
+        with self._typed():
+            self._pipeline.send()
 
     def _was_committed(self, batch: uuid.UUID) -> bool:
         """Whether the server has the batch: asked under the lock, which the lost connection holds until it is over.
@@ -243,6 +268,7 @@ class PostgresDatabase:
     def rollback(self) -> None:
         if self._open:
             self._open = False
+            self._pipeline.clear()
             if not self._lost():
                 self._last("ROLLBACK")
 
@@ -262,7 +288,10 @@ class PostgresDatabase:
         return changed
 
     def await_commit(self, stop: threading.Event, limit_s: float) -> None:
-        """Told by the server where sessions are whole; a lost hint costs `HEARD_WITHIN_S`, as it is looked anyway."""
+        """Told by the server where sessions are whole; a lost hint costs `HEARD_WITHIN_S`, as it is looked anyway.
+
+        What this process commits is told to those who wait in it without the server, so that its hints are no hurry.
+        """
         if self._lost() or self.raw.prepare_threshold is None:  # away, or behind a pooler
             stop.wait(limit_s)
             return
@@ -271,11 +300,19 @@ class PostgresDatabase:
                 self._execute(f"LISTEN {CHANNEL}", prepare=False)
                 self._listens = self.raw
                 return  # what was committed before was not told
-            deadline = time.monotonic() + HEARD_WITHIN_S
-            while not stop.is_set() and time.monotonic() < deadline:
-                if any(True for _ in self.raw.notifies(timeout=2 * limit_s, stop_after=1)):
+            left = HEARD_WITHIN_S
+            deadline = time.monotonic() + left
+            while not stop.is_set() and left > 0:
+                hints = [
+                    one.payload for one in self.raw.notifies(timeout=min(2 * limit_s, left), stop_after=1)
+                ]
+                if not _own.issuperset(hints):
                     stop.wait(_BREATH_S)
                     return
+                if hints:
+                    deadline = min(deadline, time.monotonic() + limit_s)
+                    stop.wait(_OWN_BREATH_S)
+                left = deadline - time.monotonic()
         except (psycopg.Error, errors.StoreError):
             self._drop()  # whoever looks next connects again
             stop.wait(limit_s)
@@ -348,21 +385,24 @@ class PostgresDatabase:
         if statement is None or len(rows) == 1:
             text = _positional(self._sql[name])
             for row in rows:
-                self._execute(text, row)
+                self._put(text, row)
         elif statement.copied is not None and len(rows) >= COPIED_ROWS:
             self._copy(statement.copied, rows)
         else:
-            self._execute(statement.text, statement.values(rows))
+            self._put(statement.text, statement.values(rows))
+
+    def _put(self, text: str, params: Sequence[Any]) -> None:
+        """In a transaction it goes to the server with what follows it, with COMMIT at the latest."""
+        if self._open:
+            self._pipeline.put(text, params)
+        else:
+            self._execute(text, params)
 
     def _copy(self, text: str, rows: list[Row]) -> None:
-        try:
+        with self._typed():
+            self._pipeline.send()
             with self._cursor.copy(text) as copy:
                 copy.write(dialect.lines(rows))
-        except psycopg.Error as error:
-            mine = typed(error, broken=self._lost())
-            if isinstance(mine, errors.StoreUnreachable):
-                self._drop()
-            raise mine from error
 
     def _many(self, name: str) -> dialect.Bulk | None:
         try:
@@ -383,6 +423,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._closed = True
+        _own.discard(str(self.writer))
         self._drop()
 
     def __del__(self) -> None:
