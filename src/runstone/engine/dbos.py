@@ -27,6 +27,9 @@ _WORKFLOW: Final = "runstone.dispatch"
 _IDLE_TRANSACTION_MS: Final = 10_000
 """A worker that is stopped in a transaction must not hold its rows for longer."""
 
+_CONNECTIONS: Final = 12
+"""Of a worker to its queues: as many threads may talk to them at a time, and others wait the moment that it takes."""
+
 _CONNECTION: Final[dict[str, Any]] = {
     "application_name": "runstone dispatch",
     "connect_timeout": 10,
@@ -179,7 +182,7 @@ def _engine(dsn: str) -> tuple[sqlalchemy.Engine, str]:
     if dsn.startswith("sqlite:"):
         return sqlalchemy.create_engine(dsn, connect_args={"timeout": 30}), dsn
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", pool_size=8, max_overflow=8, pool_pre_ping=True
+        "postgresql+psycopg://", pool_size=_CONNECTIONS, max_overflow=0, pool_pre_ping=True
     )
 
     def connect(dialect: Any, _record: Any, _args: Any, _params: Any) -> Any:
