@@ -48,6 +48,9 @@ _RETURNED_S: Final = 5.0
 _AT_CAP_S: Final = 5.0
 """As well one that a budget keeps from beginning: whoever asks a person lets it go on at once."""
 
+_CAP_S: Final = 0.05
+"""What was read of budgets holds so long for all children of a run; whoever claims one asks anew."""
+
 
 class DispatchedEngine(LocalEngine):
     """Executes dispatched runs in the event loop in which it was made."""
@@ -66,6 +69,7 @@ class DispatchedEngine(LocalEngine):
         super().__init__(core, supervisor, workspace, slots=slots, park_after_s=park_after_s)
         self.registry = registry
         self.queues = queues
+        self._cap: tuple[str, float, BudgetReached | None] = ("", 0.0, None)
 
     def place(self, ctx: Context, name: str, phase: str | None) -> dict[str, Any]:
         placement = placement_of(ctx.options_json)
@@ -107,12 +111,14 @@ class DispatchedEngine(LocalEngine):
     def _tree_of(self, run: AgentRun, how: How) -> Tree:
         """What the run is executed with. Raises `SecretMissing`."""
         vault = Vault(self.core.redactor, None, self.core.secrets)
-        names = secret_names(b"" if run.input_ref is None else self.core.reader.values.blob(run.input_ref))
+        inputs = {} if run.input_ref is None else {run.id: self.core.reader.values.blob(run.input_ref)}
+        names = secret_names(inputs.get(run.id, b""))
         vault.allow(names)
         vault.require(run.id, names)
         tree = Tree(
-            registry=self.registry, thread_id=run.parent_thread_id, root_id=run.id, ended={}, vault=vault
-        )
+            registry=self.registry, thread_id=run.parent_thread_id, root_id=run.id, ended={}, inputs=inputs,
+            vault=vault,
+        )  # fmt: skip
         if how.policy is not None:
             tree.policy = how.policy
         return tree
@@ -131,6 +137,14 @@ class DispatchedEngine(LocalEngine):
                 await self.core.submit(
                     ResumeRun(run.parent_run_id, "a budget was reached", expect=waiting), []
                 )
+
+    async def _drive(
+        self, run_id: str, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None
+    ) -> AgentRun:
+        """A child is looked at when its parent was not parked in the moment that it may wait: mostly it is then."""
+        if tree.root_id is None or self._cap_above(tree.root_id) is None:
+            await asyncio.sleep(min(self.park_after_s, PARK_AFTER_S))
+        return await super()._drive(run_id, tree, gate, limit)
 
     async def _in_turn(
         self, run: AgentRun, tree: Tree, gate: asyncio.Semaphore | None, limit: int | None
@@ -158,14 +172,25 @@ class DispatchedEngine(LocalEngine):
 
     def _check_budgets(self, run: AgentRun) -> None:
         """Raises `BudgetReached` where a budget above the run keeps it from beginning, so that its parent asks."""
-        above = run.parent_run_id
-        while above is not None and run.attempt == 0:
-            parent = self.core.reader.runs.get(above)
-            options = codec.encode(parent.options).decode()
-            reached = own_cap(self.core.reader, above, options, children=True)
+        if run.attempt == 0 and run.parent_run_id is not None:
+            reached = self._cap_above(run.parent_run_id)
             if reached is not None:
                 raise reached
-            above = parent.parent_run_id
+
+    def _cap_above(self, parent_id: str) -> BudgetReached | None:
+        """That a budget of the parent, or above it, keeps its children from beginning; read once for all of them."""
+        asked, until, reached = self._cap
+        if asked == parent_id and self.loop.time() < until:
+            return reached
+        above: str | None = parent_id
+        reached = None
+        while above is not None and reached is None:
+            run = self.core.reader.runs.get(above)
+            options = codec.encode(run.options).decode()
+            reached = own_cap(self.core.reader, above, options, children=True)
+            above = run.parent_run_id
+        self._cap = (parent_id, self.loop.time() + _CAP_S, reached)
+        return reached
 
     def executing(self, ctx: Context, entered: bool) -> None:
         """What an attempt leaves waiting is the ledger's to bring on; nobody here waits for it any longer."""

@@ -21,6 +21,8 @@ class Tree(msgspec.Struct, kw_only=True, eq=False):
     """By run: children whose failure ended its last attempt."""
     vault: Vault = msgspec.field(default_factory=Vault)
     """Values of the secrets that inputs refer to; they go with the tree."""
+    inputs: dict[str, bytes] = {}
+    """By run: an input that was read before the attempt began."""
     applied: bool = False
     """Whether what the policy takes from the root's new attempt was taken."""
 

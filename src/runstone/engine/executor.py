@@ -136,9 +136,7 @@ class Attempt:
 
     def _ordered_before(self) -> None:
         """An order that came between the claim and now was told to nobody."""
-        if any(
-            command.status == "requested" for command in self.engine.core.reader.commands.of(self.ctx.run_id)
-        ):
+        if self.engine.core.reader.rows("is_ordered", run=self.head.pk):
             self.engine.supervisor.check_commands()
 
     def _tell(self, what: Signal) -> None:
@@ -154,7 +152,9 @@ class Attempt:
     def _input(self) -> Any:
         """The run's input, with a `Secret` for each reference. Raises `SecretMissing` before any work is done."""
         ref = self.head.input_ref
-        data = None if ref is None else self.engine.core.reader.values.blob(ref)
+        data = self.ctx.tree.inputs.pop(self.ctx.run_id, None)
+        if data is None and ref is not None:
+            data = self.engine.core.reader.values.blob(ref)
         value = None if data is None else codec.decode(data)
         if data is None or MARK_BYTES not in data:
             return value

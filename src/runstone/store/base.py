@@ -5,7 +5,7 @@ A backend implements `Database`: transactions, and statements by name, from `que
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -21,8 +21,11 @@ class Database(Protocol):
     package: ClassVar[str]
     """Where the backend's statements and migrations lie."""
 
-    def begin(self) -> None:
-        """Starts a write transaction; waits, bounded, for other processes (`StoreBusy`)."""
+    def begin(self, ahead: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        """Starts a write transaction; waits, bounded, for other processes (`StoreBusy`).
+
+        `ahead` are statements that will be asked first if others have committed, with their parameters.
+        """
 
     def commit(self) -> None:
         """Makes the transaction durable; returns only then."""

@@ -4,7 +4,7 @@ A refused write leaves nothing behind and does not take its batch-mates with it.
 long as no other process has committed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,14 @@ from runstone.store.writes import dispatching
 
 HEADS_KEPT = 20_000
 """Cached heads; about 1 KB each. Beyond it the cache starts anew."""
+
+FEW = {"few": 1_000}
+"""As many runs with something are kept in mind; where there are more, each is asked for."""
+
+AHEAD: Sequence[tuple[str, dict[str, Any]]] = (
+    ("sequences", {}), ("waited_children", FEW), ("asking_runs", FEW), ("ordered_runs", FEW),
+)  # fmt: skip
+"""What a batch asks for first where others have committed: a store that is far away may give it with the lock."""
 
 _HEAD_FIELDS = tuple(name for name in Head.__struct_fields__ if name != "last_seq")
 _COPY = msgspec.structs.replace
@@ -72,6 +80,37 @@ _TOLD = frozenset(
 """Events besides those of the status that other threads and processes wait for."""
 
 
+class Few:
+    """Runs that have something, which few runs of a ledger have: kept in mind, so that most writes need no query.
+
+    Some of them had it and have it no more. Of many, those are asked for one by one that nobody has marked.
+    """
+
+    __slots__ = ("_all", "_known", "_many", "_one", "_runs")
+
+    def __init__(self, all_of_them: str, one: str) -> None:
+        self._all = all_of_them
+        self._one = one
+        self.clear()
+
+    def clear(self) -> None:
+        self._runs: set[int] = set()
+        self._known = self._many = False
+
+    def add(self, pk: int) -> None:
+        """A run has it from now on."""
+        self._runs.add(pk)
+
+    def has(self, db: Database, pk: int) -> bool:
+        """Whether the run has it, or did. Reads, and sends nothing that is staged."""
+        if not self._known:
+            found = db.rows(self._all, FEW)
+            self._known, self._many = True, len(found) == FEW["few"]
+            if not self._many:
+                self._runs |= {pk for (pk,) in found}
+        return pk in self._runs or (self._many and bool(db.rows(self._one, {"run": pk})))
+
+
 class Cache:
     """What the writer remembers between batches: heads and the next numbers."""
 
@@ -82,12 +121,12 @@ class Cache:
         self.next: dict[str, int] = {}
         self.marks: dict[str, int] = {}
         """How far each client's spool was taken over."""
-        self.awaited: set[int] = set()
-        self._awaited_known = False
-        self.asking: set[int] = set()
-        self._asking_known = False
-        self.ordered: set[int] = set()
-        self._ordered_known = False
+        self.awaited = Few("waited_children", "is_waited")
+        """Children that some parked run waits for."""
+        self.asking = Few("asking_runs", "is_asking")
+        """Runs that have an open question."""
+        self.ordered = Few("ordered_runs", "is_ordered")
+        """Runs that have an open order."""
 
     def clear(self) -> None:
         self.heads.clear()
@@ -96,32 +135,8 @@ class Cache:
         self.next.clear()
         self.marks.clear()
         self.awaited.clear()
-        self._awaited_known = False
         self.asking.clear()
-        self._asking_known = False
         self.ordered.clear()
-        self._ordered_known = False
-
-    def awaited_children(self, db: Database) -> set[int]:
-        """Children that some parked run waits for (or did), so that most ends need no query."""
-        if not self._awaited_known:
-            self.awaited |= {pk for (pk,) in db.rows("waited_children")}
-            self._awaited_known = True
-        return self.awaited
-
-    def asking_runs(self, db: Database) -> set[int]:
-        """Runs that have an open question (or had one), so that most ends need no query."""
-        if not self._asking_known:
-            self.asking |= {pk for (pk,) in db.rows("asking_runs")}
-            self._asking_known = True
-        return self.asking
-
-    def ordered_runs(self, db: Database) -> set[int]:
-        """Runs that have an open order (or had one), so that most ends need no query."""
-        if not self._ordered_known:
-            self.ordered |= {pk for (pk,) in db.rows("ordered_runs")}
-            self._ordered_known = True
-        return self.ordered
 
     def keep(self, head: Head) -> Head:
         self.heads[head.run_id] = head

@@ -28,7 +28,7 @@ from runstone.errors import (
 )
 from runstone.store import crashpoints
 from runstone.store.base import Database, Write
-from runstone.store.batch import Batch, Cache, Outcome
+from runstone.store.batch import AHEAD, Batch, Cache, Outcome
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """What may wait to be written; `submit` blocks beyond it, so that memory is bounded."""
@@ -461,7 +461,7 @@ class Writer:
     def _transaction(self, writes: Sequence[Write], changed: set[str]) -> list[Outcome]:
         db, outcomes, decided = self._db, [], False
         try:
-            db.begin()
+            db.begin(AHEAD)
             if db.changed_elsewhere():
                 self._cache.clear()
             crashpoints.point("writer.after_begin")

@@ -43,6 +43,8 @@ HEARD_WITHIN_S: Final = 1.0
 _BREATH_S: Final = 0.002
 """Commits that come close together are looked at once."""
 
+_STAYS_SHARED: Final = 4
+
 _OWN_BREATH_S: Final = 0.01
 _own: Final[set[str]] = set()
 """The writers of this process, as they sign their hints."""
@@ -108,6 +110,9 @@ class PostgresDatabase:
         self._standing: tuple[int, int] | None = None
         self._seen: tuple[int, int] | None = None
         self._numbers: dict[str, int] = {}
+        self._shared = 0
+        """Whether others write, too: in so many transactions more it is taken for granted."""
+        self._ahead: dict[str, list[Row]] = {}
         self._open = False
         self._within = False
         self._closed = False
@@ -163,15 +168,15 @@ class PostgresDatabase:
                 self._drop()
             raise mine from error
 
-    def _ask(self, text: str, params: Sequence[Any] = ()) -> list[Row]:
-        """Rows of a statement in a transaction, sent with what was queued before it."""
+    def _ask(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Row]]:
+        """Rows of statements in a transaction, sent with what was queued before them."""
         with self._typed():
-            return self._pipeline.ask(text, params)
+            return self._pipeline.ask(*statements)
 
     def _fetch(self, text: str, params: Sequence[Any] | None = None) -> list[Row]:
         """Rows of a statement. Outside of a transaction a lost connection is opened again, and asked once more."""
         if self._open:
-            return self._ask(text, params or ())
+            return self._ask((text, params or ()))[0]
         alone = not self._within
         if alone and self._lost():
             self._reconnect(time.monotonic() + RECONNECT_S)
@@ -193,7 +198,7 @@ class PostgresDatabase:
 
     # --- transactions --------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, ahead: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         if self.readonly:
             raise errors.StoreReadOnly("this connection was opened for reading")
         deadline = time.monotonic() + RECONNECT_S
@@ -201,8 +206,7 @@ class PostgresDatabase:
             self._reconnect(deadline)
             try:
                 self._open = True
-                self._pipeline.put(_BEGIN)
-                batches, schema, now = self._ask(_BEGIN_BATCH, _LOCKING)[0]
+                batches, schema, now = self._take_lock(ahead if self._shared else ())
                 self._standing = batches, schema
                 self.clock.heard(now)
                 self._numbers = {}
@@ -214,6 +218,15 @@ class PostgresDatabase:
             except BaseException:
                 self.rollback()
                 raise
+
+    def _take_lock(self, ahead: Sequence[tuple[str, dict[str, Any]]]) -> Row:
+        """Begins, and asks with it what will be asked first, where others write, too."""
+        self._pipeline.put(_BEGIN)
+        asked = [_named(self._sql[name]) for name, _ in ahead]
+        also = [(one.text, one.values(params)) for one, (_, params) in zip(asked, ahead, strict=True)]
+        [standing], *answers = self._ask((_BEGIN_BATCH, _LOCKING), *also)
+        self._ahead = {name: rows for (name, _), rows in zip(ahead, answers, strict=True)}
+        return standing
 
     def commit(self) -> None:
         batch = uuid.uuid4()
@@ -232,7 +245,7 @@ class PostgresDatabase:
         except BaseException:  # Ctrl-C, which may have come before the commit or after it
             self._open = not self._was_committed(batch)
             raise
-        self._seen = (batches + 1, schema)
+        self._seen, self._ahead = (batches + 1, schema), {}
 
     def _end(self, batch: uuid.UUID) -> None:
         """Sends what is queued, which numbers are taken, the batch's own id, and COMMIT."""
@@ -267,7 +280,7 @@ class PostgresDatabase:
 
     def rollback(self) -> None:
         if self._open:
-            self._open = False
+            self._open, self._ahead = False, {}
             self._pipeline.clear()
             if not self._lost():
                 self._last("ROLLBACK")
@@ -285,6 +298,7 @@ class PostgresDatabase:
             self.on_change(self)  # raises each time that it is asked, until it has nothing against the change
         changed = self._standing != self._seen
         self._seen = self._standing
+        self._shared = _STAYS_SHARED if changed else max(0, self._shared - 1)
         return changed
 
     def await_commit(self, stop: threading.Event, limit_s: float) -> None:
@@ -350,6 +364,8 @@ class PostgresDatabase:
     # --- statements ----------------------------------------------------------------------------------------------
 
     def rows(self, name: str, params: dict[str, Any] | None = None, /, **more: Any) -> list[Row]:
+        if self._ahead and (known := self._ahead.pop(name, None)) is not None:
+            return known
         return self.query(self._sql[name], {**params, **more} if params else more)
 
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:

@@ -21,6 +21,9 @@ KEPT: Final = 400
 """Statements that a connection keeps prepared."""
 
 _Key = tuple[str, tuple[int, ...]]
+_BARE: Final = ("BEGIN", "COMMIT")
+"""What is not worth preparing, as there is nothing to plan in it."""
+
 _BIGINT: Final = 20
 _PREPARED: Final = pq.ExecStatus.COMMAND_OK
 _READABLE: Final = select.POLLIN | select.POLLERR | select.POLLHUP
@@ -45,22 +48,23 @@ class Pipeline:
         """Queues a statement; what it gives is of no interest, and what it raises is raised by `send` or `ask`."""
         self._queued.append((text, values))
 
-    def ask(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
-        """Sends what is queued and this statement, and gives its rows. Raises `psycopg.Error`."""
-        self._queued.append((text, values))
-        result = self.send()
-        assert result is not None
+    def ask(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Row]]:
+        """Sends what is queued and these statements, and gives the rows of each. Raises `psycopg.Error`."""
+        self._queued += statements
+        return [self._rows(result) for result in self.send()[-len(statements) :]]
+
+    def _rows(self, result: "pq.abc.PGresult") -> list[Row]:
         self._values.set_pgresult(result)
         return self._values.load_rows(0, result.ntuples, tuple)
 
-    def send(self) -> "pq.abc.PGresult | None":
-        """Sends what is queued; the result of the last one. Raises `psycopg.Error`, that of the first that failed.
+    def send(self) -> "list[pq.abc.PGresult]":
+        """Sends what is queued; the result of each. Raises `psycopg.Error`, that of the first that failed.
 
         Whoever is interrupted meanwhile, as by Ctrl-C, leaves a closed connection: its answers belong to nobody.
         """
         queued, self._queued = self._queued, []
         if not queued:
-            return None
+            return []
         prepared: list[_Key | None] = []
         try:
             self._server.nonblocking = 1
@@ -84,7 +88,7 @@ class Pipeline:
     def _start(self, text: str, values: Sequence[Any], prepared: list[_Key | None]) -> None:
         """Hands one statement to libpq; notes in `prepared` of each answer that will come what it prepares."""
         dumped, types, formats = self._dumped(values)
-        if not (self._keeps and values):  # BEGIN and COMMIT have none, and take no time to be read
+        if not self._keeps or text.startswith(_BARE):
             self._server.send_query_params(text.encode(), dumped, types, formats)
             prepared.append(None)
             return
@@ -122,7 +126,7 @@ class Pipeline:
         if len(self._names) >= KEPT:
             oldest = self._names.pop(next(iter(self._names)))
             self._server.send_query_params(b"DEALLOCATE " + oldest, ())
-            prepared.append(None)
+            prepared.append(key)
         self._given += 1
         name = self._names[key] = b"runstone_%d" % self._given
         return name
@@ -156,13 +160,18 @@ class Pipeline:
                 return errors.error_from_result(result, self._encoding)
         return psycopg.OperationalError(self._server.get_error_message(self._encoding))
 
-    def _checked(self, results: "list[pq.abc.PGresult]", prepared: list[_Key | None]) -> "pq.abc.PGresult":
-        failed = None
+    def _checked(
+        self, results: "list[pq.abc.PGresult]", prepared: list[_Key | None]
+    ) -> "list[pq.abc.PGresult]":
+        """The answers to statements, without those to what prepared them."""
+        failed, answers = None, []
         for result, key in zip(results, prepared, strict=True):
             if result.status == pq.ExecStatus.FATAL_ERROR and failed is None:
                 failed = result
-            if key is not None and result.status != _PREPARED:
+            if key is None:
+                answers.append(result)
+            elif result.status != _PREPARED:
                 self._names.pop(key, None)
         if failed is not None:
             raise errors.error_from_result(failed, self._encoding)
-        return results[-1]
+        return answers

@@ -19,13 +19,18 @@ FROM totals WHERE run = :run AND scope = 1
 SELECT tool, calls, failed FROM tools WHERE run = :run AND scope = 1
 
 -- name: waited_children
-SELECT DISTINCT child FROM waits
+SELECT DISTINCT child FROM waits LIMIT :few
+
+-- name: is_waited
+SELECT 1 FROM waits WHERE child = :run LIMIT 1
 
 -- name: waits_of_child
--- Who waits for this child, and how many of the same branch's children have not ended, this one left out.
+-- Who waits for this child, and whether another one of the same branch has not ended. Those that were started last are
+-- looked at first, as they mostly end last.
 SELECT w.run, w.branch, w.mode, (
-  SELECT count(*) FROM waits o JOIN runs r ON r.id = o.child
-  WHERE o.run = w.run AND o.branch = w.branch AND o.child <> w.child AND r.status NOT IN ('completed', 'failed', 'cancelled'))
+  SELECT 1 FROM waits o JOIN runs r ON r.id = o.child
+  WHERE o.run = w.run AND o.branch = w.branch AND o.child <> w.child AND r.status NOT IN ('completed', 'failed', 'cancelled')
+  ORDER BY o.child DESC LIMIT 1)
 FROM waits w WHERE w.child = :child
 
 -- name: awaited_by
@@ -94,7 +99,10 @@ FROM commands WHERE run = :run AND idempotency_key = :idempotency_key
 SELECT EXISTS (SELECT 1 FROM places WHERE run = :run) AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE run = :run)
 
 -- name: ordered_runs
-SELECT DISTINCT run FROM commands WHERE status IN ('requested', 'acknowledged')
+SELECT DISTINCT run FROM commands WHERE status IN ('requested', 'acknowledged') LIMIT :few
+
+-- name: is_ordered
+SELECT 1 FROM commands WHERE run = :run AND status IN ('requested', 'acknowledged') LIMIT 1
 
 -- name: open_orders_of
 SELECT id, command_id, run, verb, payload_json, idempotency_key, status, requested_by, reason, requested_at, acknowledged_at,

@@ -32,7 +32,10 @@ SELECT i.id, i.input_id, i.status, i.content, i.claimed, i.journal, coalesce(j.d
 FROM inputs i LEFT JOIN journal j ON j.id = i.journal WHERE i.run = :run AND i.question = :question ORDER BY i.id
 
 -- name: asking_runs
-SELECT DISTINCT run FROM inputs WHERE status = 'open'
+SELECT DISTINCT run FROM inputs WHERE status = 'open' LIMIT :few
+
+-- name: is_asking
+SELECT 1 FROM inputs WHERE run = :run AND status = 'open' LIMIT 1
 
 -- name: any_due_input
 SELECT EXISTS (SELECT 1 FROM inputs WHERE status = 'open' AND expires_at <= :now

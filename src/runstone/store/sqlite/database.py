@@ -5,7 +5,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -116,7 +116,8 @@ class SQLiteDatabase:
 
     # --- transactions --------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, ahead: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        # What is asked ahead costs no way here.
         if not self._begin_within(BUSY_FAST_S, pause_s=0.002):
             self._begin_queued()
 

@@ -288,7 +288,7 @@ class TakeAnswer(Write):
 
 def open_of(batch: Batch, head: Head) -> list[Row]:
     """The open questions of a run. Reads only where there are some, as each end of a run asks."""
-    if head.pk not in batch.cache.asking_runs(batch.db):
+    if not batch.cache.asking.has(batch.db, head.pk):
         return []
     return batch.read("open_inputs_of", run=head.pk)
 

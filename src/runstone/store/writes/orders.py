@@ -17,7 +17,7 @@ FIELDS: Final = (
 
 def open_of(batch: Batch, head: Head) -> list[Row]:
     """The open orders to a run. Reads only where there are some, as each end of a run asks."""
-    if head.pk not in batch.cache.ordered_runs(batch.db):
+    if not batch.cache.ordered.has(batch.db, head.pk):
         return []
     return batch.read("open_orders_of", run=head.pk)
 

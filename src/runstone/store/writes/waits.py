@@ -22,12 +22,11 @@ def met_by(batch: Batch, child: Head) -> list[Head]:
 
     The heads are those of this transaction: of two children that end at the same moment the second one sees the first.
     """
-    awaited = batch.cache.awaited_children(batch.db)
-    if child.pk not in awaited:
+    if not batch.cache.awaited.has(batch.db, child.pk):
         return []
     woken = {}
-    for run, _branch, mode, others in batch.read("waits_of_child", child=child.pk):
-        if mode == "any" or others == 0:
+    for run, _branch, mode, another in batch.read("waits_of_child", child=child.pk):
+        if mode == "any" or not another:
             woken[run] = batch.head_at(run)
     return [head for head in woken.values() if head.status == "waiting"]
 
