@@ -1,6 +1,7 @@
 """`worker` and `enqueue`: runs that stand in line, and a process that takes them."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,8 @@ def serve(
     before = {
         number: signal.signal(number, lambda *_: working.stop()) for number in (signal.SIGINT, signal.SIGTERM)
     }
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays, and need not be looked through again
     try:
         asyncio.run(working.run())
     finally:
