@@ -418,7 +418,10 @@ class PostgresDatabase:
         with self._typed():
             self._pipeline.send()
             with self._cursor.copy(text) as copy:
-                copy.write(dialect.lines(rows))
+                for start in range(
+                    0, len(rows), COPIED_ROWS
+                ):  # the server stores some while others are written
+                    copy.write(dialect.lines(rows[start : start + COPIED_ROWS]))
 
     def _many(self, name: str) -> dialect.Bulk | None:
         try:

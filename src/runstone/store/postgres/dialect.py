@@ -151,7 +151,7 @@ def _copy_of(insert: re.Match[str], items: list[str], rest: str, kinds: list[str
 
 def lines(rows: Iterable[Row]) -> bytes:
     """Rows as COPY takes them: a line each, with tabs between the values."""
-    text = "\n".join(["\t".join([_field(value) for value in row]) for row in rows])
+    text = "".join(["\t".join([_field(value) for value in row]) + "\n" for row in rows])
     return text.replace("\0", NO_NUL).encode()
 
 
