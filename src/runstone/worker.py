@@ -7,25 +7,31 @@ that an agent that computes in Python keeps nobody from renewing them.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Final
 
-from runstone.domain.dispatches import QueueSettings
+from runstone.domain.dispatches import DEFAULT_QUEUE, OPTION, QueueSettings
 from runstone.engine.dispatched import PARK_AFTER_S, DispatchedEngine
 from runstone.engine.driving import Tree
+from runstone.engine.places import Places
 from runstone.engine.queues import Queues
 from runstone.engine.registry import Registry, default_registry
 from runstone.engine.relay import Relay
-from runstone.errors import RunstoneError
+from runstone.errors import NotFound, RunstoneError
 from runstone.ledger import Ledger
+from runstone.store.writes.dispatching import ReturnDispatch
 
 _LOOK_S: Final = 0.25
 """So often it looks for what is to be relayed even if nothing was signalled."""
 
 _REST_S: Final = 0.01
 """So long the relay rests between two looks, so that what comes meanwhile goes together."""
+
+_FIT_S: Final = 5.0
+"""So often it looks how many each worker of its queues is handed."""
 
 _log: Final = logging.getLogger("runstone.worker")
 
@@ -51,6 +57,8 @@ class Worker:
         self._served = served
         self._settings = served if settings is None else settings
         self._slots = slots
+        self._places = Places({name: queue.places(slots) for name, queue in served.items()})
+        self._fitted_at = float("-inf")
         self._registry = registry or default_registry()
         self._park_after_s = park_after_s
         self._relay = Relay(ledger.core, ledger.supervisor, queues, unclaimed_s=unclaimed_s)
@@ -79,6 +87,7 @@ class Worker:
         finally:
             ledger.signals.unsubscribe(number)
             self._stopped.set()
+            self._places.close()
             self._changed.set()
             await engine.close("its worker was stopped")
             await asyncio.to_thread(self._end, relaying)
@@ -93,8 +102,40 @@ class Worker:
         """Called in a thread of the queues; comes back when the attempt is over."""
         if self._stopped.is_set() or self._engine is None or self._loop is None:
             return  # it stays unclaimed, and goes to another worker
-        with suppress(CancelledError):  # the worker was stopped: the ledger says so
-            asyncio.run_coroutine_threadsafe(self._engine.take(run_id, n), self._loop).result()
+        queue = self._queue_of(run_id)
+        if not self._places.take(queue):
+            self._give_back(run_id, n)
+            self._places.keep(queue)
+            return
+        try:
+            with suppress(CancelledError):  # the worker was stopped: the ledger says so
+                asyncio.run_coroutine_threadsafe(self._engine.take(run_id, n), self._loop).result()
+        finally:
+            self._places.give(queue)
+
+    def _queue_of(self, run_id: str) -> str:
+        """The queue in which the run stood; any for one that was removed."""
+        found = next(iter(self._served))
+        if len(self._served) > 1:
+            with suppress(NotFound):
+                placed = self._ledger.get_run(run_id).options.get(OPTION, {})
+                found = placed.get("queue", DEFAULT_QUEUE)
+        return found if found in self._served else next(iter(self._served))
+
+    def _give_back(self, run_id: str, n: int) -> None:
+        write = ReturnDispatch(run_id, n, "its worker has as many as it takes", 0.0, at_once=True)
+        with suppress(
+            RunstoneError
+        ):  # it was removed; or the ledger is away, and the relay finds it unclaimed
+            self._ledger.core.submit(write, []).result()
+
+    def _fit(self) -> None:
+        """Looks now and then how wide the queues are, as another worker may have set them up."""
+        if time.monotonic() < self._fitted_at + _FIT_S:
+            return
+        self._fitted_at = time.monotonic()
+        for name, settings in self._served.items():
+            self._places.fit(name, self._queues.width(name, settings, self._slots))
 
     def _keep_relaying(self) -> None:
         while not self._stopped.is_set():
@@ -102,6 +143,7 @@ class Worker:
             more = False
             try:
                 more = self._relay.turn()
+                self._fit()
             except RunstoneError as error:
                 _log.warning("dispatches could not be relayed, and will be: %s", error)
                 self._stopped.wait(_LOOK_S)

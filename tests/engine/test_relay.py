@@ -30,6 +30,9 @@ class Line:
     ) -> None:
         raise AssertionError("nobody asked for it")
 
+    def width(self, queue: str, settings: QueueSettings, slots: int) -> int:
+        raise AssertionError("nobody asked for it")
+
     def close(self) -> None:
         raise AssertionError("nobody asked for it")
 

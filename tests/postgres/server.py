@@ -162,6 +162,19 @@ def dsn_of(name: str) -> str:
     return make_conninfo(server(), dbname=name)
 
 
+def queues_width(dsn: str) -> int:
+    """How many dispatches of the only queue each worker is handed; 0 before the first has set it up."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        made = connection.execute("SELECT to_regclass('runstone_dispatch.queues') IS NOT NULL").fetchone()
+        assert made is not None
+        rows = (
+            connection.execute("SELECT worker_concurrency FROM runstone_dispatch.queues").fetchall()
+            if made[0]
+            else []
+        )
+        return max((int(width) for (width,) in rows), default=0)
+
+
 # --- the keeper ------------------------------------------------------------------------------------------------------
 
 

@@ -135,6 +135,54 @@ def test_priorities_and_delays_decide_who_is_first(
     assert (late.started_at - late.created_at).total_seconds() >= 1.5
 
 
+@pytest.mark.parametrize("slots", [(1, 4), (4, 1)])
+def test_workers_of_a_queue_keep_their_own_number_of_slots(
+    ledger: runstone.Ledger, team: chaos.Workers, tmp_path: Path, slots: tuple[int, int]
+) -> None:
+    workers = []
+    for team.slots in slots:
+        workers.append(team.add())
+    # Both have registered before there is anything to do: the last one's number must not be the other's.
+    until(lambda: server.queues_width(ledger.workspace.dsn or "") == max(slots), team)
+    gates(ledger, tmp_path, 9)
+    until(lambda: len(calls(tmp_path)) == sum(slots), team)
+    until(lambda: "dispatch.returned" in {event.type for event in all_events(ledger)}, team)
+    (tmp_path / "open").touch()
+    for number in range(9):
+        done(ledger, f"gate-{number}", team)
+    spans: dict[str, list[tuple[Any, Any]]] = {}
+    for run, _attempt, pid in calls(tmp_path):
+        (one,) = ledger.reader.attempts.of(run)
+        spans.setdefault(pid, []).append((one.started_at, one.ended_at))
+    for worker, most in zip(workers, slots, strict=True):
+        mine = spans[str(worker.pid)]
+        assert max(sum(began <= at < ended for began, ended in mine) for at, _ in mine) == most
+    returned = [event for event in all_events(ledger) if event.type == "dispatch.returned"]
+    assert len(returned) <= max(slots) - min(slots), "each of them once, and not again and again"
+    assert ledger.care.verify() == []
+
+
+def all_events(ledger: runstone.Ledger) -> list[Any]:
+    return [event for run in ledger.list_runs(limit=100) for event in ledger.events(run.id, limit=100)]
+
+
+def test_a_rate_holds_over_all_workers(
+    ledger: runstone.Ledger, url: str, tmp_path: Path, team: chaos.Workers
+) -> None:
+    """By the times of the claims in the ledger. A claim comes a moment after its start counts, never before."""
+    (tmp_path / "open").touch()
+    team.rate = (2, 2.0)
+    team.add(), team.add()
+    gates(ledger, tmp_path, 6)
+    for number in range(6):
+        done(ledger, f"gate-{number}", team)
+    claimed = sorted(ledger.reader.attempts.of(f"gate-{number}")[0].started_at for number in range(6))
+    first = claimed[0]
+    assert (claimed[-1] - first).total_seconds() > 2.0, (
+        "six at two in two seconds take four, less the first's delay"
+    )
+
+
 def test_a_worker_that_is_cut_off_loses_its_run_and_what_it_says_later_is_refused(
     ledger: runstone.Ledger, url: str, team: chaos.Workers, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ class Workers:
         self.log = log
         self.slots = slots
         self.concurrency = concurrency
+        self.rate: tuple[int, float] | None = None
         self.there = [self._start() for _ in range(count)]
         self.faults: Counter[str] = Counter()
 
@@ -44,6 +45,7 @@ class Workers:
             *(sys.executable, "-m", "tests.workers.program", dsn or self.dsn),
             *("--modules", "tests.workers.flows", "--lease", str(LEASE_S), "--slots", str(self.slots)),
             *(() if self.concurrency is None else ("--concurrency", str(self.concurrency))),
+            *(() if self.rate is None else ("--rate", *map(str, self.rate))),
         ]
         path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
         env = os.environ | {"PYTHONPATH": path} | environment

@@ -1,4 +1,4 @@
-"""A worker with short leases: `python -m tests.workers.program PLACE [--slots N] [--lease S] [--modules NAME,...]`.
+"""A worker with short leases: `python -m tests.workers.program PLACE [--slots N] [--lease S] ...`.
 
 PLACE is a workspace's folder, or the DSN of a ledger in PostgreSQL.
 """
@@ -9,6 +9,8 @@ import logging
 import signal
 import sys
 from pathlib import Path
+
+import msgspec
 
 import runstone
 from runstone import config
@@ -22,11 +24,16 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--lease", type=float, default=3.0)
     parser.add_argument("--concurrency", type=int)
+    parser.add_argument("--rate", nargs=2, type=float)
     parser.add_argument("--modules", default="")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the worker listens for it
-    queues = {"default": QueueSettings(concurrency=asked.concurrency, poll_s=0.05)}
+    settings = QueueSettings(concurrency=asked.concurrency, poll_s=0.05)
+    if asked.rate is not None:
+        limit, period_s = asked.rate
+        settings = msgspec.structs.replace(settings, rate_limit=int(limit), rate_period_s=period_s)
+    queues = {"default": settings}
     if asked.modules:
         for name in asked.modules.split(","):
             importlib.import_module(name)

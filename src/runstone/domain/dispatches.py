@@ -120,7 +120,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     concurrency: int | None = None
     """How many runs of the queue are at work at a time, in all workers together."""
     per_worker: int | None = None
-    """How many of them one worker has; without it the slots of the worker that came last."""
+    """How many of them one worker has at most; without it as many as it has slots."""
     rate_limit: int | None = None
     """With `rate_period_s`: at most so many begin in any such time."""
     rate_period_s: float = 1.0
@@ -128,6 +128,11 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Agents and workflows whose runs stand in this queue when a run of another queue starts them."""
     poll_s: float = 0.2
     """How often a worker looks into the queue."""
+
+    def places(self, slots: int) -> int:
+        """How many of them a worker with so many slots has at a time."""
+        limits = (slots, self.per_worker, self.concurrency)
+        return min(limit for limit in limits if limit is not None)
 
     def check(self, place: str) -> None:
         """Raises `InvalidDefinition` naming the place of what cannot be."""

@@ -152,9 +152,15 @@ class DbosQueues:
             for name, settings in queues.items():
                 self._register(name, settings, slots)
 
+    def width(self, queue: str, settings: QueueSettings, slots: int) -> int:
+        with _typed():
+            known = _width_of(queue)
+            return known if known >= settings.places(slots) else self._register(queue, settings, slots)
+
     @staticmethod
-    def _register(name: str, settings: QueueSettings, slots: int) -> None:
-        per_worker = settings.per_worker or slots
+    def _register(name: str, settings: QueueSettings, slots: int) -> int:
+        """Sets the queue up for all its workers. It knows one width: that of the one with the most slots."""
+        per_worker = settings.per_worker or max(slots, _width_of(name))
         if settings.concurrency is not None:
             per_worker = min(per_worker, settings.concurrency)
         limit = settings.rate_limit
@@ -166,6 +172,7 @@ class DbosQueues:
             polling_interval_sec=settings.poll_s,
             on_conflict="always_update",
         )
+        return per_worker
 
     def close(self, timeout_s: int = _LONG_STOP_S) -> None:
         if self._launched:
@@ -175,6 +182,11 @@ class DbosQueues:
         if self._client is not None:
             self._client.destroy()
         self._engine.dispose()
+
+
+def _width_of(queue: str) -> int:
+    known = DBOS.retrieve_queue(queue)
+    return 0 if known is None else known.worker_concurrency or 0
 
 
 def _engine(dsn: str) -> tuple[sqlalchemy.Engine, str]:

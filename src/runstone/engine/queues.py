@@ -34,5 +34,8 @@ class Queues(Protocol):
     ) -> None:
         """Begins to hand dispatches of these queues to `work` (run id, n), in threads; returns at once."""
 
+    def width(self, queue: str, settings: QueueSettings, slots: int) -> int:
+        """How many of the queue one worker is handed at a time, at least as many as this one takes."""
+
     def close(self) -> None:
         """Ends its threads and connections."""

@@ -68,12 +68,14 @@ def check(batch: "Batch", head: Head, n: int) -> None:
 class ReturnDispatch(Write):
     """Gives a dispatch back that a worker took and cannot use now; another one follows later, for any worker.
 
-    The value says whether it was still the run's.
+    With `at_once` its place in the queue is free at once: its worker does not end it there. The value says whether it
+    was still the run's.
     """
 
-    __slots__ = ("delay_us", "n", "reason", "run_id")
+    __slots__ = ("at_once", "delay_us", "n", "reason", "run_id")
 
-    def __init__(self, run_id: str, n: int, reason: str, delay_s: float) -> None:
+    def __init__(self, run_id: str, n: int, reason: str, delay_s: float, *, at_once: bool = False) -> None:
+        self.at_once = at_once
         self.run_id = run_id
         self.n = n
         self.reason = reason
@@ -85,7 +87,7 @@ class ReturnDispatch(Write):
             check(batch, head, self.n)
         except DispatchOver:
             return False
-        batch.stage("end_dispatches", head.pk, self.n, batch.now)
+        batch.stage("end_dispatches", head.pk, self.n, 0 if self.at_once else batch.now)
         batch.record(head, "dispatch.returned", {"reason": self.reason})
         follow(batch, head, {"not_before": batch.now + self.delay_us})
         return True
