@@ -4,6 +4,7 @@ A directory below tests/ without a stage of its own runs in `unit`, so that none
 """
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -12,15 +13,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_STAGE = ("postgres", "chaos", "server", "crash", "e2e")
 WIDE = {"unit": ("-n", "4"), "postgres": ("-n", "4")}
 """Stages whose tests wait for the disk, or for processes of their own."""
+BESIDE = {"web": "check", "chaos": "postgres"}
+"""Stages that run beside another one, as both wait now and then; what they print comes after it."""
 CLOSING_LINE = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
 BAD = ("failed", "error", "errors")
 
@@ -33,11 +38,13 @@ class Outcome:
     seconds: float
     status: int
     counts: Counter[str] = field(default_factory=Counter)
+    beside: str = ""
 
     @property
     def text(self) -> str:
         counted = ", ".join(f"{number} {word}" for word, number in self.counts.items())
-        return counted if self.status == 0 and counted else "ok" if self.status == 0 else f"FAILED {counted}"
+        came_to = (counted or "ok") if self.status == 0 else f"FAILED {counted}"
+        return f"{came_to} (beside {self.beside})" if self.beside else came_to
 
 
 def commands() -> dict[str, list[str]]:
@@ -46,8 +53,8 @@ def commands() -> dict[str, list[str]]:
     pytest += ["-o", "tmp_path_retention_policy=failed"]  # they are in memory
     return {
         "check": [os.environ.get("MAKE", "make"), "--no-print-directory", "check"],
-        "unit": [*pytest, *WIDE["unit"], "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
         "web": [sys.executable, "scripts/web.py", "check"],  # before e2e, which uses what it builds
+        "unit": [*pytest, *WIDE["unit"], "tests", *(f"--ignore=tests/{name}" for name in OWN_STAGE)],
         **{name: [*pytest, *WIDE.get(name, ()), f"tests/{name}"] for name in OWN_STAGE},
     }
 
@@ -75,9 +82,9 @@ def environment(name: str) -> Iterator[dict[str, str]]:
         yield {**kept, "TMPDIR": folder}
 
 
-def run_stage(name: str, command: Sequence[str]) -> Outcome:
+def run_stage(name: str, command: Sequence[str], out: TextIO | None = None) -> Outcome:
     """Runs one stage, passing its output through, and reads the counts off pytest's closing line."""
-    print(f"\n--- {name}", flush=True)
+    print(f"\n--- {name}", file=out, flush=True)
     started = time.monotonic()
     counts: Counter[str] = Counter()
     with (
@@ -86,13 +93,31 @@ def run_stage(name: str, command: Sequence[str]) -> Outcome:
     ):
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
+            print(line, end="", file=out, flush=True)
             if closing := CLOSING_LINE.match(line):
                 counts = Counter({word: int(n) for n, word in re.findall(r"(\d+) ([a-z]+)", closing[1])})
     return Outcome(name, time.monotonic() - started, process.returncode, counts)
 
 
-def report(outcomes: Sequence[Outcome]) -> None:
+def run_stages(names: Sequence[str], commands: Mapping[str, Sequence[str]]) -> list[Outcome]:
+    """Runs the stages one after another, but for those that run beside another one of them."""
+    outcomes = []
+    with ThreadPoolExecutor() as pool:
+        for name in names:
+            if BESIDE.get(name) in names:
+                continue
+            held = {other: io.StringIO() for other in names if BESIDE.get(other) == name}
+            started = [pool.submit(run_stage, other, commands[other], out) for other, out in held.items()]
+            outcomes.append(run_stage(name, commands[name]))
+            for one, out in zip(started, held.values(), strict=True):
+                outcome = one.result()
+                outcome.beside = name
+                print(out.getvalue(), end="", flush=True)
+                outcomes.append(outcome)
+    return outcomes
+
+
+def report(outcomes: Sequence[Outcome], seconds: float) -> None:
     """Prints the table of stages, then the closing line in pytest's own form, summed over the stages."""
     print(f"\n{'stage':<8}{'seconds':>9}  result")
     for outcome in outcomes:
@@ -105,7 +130,7 @@ def report(outcomes: Sequence[Outcome]) -> None:
     counted = ", ".join(f"{total[word]} {word}" for word in words) or "no tests ran"
     if broken:
         print(f"failed stages: {', '.join(broken)}")
-    print(f"===== {counted} in {sum(outcome.seconds for outcome in outcomes):.2f}s =====")
+    print(f"===== {counted} in {seconds:.2f}s =====")
 
 
 def main() -> int:
@@ -116,11 +141,12 @@ def main() -> int:
     available = commands()
     if unknown := [name for name in options.only if name not in available]:
         parser.error(f"no stage {unknown[0]!r}; there are: {', '.join(available)}")
-    outcomes = []
+    outcomes, started = [], time.monotonic()
     if options.setup_started is not None:
         outcomes.append(Outcome("setup", max(0.0, time.time() - options.setup_started), 0))
-    outcomes += [run_stage(name, available[name]) for name in options.only or available]
-    report(outcomes)
+        started -= outcomes[0].seconds
+    outcomes += run_stages(options.only or list(available), available)
+    report(outcomes, time.monotonic() - started)
     return int(any(outcome.status != 0 for outcome in outcomes))
 
 
