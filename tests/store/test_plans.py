@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ from runstone.domain import runs
 from runstone.store import lists, questions, statements
 from runstone.store.lists import candidates, cursors
 from runstone.store.reads import Reader
+from runstone.store.sqlite import open as sqlite
 from runstone.store.sqlite.database import SQLiteDatabase
 from runstone.testing.clock import FakeClock
 
@@ -26,6 +28,16 @@ MORE: dict[str, Any] = {
     "labels": {"team": ["search", "web"], "stage": "nightly"}, "pinned": True, "q": "look", "archived": True,
     "created_from": date(2026, 1, 1), "updated_to": date(2026, 1, 1), "ended_from": date(2026, 1, 1),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SQLiteDatabase]:
+    """A ledger in which nothing is written: all that is asked for is plans."""
+    path = tmp_path_factory.mktemp("plans") / "ledger.db"
+    sqlite.prepare(path)
+    db = SQLiteDatabase(path)
+    yield db
+    db.close()
 
 
 class Explained:
