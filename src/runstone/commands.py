@@ -48,9 +48,9 @@ class Commands:
             raise InvalidInput(
                 f"a command is one of {known}, for run or subtree, not {verb!r:.80} {scope!r:.80}"
             )
-        for name, text in (("by", by), ("idempotency_key", idempotency_key)):
-            if text is not None:
-                bounded(name, text, 200)
+        by = None if by is None else bounded("by", by, 200)
+        if idempotency_key is not None:
+            idempotency_key = bounded("idempotency_key", idempotency_key, 200)
         ledger = self._ledger
         payload = self._payload(verb, scope, reason, message) | orders.how(verb, policy, budget)
         if len(codec.encode(payload)) > codec.ROW_TEXT_BYTES:

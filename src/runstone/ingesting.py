@@ -158,7 +158,8 @@ class Taking:
         tool = None
         if item.type.startswith("tool."):
             tool = self._tool(item, item.body if clean is data else codec.decode(clean))
-        return NewEvent(item.type, clean, level, at, item.key, tool)
+        key = None if item.key is None else codec.row_text(item.key)
+        return NewEvent(item.type, clean, level, at, key, tool)
 
     def _tool(self, item: EventItem, body: dict[str, Any]) -> tuple[str, bool] | None:
         """The tool and whether it failed, when its call ends; where the end does not name it, as it began here."""
@@ -167,14 +168,15 @@ class Taking:
         if item.type != "tool.completed":
             return None
         started = self._tools.pop((item.run_id, body["call_id"]), None)
-        return str(body.get("tool") or started or "unknown")[:200], body.get("ok") is False
+        tool = codec.row_text(str(body.get("tool") or started or "unknown")[:200])
+        return tool, body.get("ok") is False
 
     def _message(self, item: MessageItem, at: int, one: Parsed) -> None:
         core = self._core
         extra = None if item.extra is None else core.redactor.json(codec.encode(item.extra))
         message = NewMessage(item.role, core.redactor.message(item.text), at, extra)
         # A message and an event may have the same key: they are two things.
-        key = None if item.key is None else f"message:{item.key}"
+        key = None if item.key is None else f"message:{codec.row_text(item.key)}"
         inner = AppendMessages(
             self._thread(item.run_id), [message], run_id=item.run_id, worker=True, event_key=key, at=at
         )

@@ -156,8 +156,8 @@ def _card_changes(clean: Redactor, fields: dict[str, Any]) -> tuple[dict[str, An
             raise InvalidInput(f"{name} of a card must be {kind.__name__}, not {value!r:.80}")
     for name, limit in (("title", codec.ROW_TEXT_BYTES), ("assignee", 200)):
         if fields.get(name) is not None:
-            bounded(name, fields[name], limit)
-            fields = {**fields, name: codec.clip(clean.text(fields[name]), limit)}
+            text = clean.text(bounded(name, fields[name], limit))
+            fields = {**fields, name: codec.clip(text, limit)}
     if not -(2**53) < fields.get("position", 0) < 2**53:
         raise InvalidInput(f"position of a card is out of range: {fields['position']}")
     if fields.get("run_id") is not None:
@@ -172,7 +172,7 @@ def _card_changes(clean: Redactor, fields: dict[str, Any]) -> tuple[dict[str, An
     if changes["body"] is not None:
         changes["body"] = clean.message(changes["body"])
     body = codec.utf8(changes["body"], "a card's body") if changes["body"] is not None else b""
-    if len(body) > codec.ROW_TEXT_BYTES:
+    if not codec.fits_a_row(body):
         del changes["body"]
         return changes, pack(body)
     return {**changes, "body_ref": None}, None

@@ -112,7 +112,7 @@ def _labels(labels: dict[str, str] | None) -> dict[str, str]:
         isinstance(one, str) for pair in labels.items() for one in pair
     ):
         raise InvalidInput(f"labels are an object of texts, not {codec.shown(labels)}")
-    return labels
+    return {name: codec.row_text(value) for name, value in labels.items()}
 
 
 def _named(label: str) -> str:
@@ -120,7 +120,7 @@ def _named(label: str) -> str:
     if '"' in label or "\\" in label:
         raise InvalidInput(f"usage cannot be asked for by the label {codec.shown(label)}")
     codec.utf8(label, "a label")
-    return label
+    return codec.row_text(label)
 
 
 def span(since: Moment, until: Moment) -> dict[str, int]:

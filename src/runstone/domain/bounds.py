@@ -10,7 +10,11 @@ from runstone.errors import InvalidInput, NotJournalable, ValueTooLarge
 
 def bounded(name: str, text: str, limit: int = codec.ROW_TEXT_BYTES) -> str:
     """A row's text. Raises `ValueTooLarge` above `limit` bytes, `InvalidInput` for what is no text."""
-    if len(codec.utf8(text, name)) > limit:
+    raw = codec.utf8(text, name)
+    if b"\0" in raw:
+        text = codec.row_text(text)
+        raw = text.encode()
+    if len(raw) > limit:
         raise ValueTooLarge(f"{name} has more than {limit:,} bytes")
     return text
 
@@ -52,7 +56,9 @@ def labels_of(labels: dict[str, str]) -> dict[str, str]:
     for name, value in labels.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise InvalidInput(f"label {codec.shown(name)} must be a text")
-    row_json("labels", labels)
+    if "\\u0000" in row_json("labels", labels):
+        labels = {codec.row_text(name): codec.row_text(value) for name, value in labels.items()}
+        row_json("labels", labels)
     return labels
 
 
@@ -67,7 +73,7 @@ def role_of(role: str) -> str:
     """A message's role: a short text."""
     if not isinstance(role, str) or not 0 < len(role) <= 100:
         raise InvalidInput(f"role must be a short text such as user or assistant, not {codec.shown(role)}")
-    return role
+    return codec.row_text(role)
 
 
 def row_json(name: str, value: Any) -> str:

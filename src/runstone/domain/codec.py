@@ -107,6 +107,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def row_text(text: str) -> str:
+    """A row's text: NUL, which texts of some databases cannot hold, becomes the sign for what cannot be shown."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 def fits_a_row(raw: bytes) -> bool:
     """Whether a text may stand in a row: a long one does not, and NUL not in a row of every database."""
     return len(raw) <= ROW_TEXT_BYTES and b"\0" not in raw

@@ -26,7 +26,7 @@ class Standing(NamedTuple):
 
 def check_listener(name: str) -> str:
     """The name, if a listener may have it. Raises `InvalidInput` and `ValueTooLarge`."""
-    bounded("a listener's name", name, 200)
+    name = bounded("a listener's name", name, 200)
     if not name or name.startswith("@"):
         raise InvalidInput(f"a listener has a name that does not begin with @, not {name!r:.80}")
     return name

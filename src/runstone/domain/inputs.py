@@ -91,7 +91,7 @@ def question(
     if not isinstance(message, str) or not message.strip():
         raise InvalidInput(f"a question is text that is not empty, not {codec.shown(message)}")
     bounded("message", message, MAX_MESSAGE_BYTES)
-    if key is not None and not bounded("key", key, 200):
+    if key is not None and not (key := bounded("key", key, 200)):
         raise InvalidInput("key= must be text that is not empty")
     if key is not None and key.startswith(BUDGET_KEY):
         raise InvalidInput(f"a key that begins with {BUDGET_KEY} is for questions about budgets")

@@ -323,7 +323,7 @@ def _ended(status: str) -> Any:
         head.status, head.status_reason, head.wake_at = status, _clipped(payload.get("reason")), None
         head.completed_at = at
         if payload.get("summary") is not None:
-            head.summary = codec.clip(payload["summary"])
+            head.summary = codec.clip(codec.row_text(payload["summary"]))
         if status == "completed":
             head.result_ref, head.error_json = payload.get("result_ref"), None
         elif status == "failed":

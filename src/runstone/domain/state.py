@@ -297,8 +297,9 @@ def needed(rows: Sequence[_R], length_of: Callable[[_R], int]) -> Iterable[_R]:
 
 def _path(key: Any) -> str:
     """A top-level key, which stands in every row of its place."""
-    if not isinstance(key, str) or len(codec.utf8(key, "a state's top-level key")) > MAX_PATH_BYTES:
+    raw = codec.utf8(key, "a state's top-level key") if isinstance(key, str) else None
+    if raw is None or len(raw) > MAX_PATH_BYTES or b"\0" in raw:
         raise InvalidInput(
-            f"a state's top-level keys are texts of at most {MAX_PATH_BYTES} bytes, not {key!r:.80}"
+            f"a state's top-level keys are texts of at most {MAX_PATH_BYTES} bytes without NUL, not {key!r:.80}"
         )
     return str.__str__(key)

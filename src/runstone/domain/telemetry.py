@@ -84,9 +84,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInput(f"cost_source {self.cost_source!r} does not fit the cost given")
         for name in ("request_id", "provider", "model"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not 0 < len(value) <= 500:
-                raise InvalidInput(f"{name} must be text of 1 to 500 characters, not {codec.shown(value)}")
-            codec.utf8(value, name)
+            if not isinstance(value, str) or not 0 < len(codec.utf8(value, name)) <= 500:
+                raise InvalidInput(f"{name} must be text of 1 to 500 bytes, not {codec.shown(value)}")
+            if "\0" in value:
+                msgspec.structs.force_setattr(self, name, codec.row_text(value))
 
     def payload(self) -> dict[str, Any]:
         """The `usage.reported` event."""

@@ -134,7 +134,7 @@ class RunHandle:
                 raise InvalidInput(f"importance is 0, 1 or 2, not {codec.shown(importance)}")
             level = importance
         if event_key is not None:
-            bounded("event_key", event_key, _KEY_BYTES)
+            event_key = bounded("event_key", event_key, _KEY_BYTES)
         data = codec.encode(payload)
         clean = self._core.redactor.json(data)
         tool = None
@@ -149,7 +149,8 @@ class RunHandle:
         if type != "tool.completed":
             return None
         started = self._tools.pop(payload["call_id"], None)
-        return str(payload.get("tool") or started or "unknown")[:200], payload.get("ok") is False
+        tool = codec.row_text(str(payload.get("tool") or started or "unknown")[:200])
+        return tool, payload.get("ok") is False
 
     def usage(
         self,

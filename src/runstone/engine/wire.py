@@ -347,11 +347,12 @@ def _new_event(item: EventItem, core: Core) -> NewEvent:
         if item.importance not in (events.LOW, events.NORMAL, events.HIGH):
             raise InvalidInput(f"importance is 0, 1 or 2, not {item.importance}")
         level = item.importance
-    if item.event_key is not None:
-        bounded("event_key", item.event_key, _KEY_BYTES)
-    tool = None if item.tool is None else (item.tool[0][:_TOOL_CHARACTERS] or "unknown", item.tool[1])
+    key = None if item.event_key is None else bounded("event_key", item.event_key, _KEY_BYTES)
+    tool = None
+    if item.tool is not None:
+        tool = codec.row_text(item.tool[0][:_TOOL_CHARACTERS]) or "unknown", item.tool[1]
     data = core.redactor.json(codec.encode(payload))
-    return NewEvent(item.type, data, level, _past(item.at, core), item.event_key, tool)
+    return NewEvent(item.type, data, level, _past(item.at, core), key, tool)
 
 
 def _usage_write(one: UsageOperation, core: Core) -> Write:
@@ -392,7 +393,7 @@ def _end_payload(payload: dict[str, Any]) -> dict[str, Any]:
             raise InvalidInput(f"the end of a run takes no {name} such as {codec.shown(value)}")
     codec.encode(payload)
     if "reason" in payload:
-        bounded("reason", payload["reason"])
+        payload["reason"] = bounded("reason", payload["reason"])
     error = payload.get("error", {"code": "", "message": ""})
     caused_by = error.get("caused_by", [])
     texts = [error.get("code"), error.get("message"), *(caused_by if isinstance(caused_by, list) else [None])]

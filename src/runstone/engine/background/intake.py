@@ -326,8 +326,10 @@ class _Parts:
             self._intake._tools[body["call_id"]] = body["tool"]
         elif line.type == "tool.completed":
             started = self._intake._tools.pop(body["call_id"], None)
-            tool = (str(body.get("tool") or started or "unknown")[:200], body.get("ok") is False)
-        return NewEvent(line.type, clean, level, self._now, line.key, tool)
+            name = codec.row_text(str(body.get("tool") or started or "unknown")[:200])
+            tool = (name, body.get("ok") is False)
+        key = None if line.key is None else codec.row_text(line.key)
+        return NewEvent(line.type, clean, level, self._now, key, tool)
 
     def _checkpoint(self, line: CheckpointLine, attempt: int) -> None:
         before = self.saved or self._intake.state()

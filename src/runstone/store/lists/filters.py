@@ -44,6 +44,9 @@ NONE: Final = "FALSE"
 LOST: Final = "l.expires_at IS NULL OR l.expires_at < :now OR l.owner IN {dead_owners}"
 """A running run without a live lease, or whose owner is proven dead: it is shown `interrupted`."""
 
+LABEL_OF: Final = "{label_of}"
+"""A function: a label's name or value as it is searched."""
+
 ASKING: Final = "{asking_keys}"
 """Runs with an open question. They are few, and an index holds them."""
 
@@ -173,7 +176,7 @@ def _labels(labels: Any) -> dict[str, list[str]]:
         if not isinstance(name, str) or values is None:
             raise InvalidInput(f"label {codec.shown(name)} takes a text or several")
         codec.utf8(name, "a label")
-        found[name] = values
+        found[codec.row_text(name)] = [codec.row_text(one) for one in values]
     return found
 
 
@@ -183,7 +186,10 @@ def _label_clauses(labels: dict[str, list[str]], params: dict[str, Any]) -> list
         params[f"label_{index}"] = name
         params |= {f"label_{index}_{at}": value for at, value in enumerate(dict.fromkeys(values))}
         found.append(
-            [f"k.name = :label_{index} AND k.value = :label_{index}_{at}" for at in range(len(set(values)))]
+            [
+                f"k.name = {LABEL_OF}(:label_{index}) AND k.value = {LABEL_OF}(:label_{index}_{at})"
+                for at in range(len(set(values)))
+            ]
             or [NONE]
         )
     return found

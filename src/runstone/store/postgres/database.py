@@ -371,7 +371,7 @@ class PostgresDatabase:
     def select(self, columns: str, tables: str, where: str, tail: str, params: dict[str, Any]) -> list[Row]:
         named = self._sql
         # All parts are texts of ours (queries/, store/lists.py); what callers give is in `params`.
-        where = statements.filled(where, named)
+        where = dialect.estimated(statements.filled(where, named))
         return self.query(f"SELECT {named[columns]} FROM {named[tables]} WHERE {where} {tail}", params)  # noqa: S608
 
     def query(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:

@@ -51,6 +51,9 @@ class Bulk(NamedTuple):
     filled: tuple[int, ...]
     """Those that it renews only with a value."""
 
+    added: tuple[int, ...]
+    """Those that it adds to what there is."""
+
     counted: str | None
     """The table whose numbers its first column gives out."""
 
@@ -71,7 +74,9 @@ class Bulk(NamedTuple):
             if before is not None:
                 changed = list(before)
                 for at in self.renewed:
-                    if row[at] is not None or at not in self.filled:
+                    if at in self.added:
+                        changed[at] += row[at]
+                    elif row[at] is not None or at not in self.filled:
                         changed[at] = row[at]
                 row = tuple(changed)  # noqa: PLW2901
             merged[key] = row
@@ -89,6 +94,12 @@ def named(text: str) -> Named:
         return f"${names.setdefault(found[1], len(names) + 1)}"
 
     return Named(_NAMED.sub(numbered, text), tuple(names), lists)
+
+
+def estimated(condition: str) -> str:
+    """A condition of the shared code without the signs that keep SQLite from an index: this planner goes by how many
+    rows it expects, and of `+column` it knows nothing. It would then sort all that fits instead of walking an index."""
+    return condition.replace("+r.", "r.")
 
 
 def without_nul(text: str | None) -> str | None:
@@ -129,17 +140,27 @@ def bulk(text: str, types: Types) -> Bulk | None:
     # Names of columns and types, and the statement's own text: nothing of a caller's is in it.
     made = f"SELECT {', '.join(chosen)} FROM unnest({arrays}) AS given ({names})"  # noqa: S608
     upsert = _UPSERT.search(text)
-    keys = [columns.index(name.strip().strip('"')) for name in upsert[1].split(",")] if upsert else []
     renewed = text[upsert.end() :] if upsert else ""
+    changing = _mentioned(r"excluded\.{}\b", renewed, columns, given)
+    keys = _keys(upsert[1], columns, [given[at] for at in changing]) if upsert else []
     return Bulk(
         text=text[:start] + made + text[end + 1 :],
         types=tuple(kinds),
         key=tuple(given.index(place) for place in keys if place in given),
-        renewed=_mentioned(r"excluded\.{}\b", renewed, columns, given),
+        renewed=changing,
+        added=_mentioned(r"\+ excluded\.{}\b", renewed, columns, given),
         filled=_mentioned(r"coalesce\(excluded\.{}\b", renewed, columns, given),
         counted=insert[1] if insert and columns[0] in _NUMBERED and 0 in given else None,
         copied=_copy_of(insert, items, text[end + 1 :], kinds) if insert else None,
     )
+
+
+def _keys(found_by: str, columns: list[str], renewed: Sequence[int]) -> list[int]:
+    """The columns by which an upsert finds its row. One that is made of the others stands for all that it leaves."""
+    names = [name.strip().strip('"') for name in found_by.split(",")]
+    if all(name in columns for name in names):
+        return [columns.index(name) for name in names]
+    return [place for place in range(len(columns)) if place not in renewed]
 
 
 def _copy_of(insert: re.Match[str], items: list[str], rest: str, kinds: list[str]) -> str | None:

@@ -63,7 +63,7 @@ class Runs:
         self, by: str, where: str, params: dict[str, Any], *, limit: int
     ) -> list[tuple[Any, int, int]]:
         """(what they have in common, count, last change) of the runs that fit; the group that changed last is first."""
-        tail = "GROUP BY 1 ORDER BY 3 DESC, 1 DESC LIMIT :group_limit"
+        tail = "GROUP BY 1 ORDER BY 3 DESC, 1 DESC NULLS LAST LIMIT :group_limit"
         found = self._reader.db.select(
             f"group_by_{by}", "run_tables", where, tail,
             {**self._reader.liveness(), **params, "group_limit": limit},

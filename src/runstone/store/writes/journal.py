@@ -23,7 +23,7 @@ class Hint(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for what in ("name", "phase"):
             if (text := getattr(self, what)) is not None:
-                bounded(what, text, 1_000)
+                msgspec.structs.force_setattr(self, what, bounded(what, text, 1_000))
 
 
 class StartChildren(Write):

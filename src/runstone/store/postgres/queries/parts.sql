@@ -17,3 +17,7 @@
 -- Runs with an open question. They are few, and an index holds them.
 (SELECT q.run FROM inputs q WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)
   AND q.run NOT IN (SELECT m.id FROM runs m WHERE m.status = 'moved'))
+
+-- name: label_of
+-- A label's name or value as it is searched: of a long one its beginning and a hash.
+label_of

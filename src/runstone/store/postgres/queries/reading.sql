@@ -40,10 +40,13 @@ SELECT last FROM numbers WHERE name = 'texts'
 
 -- name: runs_with_words
 -- Runs of the newest texts up to a number that hold all words, and how many of each hold them; NULL: texts of no run.
-SELECT t.run, count(*) FROM (
-  SELECT id FROM search WHERE body @@ words_query(:query) AND id <= :newest
-  ORDER BY id DESC LIMIT :limit) s
-JOIN texts t ON t.id = s.id GROUP BY t.run
+SELECT (SELECT run FROM texts WHERE id = s.id), count(*) FROM (
+  WITH few AS MATERIALIZED (SELECT id FROM search WHERE body @@ words_query(:query) AND id <= :newest LIMIT 2001)
+  (SELECT id FROM few WHERE (SELECT count(*) FROM few) < 2001 ORDER BY id DESC LIMIT :limit)
+  UNION ALL
+  (SELECT id FROM search WHERE (SELECT count(*) FROM few) = 2001 AND (body @@ words_query(:query)) IS TRUE AND id <= :newest
+   ORDER BY id DESC LIMIT :limit)) s
+GROUP BY 1
 
 -- name: run_ids_with
 -- Ids that hold the text that a person typed; looks at all ids, which an index holds.
@@ -194,10 +197,15 @@ SELECT c.card_id, b.board_id, c.title, c.status, c.position, c.body, c.body_ref,
 FROM cards c JOIN boards b ON b.id = c.board LEFT JOIN runs r ON r.id = c.claimed_by WHERE c.card_id = :card_id
 
 -- name: search_texts
--- Newest first: the index finds a rare word, and a word of every second text is met soon along the numbers.
+-- Newest first: the index finds a rare word, and a word of every second text is met soon along the numbers. Left to
+-- itself the planner walks along the numbers for a rare one, too.
 SELECT t.source, r.run_id, th.thread_id, m.seq, m.text, m.text_ref, r.title, r.summary, r.error_json, r.prompt_ref
 FROM (
-  SELECT id FROM search WHERE body @@ words_query(:query) ORDER BY id DESC LIMIT :limit) s
+  WITH few AS MATERIALIZED (SELECT id FROM search WHERE body @@ words_query(:query) LIMIT 2001)
+  (SELECT id FROM few WHERE (SELECT count(*) FROM few) < 2001 ORDER BY id DESC LIMIT :limit)
+  UNION ALL
+  (SELECT id FROM search WHERE (SELECT count(*) FROM few) = 2001 AND (body @@ words_query(:query)) IS TRUE
+   ORDER BY id DESC LIMIT :limit)) s
 JOIN texts t ON t.id = s.id LEFT JOIN runs r ON r.id = t.run LEFT JOIN messages m ON m.id = t.message
 LEFT JOIN threads th ON th.id = m.thread ORDER BY s.id DESC
 

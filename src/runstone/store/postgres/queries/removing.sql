@@ -74,7 +74,7 @@ DELETE FROM usage WHERE id IN (VALUES (?::bigint))
 INSERT INTO removed_usage (day, kind, agent_id, definition_id, thread_id, labels_json, provider, model, cost_source, requests,
   input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_picousd, unknown_costs)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (day, kind, agent_id, definition_id, thread_id, labels_json, provider, model, cost_source) DO UPDATE SET
+ON CONFLICT (day, what) DO UPDATE SET
   requests = removed_usage.requests + excluded.requests, input_tokens = removed_usage.input_tokens + excluded.input_tokens,
   cache_read_tokens = removed_usage.cache_read_tokens + excluded.cache_read_tokens,
   cache_write_tokens = removed_usage.cache_write_tokens + excluded.cache_write_tokens,

@@ -63,8 +63,8 @@ UPDATE runs SET cost_picousd = (SELECT CASE WHEN sum(requests) > sum(unknown_cos
 DELETE FROM labels WHERE run IN (VALUES (?::bigint))
 
 -- name: rewrite_labels
-INSERT INTO labels SELECT l.key, l.value, r.id FROM runs r, json_each_text(object_of(r.labels_json)) l
-WHERE l.value IS NOT NULL AND r.id IN (VALUES (?::bigint)) ON CONFLICT DO NOTHING
+INSERT INTO labels SELECT l.name, l.value, r.id FROM runs r, labels_in(r.id, r.labels_json) l
+WHERE r.id IN (VALUES (?::bigint)) ON CONFLICT DO NOTHING
 
 -- name: delete_tool
 DELETE FROM tools WHERE (run, scope, tool) IN (VALUES (?::bigint, ?::bigint, ?::text))

@@ -68,11 +68,11 @@ SELECT r.run_id FROM runs r LEFT JOIN (
 -- name: wrong_labels
 -- Labels that are not searched, and those that are searched and not there.
 SELECT run_id, name FROM (
-  SELECT r.run_id, l.key AS name FROM runs r, json_each_text(object_of(r.labels_json)) l
-  WHERE l.value IS NOT NULL AND NOT EXISTS (SELECT 1 FROM labels k WHERE k.name = l.key AND k.value = l.value AND k.run = r.id)
+  SELECT r.run_id, l.name FROM runs r, labels_in(r.id, r.labels_json) l
+  WHERE NOT EXISTS (SELECT 1 FROM labels k WHERE k.name = l.name AND k.value = l.value AND k.run = r.id)
   UNION ALL
   SELECT coalesce(r.run_id, '#' || k.run), k.name FROM labels k LEFT JOIN runs r ON r.id = k.run
-  WHERE r.id IS NULL OR NOT EXISTS (SELECT 1 FROM json_each_text(object_of(r.labels_json)) l WHERE l.key = k.name AND l.value = k.value)) AS wrong
+  WHERE r.id IS NULL OR NOT EXISTS (SELECT 1 FROM labels_in(r.id, r.labels_json) l WHERE l.name = k.name AND l.value = k.value)) AS wrong
 
 -- name: wrong_tools
 SELECT r.run_id FROM (

@@ -17,3 +17,7 @@
 -- Runs with an open question. They are few, and an index holds them.
 (SELECT q.run FROM inputs q INDEXED BY inputs_open WHERE q.status = 'open' AND (q.expires_at IS NULL OR q.expires_at > :now)
   AND q.run NOT IN (SELECT m.id FROM runs m WHERE m.status = 'moved'))
+
+-- name: label_of
+-- A label's name or value as it is searched: this index takes texts of any length, and the function leaves them alone.
+likely
