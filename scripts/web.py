@@ -4,6 +4,7 @@
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -89,7 +90,17 @@ def check() -> None:
 
 
 def build() -> None:
-    """Builds the app and puts it where the server has it, unless what is there was built from these sources."""
+    """Builds the app and puts it where the server has it, unless what is there was built from these sources.
+
+    One at a time: wheels that are made at the same time would build in the same folder.
+    """
+    (WEB / "dist").mkdir(exist_ok=True)
+    with (WEB / "dist" / ".build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build()
+
+
+def _build() -> None:
     digest = sources_digest()
     if BUILT_FROM.exists() and BUILT_FROM.read_text() == digest:
         print("web: the command center is built")

@@ -1,9 +1,11 @@
 """The web's stage cannot be green where it checked nothing on a machine that must check; its lock file is whole."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,24 @@ def test_the_web_asks_for_exact_versions() -> None:
     package = json.loads((ROOT / "web/package.json").read_text())
     asked = package["dependencies"] | package["devDependencies"]
     assert [name for name, version in asked.items() if not version.replace(".", "").isdigit()] == []
+
+
+def test_one_build_runs_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Wheels are made at the same time, by tests or by people, and each builds in the clone's folder."""
+    began, end = threading.Event(), threading.Event()
+
+    def build() -> None:
+        began.set()
+        assert end.wait(30)
+
+    monkeypatch.setattr(web, "WEB", tmp_path)
+    monkeypatch.setattr(web, "_build", build)
+    one = threading.Thread(target=web.build)
+    one.start()
+    assert began.wait(30)
+    with (tmp_path / "dist" / ".build.lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end.set()
+        one.join()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
