@@ -85,7 +85,11 @@ def test_a_tree_of_depth_5_completes_with_one_slot_in_the_whole_system(
     attempts = sorted(
         (one.started_at, one.ended_at) for run in runs for one in ledger.reader.attempts.of(run.id)
     )
-    assert all(one[1] <= other[0] for one, other in itertools.pairwise(attempts)), "one at a time"
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(attempts)), [
+        (run.id, run.agent_id, one.number, one.outcome, one.reason, str(one.started_at), str(one.ended_at))
+        for run in runs
+        for one in ledger.reader.attempts.of(run.id)
+    ]
     assert ledger.care.verify() == []
 
 
@@ -151,8 +155,8 @@ def test_workers_of_a_queue_keep_their_own_number_of_slots(
     for number in range(9):
         done(ledger, f"gate-{number}", team)
     spans: dict[str, list[tuple[Any, Any]]] = {}
-    for run, _attempt, pid in calls(tmp_path):
-        (one,) = ledger.reader.attempts.of(run)
+    for run, attempt, pid in calls(tmp_path):
+        one = next(one for one in ledger.reader.attempts.of(run) if one.number == int(attempt))
         spans.setdefault(pid, []).append((one.started_at, one.ended_at))
     for worker, most in zip(workers, slots, strict=True):
         mine = spans[str(worker.pid)]

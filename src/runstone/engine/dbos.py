@@ -208,7 +208,12 @@ def _engine(dsn: str) -> tuple[sqlalchemy.Engine, str]:
 
 def _bound_transactions(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_MS}")
+        cursor.execute("SELECT pg_backend_pid()")
+        if cursor.fetchone()[0] != connection.info.backend_pid:
+            # A pooler answers for the server, and may give each transaction another connection: nothing stays on one.
+            connection.prepare_threshold = None
+        else:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_MS}")
     connection.commit()
 
 
