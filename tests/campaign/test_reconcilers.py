@@ -29,6 +29,7 @@ FIRST = 6
 """Before this statement one of those that race is killed in the first round, and before the next one in the next."""
 
 GATES = 3
+WAIT_S = 300.0
 
 
 def opened(dsn: str) -> runstone.Ledger:
@@ -108,7 +109,7 @@ def test_a_reconciler_killed_between_any_two_statements_leaves_nothing_undone(
         dsn = server.copy_of(template)
         try:
             victim = reconciler(dsn, "--kill", str(count))
-            victim.communicate(timeout=60)
+            victim.communicate(timeout=WAIT_S)
             with opened(dsn) as ledger:
                 require_judged(ledger)
                 require_completed(ledger, folder)
@@ -137,7 +138,7 @@ def test_processes_that_judge_the_same_dead_worker_at_once_put_each_run_in_line_
             racing.append(reconciler(dsn, "--gate", str(gate), "--kill", str(FIRST + number)))
             gate.touch()
             for one in racing:
-                one.communicate(timeout=60)
+                one.communicate(timeout=WAIT_S)
             assert [one.returncode for one in racing[:-1]] == [0] * RACING
             killed += racing[-1].returncode == -signal.SIGKILL
             with opened(dsn) as ledger:
