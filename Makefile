@@ -47,7 +47,7 @@ $(VENV)/.bench-ready: $(READY)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
-campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted defects (about an hour)
+campaign: $(READY) ## the long tests: 500 kills, a minute of contention, planted defects (some hours)
 	@HYPOTHESIS_PROFILE=campaign $(PYTHON) -m pytest --timeout 3600 tests/campaign tests/property
 
 clean: ## remove .venv, caches and build products

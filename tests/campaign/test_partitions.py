@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import runstone
 from tests.postgres import server
+from tests.postgres.test_workers import until
 from tests.workers import chaos, flows
 from tests.workers.proxy import Proxy
 
@@ -23,7 +24,10 @@ WORKERS = 3
 
 @pytest.mark.timeout(FAULTS_S + WITHIN_S + 120)
 def test_workers_that_are_cut_off_record_each_result_once(tmp_path: Path, record_property: Any) -> None:
-    """A silent cut lasts up to more than two leases; what was sent meanwhile arrives when it is over."""
+    """A silent cut lasts up to more than two leases; what was sent meanwhile arrives when it is over.
+
+    They are cut off once all are at work: one that finds no database as it starts ends, and says so.
+    """
     seed = int(os.environ.get("RUNSTONE_SEED") or random.SystemRandom().randrange(10**6))
     with server.database() as dsn:
         port = int(conninfo_to_dict(dsn)["port"])
@@ -38,6 +42,9 @@ def test_workers_that_are_cut_off_record_each_result_once(tmp_path: Path, record
                 ids = chaos.queue(ledger, TREES)
                 for proxy in proxies:
                     team.add(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")
+                until(
+                    lambda: len({lease.owner for lease in ledger.reader.attempts.leases()}) == WORKERS, team
+                )
                 made = cut_again_and_again(proxies, random.Random(seed), FAULTS_S)
                 began = time.monotonic()
                 left = chaos.until_done(ledger, ids, WITHIN_S)
@@ -49,9 +56,8 @@ def test_workers_that_are_cut_off_record_each_result_once(tmp_path: Path, record
                     f"owner, done {done_s:.1f} s after the last cut",
                 )
                 assert left == [], team.log.read_text()[-5_000:]
-                assert [worker.poll() for worker in team.there] == [None] * WORKERS, (
-                    "nobody started them anew"
-                )
+                ended = [worker.poll() for worker in team.there]
+                assert ended == [None] * WORKERS, team.log.read_text()[-5_000:]
                 chaos.check(ledger, ids, reader)
                 assert lost, "no cut was long enough to matter"
         finally:

@@ -1,16 +1,5 @@
-"""Kills at random moments of programs and their workers, by the test that kills over files.
+"""Kills at random moments of programs and their workers, by the test that kills over files; a tenth as many."""
 
-A tenth as many as there, in as many workspaces: a worker begins and parks for seconds where an engine goes on.
-"""
-
-import pytest
-
-from tests.campaign import test_kills as over_files
-from tests.campaign.test_kills import test_five_hundred_kills as test_a_tenth_of_five_hundred_kills
+from tests.campaign.crash.over_postgres.test_kills import fewer, test_a_tenth_of_five_hundred_kills
 
 __all__ = ["fewer", "test_a_tenth_of_five_hundred_kills"]
-
-
-@pytest.fixture(autouse=True)
-def fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(over_files, "KILLS", over_files.KILLS // 10)
