@@ -112,14 +112,30 @@ def drop(dsn: str) -> None:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-_EMPTY = """DO $$ BEGIN
-  EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I.%I', nspname, relname), ', ') || ' RESTART IDENTITY CASCADE'
+_EMPTY = """DO $$
+DECLARE
+  one record;
+BEGIN
+  SET LOCAL session_replication_role = replica;  -- all goes, so that references need not be looked after
+  FOR one IN SELECT format('%I.%I', nspname, relname) AS name, pg_relation_size(c.oid) AS bytes
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE nspname IN ('public', 'runstone_dispatch') AND relkind = 'r'
-      AND relname NOT IN ('migrations', 'meta', 'numbers', 'dbos_migrations'));
+      AND relname NOT IN ('migrations', 'meta', 'numbers', 'dbos_migrations') LOOP
+    CONTINUE WHEN one.bytes = 0;
+    IF one.bytes > 262144 THEN  -- what was deleted still lies there, and a long table would be read through again
+      EXECUTE 'TRUNCATE ' || one.name || ' RESTART IDENTITY CASCADE';
+    ELSE
+      EXECUTE 'DELETE FROM ' || one.name;
+    END IF;
+  END LOOP;
+  FOR one IN SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences
+    WHERE schemaname IN ('public', 'runstone_dispatch') AND last_value IS NOT NULL LOOP
+    EXECUTE 'ALTER SEQUENCE ' || one.name || ' RESTART';
+  END LOOP;
   DELETE FROM meta WHERE name NOT IN ('epoch', 'usable_from');
   UPDATE numbers SET last = 0;
 END $$"""
+"""Few rows are deleted: making the files of 38 tables anew takes longer than most tests."""
 
 _free: list[str] = []
 
