@@ -49,7 +49,8 @@ class Folders:
     def connection(self, path: str, *rest: Any, **more: Any) -> Any:
         """As `apsw.Connection`; of a ledger's file where one in a database stands for it."""
         file = Path(path)
-        dsn = standing.dsn_of(file.parent.parent) if file.name == places.DATABASE else None
+        known = (standing.dsn_of(folder) for folder in file.parents) if file.name == places.DATABASE else ()
+        dsn = next(filter(None, known), None)
         return _connection(path, *rest, **more) if dsn is None else Raw(dsn)
 
     def lay_ready(self) -> None:

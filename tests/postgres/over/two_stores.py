@@ -180,7 +180,7 @@ class TwoStores(RuleBasedStateMachine):
             except RunstoneError as error:
                 answers.append(None)
                 plain.append(("refused", type(error).__name__, OWN.sub("ID", str(error)), error.hint))
-        assert plain[0] == plain[1], note
+        assert plain[0] == plain[1], f"{note!a:.200}\nfile {plain[0]!a:.3000}\nbase {plain[1]!a:.3000}"
         return answers
 
     def plain(self, value: Any, name: str = "") -> Any:

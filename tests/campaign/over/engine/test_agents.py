@@ -1,0 +1,6 @@
+"""tests/engine/test_agents.py over PostgreSQL."""
+
+from tests.engine import test_agents as over_a_file
+from tests.postgres.over.folders import all_of
+
+globals().update(all_of(over_a_file))

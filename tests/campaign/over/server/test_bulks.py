@@ -1,0 +1,6 @@
+"""tests/server/test_bulks.py over PostgreSQL."""
+
+from tests.postgres.over.folders import all_of
+from tests.server import test_bulks as over_a_file
+
+globals().update(all_of(over_a_file))

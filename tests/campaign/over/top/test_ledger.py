@@ -1,0 +1,6 @@
+"""tests/test_ledger.py over PostgreSQL."""
+
+from tests import test_ledger as over_a_file
+from tests.postgres.over.folders import all_of
+
+globals().update(all_of(over_a_file))
