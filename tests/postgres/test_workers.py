@@ -139,7 +139,7 @@ def test_priorities_and_delays_decide_who_is_first(
     assert (late.started_at - late.created_at).total_seconds() >= 1.5
 
 
-@pytest.mark.parametrize("slots", [(1, 4), (4, 1)])
+@pytest.mark.parametrize("slots", [(4, 1)])
 def test_workers_of_a_queue_keep_their_own_number_of_slots(
     ledger: runstone.Ledger, team: chaos.Workers, tmp_path: Path, slots: tuple[int, int]
 ) -> None:
