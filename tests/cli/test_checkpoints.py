@@ -9,14 +9,14 @@ import runstone
 from tests.cli.conftest import Typed
 from tests.cli.test_text import obeyed
 
-HOSTILE = "\x1b[2Jgone\r\u202edrow\x00"
+HOSTILE = "\x1b[2Jgone\r\u202edrow"
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Typed:
     with runstone.open(tmp_path) as ledger, ledger.start_run(run_id="saver") as run:
         for number in range(1, 5):
-            text = f"{HOSTILE}\nline {number}\n" + "the same\n" * 20
+            text = f"{HOSTILE}\0\nline {number}\n" + "the same\n" * 20
             state = {"text": text, HOSTILE: number, "items": list(range(number))}
             run.checkpoint(state, label=HOSTILE if number == 2 else None)
     return Typed(tmp_path)

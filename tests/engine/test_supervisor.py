@@ -252,7 +252,7 @@ def test_an_owner_that_cannot_renew_stops_itself_before_its_lease_ends(
     expires = owner.lease(run.id)
     owner.supervisor.beat()
 
-    def busy() -> None:
+    def busy(*_: object) -> None:
         raise StoreBusy
 
     with monkeypatch.context() as patched:
