@@ -8,11 +8,13 @@ import argparse
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import runstone
 from runstone.store.postgres.database import PostgresDatabase
+from runstone.store.postgres.pipeline import Pipeline
 
 LEASE_S = 3.0
 
@@ -23,13 +25,17 @@ class Statements:
     def __init__(self, kill_at: int | None) -> None:
         self.sent = 0
         self.kill_at = kill_at
-        self._execute = PostgresDatabase._execute
 
-    def execute(self, database: PostgresDatabase, *arguments: Any, **named: Any) -> None:
-        self.sent += 1
-        if self.sent == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._execute(database, *arguments, **named)
+    def counted(self, send: Callable[..., None]) -> Callable[..., None]:
+        """The same call, counted."""
+
+        def call(*arguments: Any, **named: Any) -> None:
+            self.sent += 1
+            if self.sent == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            send(*arguments, **named)
+
+        return call
 
 
 def main() -> None:
@@ -39,11 +45,8 @@ def main() -> None:
     parser.add_argument("--kill", type=int)
     asked = parser.parse_args()
     statements = Statements(asked.kill)
-
-    def execute(database: PostgresDatabase, *arguments: Any, **named: Any) -> None:
-        statements.execute(database, *arguments, **named)
-
-    PostgresDatabase._execute = execute  # type: ignore[method-assign]
+    PostgresDatabase._execute = statements.counted(PostgresDatabase._execute)  # type: ignore[method-assign]
+    Pipeline._start = statements.counted(Pipeline._start)  # type: ignore[method-assign]
     while asked.gate is not None and not asked.gate.exists():
         time.sleep(0.001)
     with runstone.open(asked.dsn, lease_s=LEASE_S, heartbeat_s=LEASE_S / 6) as ledger:

@@ -1,7 +1,7 @@
 """Queues by DBOS Transact (its MIT core): dispatch only, over the database of the ledger.
 
-A dispatch is a DBOS workflow under the dispatch's own name, with one step whose only argument is the run's id. What it
-gives back is of no interest: whether the run is done, and who may go on with it, is the ledger's to say.
+A dispatch is a DBOS workflow under the dispatch's own name, whose only argument is the run's id. It has no steps, and
+what it gives back is of no interest: whether the run is done, and who may go on with it, is the ledger's to say.
 """
 
 import json
@@ -65,11 +65,6 @@ _serving: Final[list[Callable[[str, int], None]]] = []
 
 @DBOS.workflow(name=_WORKFLOW)
 def _dispatch(run_id: str) -> str:
-    return _execute(run_id)
-
-
-@DBOS.step(name="runstone.execute")
-def _execute(run_id: str) -> str:
     """Never raises: whatever became of the run is in the ledger, and a dispatch that was lost is given anew."""
     name = DBOS.workflow_id
     assert name is not None
