@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -98,6 +99,8 @@ class Proxy:
     def _end(self, *sockets: socket.socket) -> None:
         for one in sockets:
             self._open.discard(one)
+            with suppress(OSError):  # closed alone it would live on in a thread that receives from it
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def cut_all(self) -> None:

@@ -57,5 +57,6 @@ class Proxy:
                     return
                 sink.sendall(data)
         for one in (source, sink):
-            with suppress(OSError):
-                one.close()
+            with suppress(OSError):  # closed alone it would live on in a thread that receives from it
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
