@@ -292,7 +292,7 @@ class DispatchContract:
         store.do(CreateRun(new_run("w", options=FOR_WORKERS)))
         pk = store.reader.rows("pk_of", run_id="w")[0][0]
         claim(store, "w")
-        for statement in ("enqueue_dispatches", "put_back_dispatches", "forget_dispatches"):
+        for statement in ("enqueue_dispatches", "forget_dispatches"):
             store.do(MoveDispatches(statement, [(pk, 1)]))
             assert dispatches(store, "w") == [(1, "taken")]
         store.do(EndRun("w", 1, *DONE))
@@ -300,6 +300,20 @@ class DispatchContract:
         assert dispatches(store, "w") == [(1, "over")]
         store.do(MoveDispatches("forget_dispatches", [(pk, 1)]))
         assert dispatches(store, "w") == []
+
+    def test_a_dispatch_that_was_lost_is_given_anew_and_the_lost_one_is_refused(self, store: Store) -> None:
+        store.do(CreateRun(new_run("w", options=FOR_WORKERS)))
+        pk = store.reader.rows("pk_of", run_id="w")[0][0]
+        store.do(MoveDispatches("enqueue_dispatches", [(pk, 1)]))
+        assert store.do(ReturnDispatch("w", 1, "no worker had it any more", 0.0)) is True
+        (lost, new) = dispatches(store, "w")
+        assert (lost, new[1]) == ((1, "over"), "ready")
+        assert new[0] > 1
+        with pytest.raises(DispatchOver):
+            store.do(ClaimRun("w", OWNER, dispatch=1))
+        assert store.do(ReturnDispatch("w", 1, "found again", 0.0)) is False
+        store.do(ClaimRun("w", OWNER, dispatch=new[0]))
+        assert store.reader.runs.get("w").status == "running"
 
     def test_a_duty_is_one_owners_until_it_runs_out(self, store: Store) -> None:
         assert store.do(TakeDuty("d", "one", 5)) is True

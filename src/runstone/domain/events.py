@@ -99,7 +99,7 @@ CATALOGUE: Final[dict[str, EventType]] = {
         changed=list,
     ),
     "dispatch.returned": _own(
-        "A worker took the run and could not begin it; it is dispatched again a little later.", reason=str
+        "A worker took the run and could not begin it, or lost it; it is dispatched again.", reason=str
     ),
     "child.started": _own("A child was started.", child_run_id=str, agent_id=str, key=str, phase=str),
     "child.reused": _own(

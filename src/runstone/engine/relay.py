@@ -6,14 +6,16 @@ the ledger until its queue has forgotten it. One process does this for all, by a
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from runstone.domain.dispatches import name_of
 from runstone.engine.core import Core
 from runstone.engine.queues import Queued, Queues
 from runstone.engine.supervisor import Supervisor
+from runstone.errors import NotFound
 from runstone.store.crashpoints import point
-from runstone.store.writes.dispatching import MoveDispatches, TakeDuty
+from runstone.store.writes.dispatching import MoveDispatches, ReturnDispatch, TakeDuty
 from runstone.store.writes.lifecycle import ResumeRun
 
 DUTY: Final = "dispatch"
@@ -103,18 +105,28 @@ class Relay:
             self._move("forget_dispatches", [(run, n) for _id, run, n in rows])
 
     def _find_lost(self) -> None:
-        """What nobody has claimed for long, and is in line no more, was lost by its worker or by the queue."""
+        """What nobody has claimed for long, and is in line no more, was lost by its worker or by the queue.
+
+        It is given anew under another number: a worker that was slow to claim it must not begin it beside others, now
+        that its place in the queue is free.
+        """
         before = self._core.now() - int(self._unclaimed_s * 1e6)
         rows = self._core.reader.rows("unclaimed_dispatches", before=before, limit=AT_ONCE)
         if not rows:
             return
-        names = {name_of(run_id, run, n): (run, n) for run_id, run, n in rows}
-        there = self._queues.in_line(list(names))
-        if lost := [name for name in names if name not in there]:
-            self._queues.forget(lost)
+        known = {name_of(run_id, run, n): (run_id, run, n) for run_id, run, n in rows}
+        there = self._queues.in_line(list(known))
+        if lost := known.keys() - there:
+            for run_id, _run, n in map(known.__getitem__, lost):
+                self._give_anew(run_id, n)
             point("relay.after_losing")
-            self._move("put_back_dispatches", [names[name] for name in lost])
-        self._move("enqueue_dispatches", [names[name] for name in there])
+            self._queues.forget(sorted(lost))
+        self._move("enqueue_dispatches", [known[name][1:] for name in there])
+
+    def _give_anew(self, run_id: str, n: int) -> None:
+        with suppress(NotFound):  # it was removed
+            write = ReturnDispatch(run_id, n, "no worker had it any more", 0.0, at_once=True)
+            self._core.submit(write, []).result()
 
     def _move(self, statement: str, numbers: list[tuple[int, int]]) -> None:
         if numbers:

@@ -28,11 +28,6 @@ WHERE dispatches.run = open.run AND dispatches.n = open.n AND open.place <= open
 UPDATE dispatches SET state = 'enqueued', at = given.column3 FROM (VALUES (?, ?, ?)) AS given
 WHERE dispatches.run = given.column1 AND dispatches.n = given.column2 AND dispatches.state IN ('ready', 'enqueued')
 
--- name: put_back_dispatches
--- Their queue has lost them: they are enqueued anew.
-UPDATE dispatches SET state = 'ready', at = given.column3 FROM (VALUES (?, ?, ?)) AS given
-WHERE dispatches.run = given.column1 AND dispatches.n = given.column2 AND dispatches.state = 'enqueued'
-
 -- name: forget_dispatches
 DELETE FROM dispatches WHERE state = 'over' AND (run, n) IN (VALUES (?, ?))
 
