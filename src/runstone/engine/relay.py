@@ -19,6 +19,9 @@ from runstone.store.writes.dispatching import MoveDispatches, ReturnDispatch, Ta
 from runstone.store.writes.lifecycle import ResumeRun
 
 DUTY: Final = "dispatch"
+_DUTY_S: Final = 3.0
+"""So long nobody does it for all when the one on duty dies."""
+
 AT_ONCE: Final = 200
 """Dispatches that one transaction enqueues, or forgets."""
 
@@ -42,7 +45,7 @@ class Relay:
         self._core = core
         self._supervisor = supervisor
         self._queues = queues
-        self._duty_s = 3 * supervisor.heartbeat_s
+        self._duty_s = min(_DUTY_S, 3 * supervisor.heartbeat_s)
         self._unclaimed_s = supervisor.lease_s if unclaimed_s is None else unclaimed_s
         """So long a dispatch may be in line unseen, before the queue is asked for it."""
         self._held_until = float("-inf")
@@ -80,7 +83,12 @@ class Relay:
         if now < self._held_until - self._duty_s / 2 or now < self._asked_at + self._duty_s / 4:
             return
         self._asked_at = now
-        write = TakeDuty(DUTY, self._supervisor.owner.owner, self._duty_s)
+        owner = self._supervisor.owner.owner
+        known = self._core.reader.rows("duty", duty=DUTY)
+        if known and known[0][0] != owner and known[0][1] > self._core.now():
+            self._held_until = float("-inf")
+            return
+        write = TakeDuty(DUTY, owner, self._duty_s)
         mine: bool = self._core.submit(write, []).result()
         self._held_until = now + self._duty_s if mine else float("-inf")
 
