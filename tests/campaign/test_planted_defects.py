@@ -54,14 +54,14 @@ DEFECTS = (
     Defect(
         "event outside the transaction of its status",
         "store/batch.py",
-        """        for statement in _ORDER:
-            if rows := staged.pop(statement, None):
+        """        for statement in sorted(staged, key=_place):
+            if rows := staged[statement]:
 """,
-        """        for statement in _ORDER:
+        """        for statement in sorted(staged, key=_place):
             if statement == "insert_event":
                 self.db.commit()
                 self.db.begin()
-            if rows := staged.pop(statement, None):
+            if rows := staged[statement]:
 """,
         ("tests/crash/test_points.py::test_a_crash_at_each_boundary_loses_nothing",),
     ),
@@ -88,8 +88,8 @@ DEFECTS = (
     Defect(
         "positional child key",
         "engine/context.py",
-        'own = keys.child_key("child", agent, entry.version, input, lasting)',
-        'own = keys.child_key("child", agent, entry.version, [len(self.claimed_pks), input], lasting)',
+        "own = call_keys.of_child(entry, agent, input, key, options)",
+        "own = call_keys.of_child(entry, agent, [len(self.claimed_pks), input], key, options)",
         (
             "tests/engine/test_reuse.py::test_sequential_calls_with_one_inserted_in_front",
             "tests/engine/test_reuse.py::test_an_edit_runs_only_what_is_new",
@@ -101,7 +101,7 @@ DEFECTS = (
         """        if seen is None or seen[0] != expires:
             self._seen[lease.run_id] = (expires, running)
             return None
-        if running - seen[1] < self.heartbeat_s:
+        if running - seen[1] < self.heartbeat_s or running < self._quiet_until:
             return None
 """,
         """        _ = running, seen
