@@ -241,10 +241,12 @@ class SQLiteDatabase:
 
     def abandon(self) -> None:
         # The parent's locks are not the child's, but SQLite's memory of them was copied: closing could end what
-        # the parent works with. One reference too many keeps even the interpreter's end from closing it.
+        # the parent works with, or wait for ever for a thread of the parent that was in SQLite. One reference too many
+        # keeps even the interpreter's end from closing it, and the module from closing all that it knows of.
         import ctypes
 
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.raw))
+        for kept in (self.raw, apsw):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 def _try_lock(descriptor: int) -> bool:
