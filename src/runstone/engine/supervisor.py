@@ -31,9 +31,6 @@ HEARTBEAT_S = 5.0
 _SETTLE_S = 5.0
 """What a busy machine may add to the heartbeat that `settle` waits for; an owner that lives renews long before."""
 
-_REST_S = 0.01
-"""Commits that come close together are looked at once."""
-
 LostReason = str
 
 
@@ -117,7 +114,6 @@ class Supervisor:
                         self._try(self._reconcile)
                 self._try(self.interrupt_abandoned)
                 self._try(self.check_commands)
-                self._closing.wait(_REST_S)
                 self._wake.wait(min(self.heartbeat_s, max(0.0, beat_at - self.core.clock.monotonic())))
                 self._wake.clear()
         finally:

@@ -13,7 +13,7 @@ from tests.server.stream.crowds import cut_and_killed, followed
 
 @pytest.mark.timeout(110)
 def test_a_cut_client_and_a_killed_server_give_exactly_the_ledger_in_order(tmp_path: Path) -> None:
-    told = asyncio.run(cut_and_killed(tmp_path, events=12_000, cuts=10, kills=1, seed=7))
+    told = asyncio.run(cut_and_killed(tmp_path, events=20_000, cuts=10, kills=1, seed=7))
     assert told.positions == told.ledger
     assert told.cuts == 10
     assert told.kills == 1
