@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def ledger(tmp_path: Path, clock: FakeClock) -> Iterator[Ledger]:
     # No heartbeat of the machine's time: who is silent is judged when the test says so.
-    with runstone.open(tmp_path, clock=clock, lease_s=90 * DAY_S, heartbeat_s=20 * DAY_S) as opened:
+    with runstone.open(tmp_path, clock=clock, lease_s=90 * DAY_S, heartbeat_s=80 * DAY_S) as opened:
         yield opened
 
 

@@ -26,7 +26,8 @@ def nodes() -> Iterator[ast.AST]:
 def test_each_named_statement_is_used() -> None:
     """By its name, as a part `{name}`, or by one that is put together: `f"{kind}_rows"` uses all that end so."""
     texts = {node.value for node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    plain = texts | {name for text in texts for name in re.findall(r"\{(\w+)\}", text)}
+    queries = [path.read_text(encoding="utf-8") for path in SRC.rglob("queries/*.sql")]
+    plain = texts | {name for text in (*texts, *queries) for name in re.findall(r"\{(\w+)\}", text)}
     made = [re.compile(pattern(node)) for node in nodes() if isinstance(node, ast.JoinedStr)]
     names = set(statements.load("runstone.store.sqlite"))
     unused = {name for name in names - plain if not any(one.fullmatch(name) for one in made)}

@@ -1,5 +1,6 @@
 """Named SQL: files in `queries/` hold each statement under `-- name: NAME`; comments below it say what it is for.
 
+What several of them share has a name, too, and stands in them as `{NAME}`.
 What every backend says alike stands in `store/queries/`, the rest in the backend's own `queries/`.
 """
 
@@ -29,7 +30,7 @@ def load(package: str) -> dict[str, str]:
                 if name in statements:
                     raise ValueError(f"{place}/queries/{file.name} names {name} a second time")
                 statements[name] = text
-    return statements
+    return {name: filled(text, statements) for name, text in statements.items()}
 
 
 def _statements(text: str) -> Iterator[tuple[str, str]]:
@@ -40,7 +41,7 @@ def _statements(text: str) -> Iterator[tuple[str, str]]:
 
 
 def filled(text: str, named: dict[str, str]) -> str:
-    """A condition of the shared code with its `{name}` parts, which each backend says in its own words."""
+    """A text with its `{name}` parts; in conditions of the shared code each backend says them in its own words."""
     return _PART.sub(lambda part: named[part[1]], text)
 
 

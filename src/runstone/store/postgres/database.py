@@ -418,9 +418,8 @@ class PostgresDatabase:
         with self._typed():
             self._pipeline.send()
             with self._cursor.copy(text) as copy:
-                for start in range(
-                    0, len(rows), COPIED_ROWS
-                ):  # the server stores some while others are written
+                # In parts: the server stores some while others are written.
+                for start in range(0, len(rows), COPIED_ROWS):
                     copy.write(dialect.lines(rows[start : start + COPIED_ROWS]))
 
     def _many(self, name: str) -> dialect.Bulk | None:

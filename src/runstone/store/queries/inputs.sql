@@ -8,21 +8,19 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, response = excluded.response, response_ref = excluded.response_ref,
   answered_by = excluded.answered_by, closed_at = excluded.closed_at, claimed = excluded.claimed, journal = excluded.journal
 
--- name: input_by_id
-SELECT id, input_id, run, attempt, key, question, content, phase, previous, reason, message, message_ref, schema_json, schema_ref,
+-- name: input_fields
+id, input_id, run, attempt, key, question, content, phase, previous, reason, message, message_ref, schema_json, schema_ref,
   choices_json, default_json, expires_at, status, response, response_ref, answered_by, asked_at, closed_at, claimed, journal
-FROM inputs WHERE input_id = :input_id
+
+-- name: input_by_id
+SELECT {input_fields} FROM inputs WHERE input_id = :input_id
 
 -- name: open_inputs_of
-SELECT id, input_id, run, attempt, key, question, content, phase, previous, reason, message, message_ref, schema_json, schema_ref,
-  choices_json, default_json, expires_at, status, response, response_ref, answered_by, asked_at, closed_at, claimed, journal
-FROM inputs WHERE run = :run AND status = 'open' ORDER BY id
+SELECT {input_fields} FROM inputs WHERE run = :run AND status = 'open' ORDER BY id
 
 -- name: due_inputs
 -- Open questions whose time is over.
-SELECT id, input_id, run, attempt, key, question, content, phase, previous, reason, message, message_ref, schema_json, schema_ref,
-  choices_json, default_json, expires_at, status, response, response_ref, answered_by, asked_at, closed_at, claimed, journal
-FROM inputs WHERE status = 'open' AND expires_at <= :now
+SELECT {input_fields} FROM inputs WHERE status = 'open' AND expires_at <= :now
   AND run NOT IN (SELECT id FROM runs WHERE status = 'moved') ORDER BY expires_at LIMIT 500
 
 -- name: inputs_asked_before

@@ -88,22 +88,26 @@ SELECT id FROM commands WHERE run = :run LIMIT :limit
 -- name: old_inputs
 SELECT id, message_ref, schema_ref, response_ref FROM inputs WHERE run = :run LIMIT :limit
 
+-- name: unreferred
+-- Of a blob: no row refers to it. A test compares this with the schema.
+NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = blobs.digest)
+
 -- name: blob_pages
 -- A range of blobs, with those of them that no row refers to.
-SELECT b.digest FROM blobs b WHERE b.id > :after AND b.id <= :last
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
+SELECT digest FROM blobs WHERE id > :after AND id <= :last
+  AND {unreferred}
 
 -- name: last_blob
 SELECT coalesce(max(id), 0) FROM blobs

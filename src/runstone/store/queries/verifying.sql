@@ -6,17 +6,6 @@ SELECT number, name, checksum FROM migrations
 -- name: run_count
 SELECT count(*) FROM runs
 
--- name: head_columns
-r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
-r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
-r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
-r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
-r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-r.forked_from_checkpoint, r.pinned, r.archived
-
--- name: head_tables
-runs r
-
 -- name: events_of_runs
 -- The events of a range of runs, run by run, in pages.
 SELECT e.run, e.seq, e.type, e.version, e.payload, e.payload_ref, e.at, e.attempt

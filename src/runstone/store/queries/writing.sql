@@ -1,24 +1,21 @@
 -- Written by the writer, the one-row INSERTs for many rows at once; and the heads it works on.
 
+-- name: head_columns
+r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
+r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
+r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
+r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
+r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
+r.forked_from_checkpoint, r.pinned, r.archived
+
+-- name: head_tables
+runs r
+
 -- name: head_by_id
-SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
-  r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
-  r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
-  r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
-  r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  r.forked_from_checkpoint, r.pinned, r.archived,
-  (SELECT max(seq) FROM events WHERE run = r.id)
-FROM runs r WHERE r.run_id = :value
+SELECT {head_columns}, (SELECT max(seq) FROM events WHERE run = r.id) FROM {head_tables} WHERE r.run_id = :value
 
 -- name: head_by_pk
-SELECT r.id, r.run_id, r.kind, r.status, r.parent, r.parent_run_id, r.root, r.root_run_id, r.depth, r.forked_from,
-  r.parent_thread_id, r.agent_id, r.agent_version, r.title, r.status_reason, r.wake_at, r.phase, r.prompt_ref, r.input_ref,
-  r.options_json, r.worker_thread_id, r.task_board_id, r.task_card_id, r.child_key, r.labels_json, r.attempt, r.owner,
-  r.created_at, r.started_at, r.attempt_started_at, r.updated_at, r.completed_at, r.summary, r.result_ref, r.error_json,
-  r.definition_id, r.definition_hash, r.tries, r.active_ms, r.model, r.provider, r.superseded, r.detached, r.reused_json,
-  r.forked_from_checkpoint, r.pinned, r.archived,
-  (SELECT max(seq) FROM events WHERE run = r.id)
-FROM runs r WHERE r.id = :value
+SELECT {head_columns}, (SELECT max(seq) FROM events WHERE run = r.id) FROM {head_tables} WHERE r.id = :value
 
 -- name: save_run
 INSERT INTO runs (id, run_id, kind, status, parent, parent_run_id, root, root_run_id, depth, forked_from,

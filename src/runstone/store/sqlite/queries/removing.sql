@@ -116,35 +116,11 @@ DELETE FROM threads WHERE run IN (VALUES (?))
 DELETE FROM runs WHERE id IN (VALUES (?))
 
 -- name: loose_blobs
--- Of these digests the blobs that no row refers to. A test compares the list of columns with the schema.
-SELECT b.digest, octet_length(b.data) FROM blobs b WHERE b.digest IN (SELECT value FROM json_each(:digests))
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = b.digest)
+-- Of these digests the blobs that no row refers to.
+SELECT digest, octet_length(data) FROM blobs WHERE digest IN (SELECT value FROM json_each(:digests))
+  AND {unreferred}
 
 -- name: delete_blob
 -- Asked again as it is deleted: what wrote the same content meanwhile, in the same transaction too, keeps it.
 DELETE FROM blobs WHERE digest IN (VALUES (?))
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE prompt_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE input_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM runs WHERE result_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM events WHERE payload_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM journal WHERE value_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE text_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE extra_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM places WHERE value_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM cards WHERE body_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE message_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE schema_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM inputs WHERE response_ref = blobs.digest)
-  AND NOT EXISTS (SELECT 1 FROM idempotency WHERE answer_ref = blobs.digest)
+  AND {unreferred}
